@@ -1,2 +1,2 @@
-//! Placeholder while the workspace is assembled.
+//! `rota-sequencer`: the node's command line.
 fn main() {}

@@ -1,0 +1,18 @@
+//! The Rota sequencer node: it orders L2 transactions in turns with the other members of the staked set, executes
+//! them, answers Ethereum JSON-RPC and posts certified batches to L1.
+//!
+//! Each module owns one piece of state; [`chain`] holds the types that travel between them.
+
+pub mod batcher;
+pub mod chain;
+pub mod config;
+pub mod consensus;
+pub mod derivation;
+pub mod execution;
+pub mod gossip;
+pub mod l1;
+pub mod mempool;
+pub mod metrics;
+pub mod node;
+pub mod rpc;
+pub mod store;
