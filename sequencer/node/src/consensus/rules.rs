@@ -1,0 +1,99 @@
+//! What consensus asks of the chain's rules: who votes at a height, what a block must contain, what follows from it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rota_protocol::{header, member::FrozenSet, schedule};
+
+use crate::chain::{BlockAttributes, EngineError, HeadContext, SealedBlock};
+
+/// Who votes on a height and in which order they lead it (protocol sections 4 and 5).
+#[derive(Clone, Debug)]
+pub struct HeightRules {
+    /// σ: epoch whose frozen set serves this height.
+    pub sigma: u32,
+    /// Number of re-executions so far (protocol section 7).
+    pub fork: u32,
+    /// First height served by σ.
+    pub first_height: u64,
+    /// Members of σ, with its seed.
+    pub set: Arc<FrozenSet>,
+    /// Slots of a schedule window.
+    pub slots: u32,
+}
+
+impl HeightRules {
+    /// Id of the member that proposes in `round` of `height`.
+    pub fn proposer(&self, height: u64, round: u32) -> u32 {
+        schedule::leader(&self.set, height, self.first_height, round, self.slots).id
+    }
+
+    /// The proposer rule: a block voted on in `round` names as beneficiary the `coinbase` of the member that proposes
+    /// in this or an earlier round of its height, because a value that gathered a polka is proposed again unchanged.
+    ///
+    /// A later round never shrinks the set of admitted ids, so a commit certificate of any round proves the rule.
+    pub fn admits_beneficiary(&self, block: &SealedBlock, round: u32) -> bool {
+        let Some(id) = header::id_of_coinbase(block.header().beneficiary) else { return false };
+        // Rounds 0..n are a permutation of the members: later rounds admit nobody new.
+        let rounds = u32::try_from(self.set.members.len()).unwrap_or(u32::MAX);
+        (0..=round.min(rounds.saturating_sub(1))).any(|r| self.proposer(block.number(), r) == id)
+    }
+}
+
+/// Verdict of the rules that need L1 (origin, deposits, seal) on a block that extends the head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Keeps every rule that does not need execution.
+    Valid,
+    /// Breaks a rule, whatever this node may still learn; named for the log.
+    Invalid(String),
+    /// Refers to L1 data this node has not confirmed yet: ask again later, never vote against it for that.
+    MissingL1Data,
+    /// Too far ahead of the local clock: only for live proposals, never once a certificate exists.
+    Untimely,
+}
+
+/// Why the rules could not answer; none of these is a statement about a block's validity.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// L1 data that the answer depends on has not arrived yet.
+    #[error("waiting for L1: {0}")]
+    Waiting(String),
+    /// Only the height after the head can be answered for.
+    #[error("asked about height {height}, but the head is {head}")]
+    NotNext {
+        /// Height asked about.
+        height: u64,
+        /// Height of the head.
+        head: u64,
+    },
+    /// Storage failed or the node is defective: it must stop.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The rules of the next block as functions of the decided chain and of confirmed L1 (protocol sections 1, 5 and 7).
+///
+/// Every `height` is that of the head plus one. Implementations bound their own waits: consensus serves nothing else
+/// while it awaits [`Self::attributes`] or [`Self::check`].
+#[async_trait]
+pub trait Derivation: Send + Sync + 'static {
+    /// Set and schedule of `height`: a pure function of the decided chain, the same on every node.
+    ///
+    /// # Errors
+    /// [`RulesError::Waiting`] while this node has not seen the frozen set of σ on L1; consensus asks again.
+    async fn params(&self, height: u64) -> Result<HeightRules, RulesError>;
+
+    /// What a block of `height` proposed by `proposer` (id) at `now` (Unix seconds) must contain.
+    ///
+    /// # Errors
+    /// [`RulesError::Waiting`] when no usable L1 origin is known: the slot is left to the fallback.
+    async fn attributes(&self, height: u64, proposer: u32, now: u64) -> Result<BlockAttributes, RulesError>;
+
+    /// Checks timestamp, origin, deposits, randomness, seal, size and gas limit of a block on the head; the proposer
+    /// rule ([`HeightRules::admits_beneficiary`]) is consensus' own. `live` adds the timeliness check.
+    async fn check(&self, block: &SealedBlock, live: bool) -> Result<Check, RulesError>;
+
+    /// The rules' state after `block`, which extends the head, keeps the rules and was executed.
+    async fn advance(&self, block: &SealedBlock) -> Result<HeadContext, RulesError>;
+}
