@@ -1,1 +1,385 @@
-//! Placeholder.
+//! The node's configuration: one TOML file in its home directory, each value overridable by an environment variable.
+//!
+//! `l1.rpc` is overridden by `ROTA_L1_RPC`, `consensus.listen` by `ROTA_CONSENSUS_LISTEN` and so on (the path in
+//! upper case, dots and dashes as underscores); lists are separated by commas. Relative paths are relative to the home
+//! directory. Secrets are never in this file, only the paths of encrypted keystores.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use libp2p::Multiaddr;
+use serde::{Deserialize, Serialize};
+
+/// Name of the configuration file inside the home directory.
+pub const CONFIG_FILE: &str = "config.toml";
+
+/// How a node is set up. See the module documentation for files and environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Directory of keys and data; not in the file, set when it is loaded.
+    #[serde(skip)]
+    pub home: PathBuf,
+    /// Name in logs and metrics; peers never rely on it.
+    #[serde(default = "default_moniker")]
+    pub moniker: String,
+    /// Chain file (`rota_protocol::genesis::ChainConfig`, JSON).
+    #[serde(default = "default_chain")]
+    pub chain: PathBuf,
+    /// Where blocks and state live.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// How log lines look.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// Access to L1.
+    pub l1: L1Config,
+    /// Secrets.
+    #[serde(default)]
+    pub keys: KeysConfig,
+    /// Network of the consensus engine.
+    pub consensus: NetworkConfig,
+    /// Network of transaction gossip.
+    pub gossip: NetworkConfig,
+    /// JSON-RPC server.
+    pub rpc: RpcConfig,
+    /// Server of `/metrics`, `/health` and `/ready`.
+    pub metrics: MetricsConfig,
+    /// Posting of batches to L1.
+    #[serde(default)]
+    pub batcher: BatcherConfig,
+}
+
+/// Log line format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Access to L1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct L1Config {
+    /// HTTP endpoints, used in turn when one fails.
+    pub rpc: Vec<String>,
+    /// Time between two looks at the L1 head.
+    #[serde(default = "default_poll", with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// Largest block range of one log query.
+    #[serde(default = "default_log_range")]
+    pub log_range: u64,
+}
+
+/// Key files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeysConfig {
+    /// Keystore (web3 v3) of the consensus signer; none for a node that only follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consensus: Option<PathBuf>,
+    /// File holding that keystore's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consensus_password: Option<PathBuf>,
+    /// ed25519 secret of the libp2p identity, hex; created by `init`.
+    #[serde(default = "default_node_key")]
+    pub node: PathBuf,
+}
+
+/// One libp2p network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Address to listen on.
+    pub listen: Multiaddr,
+    /// Peers to stay connected to, besides those that operators published on L1.
+    #[serde(default)]
+    pub peers: Vec<Multiaddr>,
+}
+
+/// JSON-RPC server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RpcConfig {
+    /// HTTP and WebSocket on the same port.
+    pub listen: SocketAddr,
+}
+
+/// Metrics server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// HTTP.
+    pub listen: SocketAddr,
+}
+
+/// Posting of batches to L1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BatcherConfig {
+    /// Whether this node posts.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Keystore of the L1 account that pays; the consensus key when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// File holding that keystore's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<PathBuf>,
+    /// Head start of each better ranked poster before this node takes over.
+    #[serde(default = "default_turn", with = "humantime_serde")]
+    pub turn: Duration,
+    /// Highest fee per gas that is offered, wei.
+    #[serde(default = "default_max_fee")]
+    pub max_fee_per_gas: u64,
+}
+
+impl Default for BatcherConfig {
+    fn default() -> Self {
+        Self { enabled: false, key: None, password: None, turn: default_turn(), max_fee_per_gas: default_max_fee() }
+    }
+}
+
+fn default_moniker() -> String {
+    "rota".into()
+}
+fn default_chain() -> PathBuf {
+    "chain.json".into()
+}
+fn default_data() -> PathBuf {
+    "data".into()
+}
+fn default_node_key() -> PathBuf {
+    "keys/node.key".into()
+}
+const fn default_poll() -> Duration {
+    Duration::from_millis(500)
+}
+const fn default_log_range() -> u64 {
+    2_000
+}
+const fn default_turn() -> Duration {
+    Duration::from_secs(4)
+}
+const fn default_max_fee() -> u64 {
+    500_000_000_000
+}
+
+/// Every value that an environment variable may override.
+const OVERRIDES: &[&str] = &[
+    "moniker",
+    "chain",
+    "data",
+    "log-format",
+    "l1.rpc",
+    "l1.poll-interval",
+    "l1.log-range",
+    "keys.consensus",
+    "keys.consensus-password",
+    "keys.node",
+    "consensus.listen",
+    "consensus.peers",
+    "gossip.listen",
+    "gossip.peers",
+    "rpc.listen",
+    "metrics.listen",
+    "batcher.enabled",
+    "batcher.key",
+    "batcher.password",
+    "batcher.turn",
+    "batcher.max-fee-per-gas",
+];
+
+/// Paths whose environment value is a comma-separated list.
+const LISTS: &[&str] = &["l1.rpc", "consensus.peers", "gossip.peers"];
+
+impl Config {
+    /// Reads `home/config.toml` and applies the environment.
+    ///
+    /// # Errors
+    /// A missing or malformed file, an unknown key, a value of the wrong kind.
+    pub fn load(home: &Path) -> Result<Self, ConfigError> {
+        let path = home.join(CONFIG_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        Self::parse(home, &text, |name| std::env::var(name).ok())
+    }
+
+    /// [`Self::load`] from text and any environment.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(home: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut table: toml::Table = toml::from_str(text)?;
+        for path in OVERRIDES {
+            let name = variable(path);
+            if let Some(value) = env(&name) {
+                set(&mut table, path, from_env(path, &value)).map_err(|()| ConfigError::Override { name })?;
+            }
+        }
+        let mut config: Self = table.try_into()?;
+        config.home = home.to_path_buf();
+        if config.l1.rpc.is_empty() {
+            return Err(ConfigError::NoL1);
+        }
+        Ok(config)
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// Only for a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        Ok(toml::to_string_pretty(self)?)
+    }
+
+    /// Resolves a configured path against the home directory.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.home.join(path)
+    }
+}
+
+/// Name of the environment variable that overrides `path`.
+fn variable(path: &str) -> String {
+    format!("ROTA_{}", path.to_uppercase().replace(['.', '-'], "_"))
+}
+
+fn from_env(path: &str, value: &str) -> toml::Value {
+    if LISTS.contains(&path) {
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        return toml::Value::Array(items.map(|item| toml::Value::String(item.into())).collect());
+    }
+    if let Ok(flag) = value.parse::<bool>() {
+        return toml::Value::Boolean(flag);
+    }
+    match value.parse::<i64>() {
+        Ok(number) if matches!(path, "l1.log-range" | "batcher.max-fee-per-gas") => toml::Value::Integer(number),
+        _ => toml::Value::String(value.into()),
+    }
+}
+
+fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Result<(), ()> {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.into(), value);
+            Ok(())
+        }
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            set(section.as_table_mut().ok_or(())?, rest, value)
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source} (create it with `rota-sequencer init`)")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or not of this shape.
+    #[error("config.toml: {0}")]
+    Parse(#[from] toml::de::Error),
+    /// The configuration cannot be written as TOML.
+    #[error("config.toml: {0}")]
+    Write(#[from] toml::ser::Error),
+    /// An environment variable names a section that the file uses for something else.
+    #[error("{name} does not fit config.toml")]
+    Override {
+        /// The variable.
+        name: String,
+    },
+    /// No L1 endpoint.
+    #[error("l1.rpc must name at least one endpoint")]
+    NoL1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"
+        [l1]
+        rpc = ["http://127.0.0.1:8545"]
+        [consensus]
+        listen = "/ip4/127.0.0.1/tcp/27000"
+        [gossip]
+        listen = "/ip4/127.0.0.1/tcp/27001"
+        [rpc]
+        listen = "127.0.0.1:9545"
+        [metrics]
+        listen = "127.0.0.1:9000"
+    "#;
+
+    fn full() -> Config {
+        let mut config = Config::parse(Path::new("home"), MINIMAL, |_| None).unwrap();
+        config.keys.consensus = Some("keys/consensus.json".into());
+        config.keys.consensus_password = Some("keys/password".into());
+        config.batcher.key = Some("keys/batcher.json".into());
+        config.batcher.password = Some("keys/password".into());
+        config
+    }
+
+    fn leaves(prefix: &str, table: &toml::Table, out: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(table) => leaves(&path, table, out),
+                _ => out.push(path),
+            }
+        }
+    }
+
+    #[test]
+    fn file_round_trips() {
+        let config = full();
+        assert_eq!(Config::parse(Path::new("home"), &config.to_toml().unwrap(), |_| None).unwrap(), config);
+    }
+
+    #[test]
+    fn every_value_has_an_override() {
+        let mut paths = Vec::new();
+        leaves("", &toml::from_str(&full().to_toml().unwrap()).unwrap(), &mut paths);
+        paths.sort();
+        let mut known: Vec<_> = OVERRIDES.iter().map(|path| (*path).to_string()).collect();
+        known.sort();
+        assert_eq!(paths, known);
+    }
+
+    #[test]
+    fn environment_wins_over_the_file() {
+        let env = |name: &str| match name {
+            "ROTA_L1_RPC" => Some("http://a:1, http://b:2".into()),
+            "ROTA_BATCHER_ENABLED" => Some("true".into()),
+            "ROTA_BATCHER_MAX_FEE_PER_GAS" => Some("7".into()),
+            "ROTA_MONIKER" => Some("7".into()),
+            "ROTA_L1_POLL_INTERVAL" => Some("2s".into()),
+            _ => None,
+        };
+        let config = Config::parse(Path::new("home"), MINIMAL, env).unwrap();
+        assert_eq!(config.l1.rpc, ["http://a:1", "http://b:2"]);
+        assert!(config.batcher.enabled);
+        assert_eq!(config.batcher.max_fee_per_gas, 7);
+        assert_eq!(config.moniker, "7");
+        assert_eq!(config.l1.poll_interval, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn refuses_unknown_keys_and_no_endpoint() {
+        let unknown = format!("{MINIMAL}\nportt = 1\n");
+        assert!(matches!(Config::parse(Path::new("h"), &unknown, |_| None), Err(ConfigError::Parse(_))));
+        let none = MINIMAL.replace("[\"http://127.0.0.1:8545\"]", "[]");
+        assert!(matches!(Config::parse(Path::new("h"), &none, |_| None), Err(ConfigError::NoL1)));
+    }
+}
