@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use rota_protocol::{batch::BatchHeader, member::FrozenSet};
 
 use crate::chain::L1Ref;
@@ -63,6 +63,9 @@ pub struct BatchInfo {
     pub hash: B256,
     /// What was certified.
     pub header: BatchHeader,
+    /// Preimage of `header.tally.root`: 32 bytes per member of σ in member order; empty without a tally. The keeper
+    /// opens and credits the epoch on L1 with it (protocol section 9), and it is nowhere else.
+    pub tally_entries: Bytes,
     /// Where it is in its life.
     pub status: BatchStatus,
     /// Height of the L2 block that carries `hash` in its `extra_data`.
