@@ -28,6 +28,34 @@ import {IBatchChain} from "./IBatchChain.sol";
 /// and not credited (half of fallback emission, unearned base fees, roundings, pools without units) returns to the
 /// reserve with the last entry.
 interface IRewardVault {
+    /// @notice What the constructor needs.
+    /// @param token The native token.
+    /// @param portal The `IPortal` that releases fees.
+    /// @param batchChain The `IBatchChain` whose FINAL tallies are paid.
+    /// @param registry The `ISequencerRegistry`.
+    /// @param stakeVault The `IStakeVault`.
+    /// @param sequencerSet The `ISequencerSet`.
+    /// @param feeSplitter The `IFeeSplitter`.
+    /// @param authority OpenZeppelin `AccessManager` that governs the two rates.
+    /// @param rewardPerBlock Emission per block from epoch 0, wei, at most `MAX_REWARD_PER_BLOCK`.
+    /// @param postingReward Reward of a posted batch from epoch 0, wei, at most `MAX_POSTING_REWARD`.
+    /// @param genesis Start of epoch 0, unix seconds.
+    /// @param epochSeconds Length of an epoch, seconds.
+    struct Config {
+        address token;
+        address portal;
+        address batchChain;
+        address registry;
+        address stakeVault;
+        address sequencerSet;
+        address feeSplitter;
+        address authority;
+        uint96 rewardPerBlock;
+        uint96 postingReward;
+        uint64 genesis;
+        uint64 epochSeconds;
+    }
+
     /// @notice `from` added `amount` wei to the reserve.
     event Funded(address indexed from, uint256 amount);
 
@@ -59,6 +87,9 @@ interface IRewardVault {
 
     /// @notice From `fromEpoch` on, a posted batch is worth `amount` wei.
     event PostingRewardChanged(uint96 amount, uint32 fromEpoch);
+
+    /// @notice A contract given to the constructor is the zero address.
+    error RewardVault_ZeroAddress();
 
     /// @notice An amount, page size or segment limit of zero does nothing.
     error RewardVault_Zero();
