@@ -78,8 +78,15 @@ pub struct L1Config {
     pub log_range: u64,
 }
 
+impl L1Config {
+    /// Default polling of the given endpoints.
+    pub fn new(rpc: Vec<String>) -> Self {
+        Self { rpc, poll_interval: default_poll(), log_range: default_log_range() }
+    }
+}
+
 /// Key files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeysConfig {
     /// Keystore (web3 v3) of the consensus signer; none for a node that only follows.
@@ -91,6 +98,12 @@ pub struct KeysConfig {
     /// ed25519 secret of the libp2p identity, hex; created by `init`.
     #[serde(default = "default_node_key")]
     pub node: PathBuf,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self { consensus: None, consensus_password: None, node: default_node_key() }
+    }
 }
 
 /// One libp2p network.

@@ -10,6 +10,7 @@ pub mod consensus;
 pub mod derivation;
 pub mod execution;
 pub mod gossip;
+pub mod keys;
 pub mod l1;
 pub mod mempool;
 pub mod metrics;

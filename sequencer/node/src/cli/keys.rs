@@ -1,0 +1,71 @@
+//! `rota-sequencer keys`: the consensus key of a node.
+
+use std::path::{Path, PathBuf};
+
+use alloy::signers::local::PrivateKeySigner;
+use eyre::{WrapErr, eyre};
+use rota_sequencer::{config::Config, keys};
+
+/// What to do with the node's keys.
+#[derive(Debug, clap::Subcommand)]
+pub enum KeysCommand {
+    /// Make a new random key and store it encrypted.
+    New(Target),
+    /// Store an existing private key encrypted.
+    Import {
+        /// File holding the key, 32 bytes in hex.
+        #[arg(long)]
+        private_key_file: PathBuf,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print the addresses and the peer id that the configuration leads to.
+    Show,
+}
+
+/// Where a key is stored.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// Keystore to write; relative paths are relative to the home directory.
+    #[arg(long, default_value = "keys/consensus.json")]
+    out: PathBuf,
+    /// File whose first line is the password to encrypt with.
+    #[arg(long)]
+    password_file: PathBuf,
+}
+
+/// Runs a key command.
+pub fn run(home: &Path, command: KeysCommand) -> eyre::Result<()> {
+    match command {
+        KeysCommand::New(target) => store(home, &target, &PrivateKeySigner::random()),
+        KeysCommand::Import { private_key_file, target } => {
+            let text = std::fs::read_to_string(&private_key_file)
+                .wrap_err_with(|| format!("cannot read {}", private_key_file.display()))?;
+            // The parse error is dropped on purpose: it could echo the secret.
+            let signer = text.trim().parse().map_err(|_| eyre!("{} holds no key", private_key_file.display()))?;
+            store(home, &target, &signer)
+        }
+        KeysCommand::Show => show(home),
+    }
+}
+
+fn store(home: &Path, target: &Target, signer: &PrivateKeySigner) -> eyre::Result<()> {
+    let path = home.join(&target.out);
+    keys::store_signer(&path, signer, &keys::read_password(&target.password_file)?)?;
+    println!("{} {}", signer.address(), path.display());
+    Ok(())
+}
+
+fn show(home: &Path) -> eyre::Result<()> {
+    let config = Config::load(home)?;
+    let signer = match (&config.keys.consensus, &config.keys.consensus_password) {
+        (Some(keystore), Some(password)) => {
+            Some(keys::load_signer(&config.path(keystore), &config.path(password))?.address())
+        }
+        _ => None,
+    };
+    let peer = keys::load_identity(&config.path(&config.keys.node))?.public().to_peer_id();
+    println!("signer   {}", signer.map_or_else(|| "none".to_owned(), |address| address.to_string()));
+    println!("peer id  {peer}");
+    Ok(())
+}
