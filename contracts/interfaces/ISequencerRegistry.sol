@@ -65,6 +65,9 @@ interface ISequencerRegistry {
     /// @notice The network is paused: nobody may join now.
     error SequencerRegistry_Paused();
 
+    /// @notice The guardian given to the constructor is the zero address.
+    error SequencerRegistry_ZeroGuardian();
+
     /// @notice The highest commission given to the constructor is more than 100 %.
     error SequencerRegistry_InvalidMaxCommission(uint16 commissionBps);
 

@@ -55,7 +55,7 @@ interface IStakeVault {
     /// @notice The network is paused: no stake may come in now. Leaving is never paused.
     error StakeVault_Paused();
 
-    /// @notice The token, the registry or, with a slasher, the escrow is the zero address.
+    /// @notice The token, the registry, the guardian or, with a slasher, the escrow is the zero address.
     error StakeVault_ZeroAddress();
 
     /// @notice The unbonding time is outside 1 to `maximum`, epochs.
