@@ -26,7 +26,7 @@ pub struct Config {
     /// Name in logs and metrics; peers never rely on it.
     #[serde(default = "default_moniker")]
     pub moniker: String,
-    /// Chain file (`rota_protocol::genesis::ChainConfig`, JSON).
+    /// Chain file (`rota_protocol::config::ChainConfig`, JSON).
     #[serde(default = "default_chain")]
     pub chain: PathBuf,
     /// Where blocks and state live.

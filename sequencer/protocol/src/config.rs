@@ -101,6 +101,9 @@ pub struct ChainConfig {
     pub l2_chain_id: u64,
     /// Name of the parameter profile the contracts were deployed with.
     pub profile: String,
+    /// L1 block from which the contracts' events are read; 0 reads all of L1.
+    #[serde(default)]
+    pub deployed_at_block: u64,
     /// Least L1 origin of block 1.
     pub genesis_origin: OriginConfig,
     /// The first frozen epoch; its set serves from height 1.
