@@ -166,15 +166,14 @@ contract RewardVault is IRewardVault, EpochClock, AccessManaged {
         for (uint256 i = open.cursor; i < end; ++i) {
             credited += _credit(open, members.memberAt(i), entries.entryAt(i));
         }
-        open.cursor = uint32(end);
-        open.remaining -= uint128(credited);
+        uint256 remaining = open.remaining - credited;
         if (end == open.count) {
-            reserve += open.remaining;
-            emit EpochCredited(epoch, open.remaining);
-            open.remaining = 0;
+            reserve += remaining;
+            emit EpochCredited(epoch, remaining);
+            remaining = 0;
         }
-        _open.cursor = open.cursor;
-        _open.remaining = open.remaining;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (_open.cursor, _open.remaining) = (uint32(end), uint128(remaining)); // at most what they were
     }
 
     // ---------------------------------------------------------------------------------------------------- claims

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IBatchChain} from "./interfaces/IBatchChain.sol";
+import {IEpochClock} from "./interfaces/IEpochClock.sol";
+import {ILens} from "./interfaces/ILens.sol";
+import {IRewardVault} from "./interfaces/IRewardVault.sol";
+import {ISequencerRegistry} from "./interfaces/ISequencerRegistry.sol";
+import {ISequencerSet} from "./interfaces/ISequencerSet.sol";
+import {IStakeVault} from "./interfaces/IStakeVault.sol";
+
+/// @title Lens
+/// @dev Specified by `ILens`.
+contract Lens is ILens {
+    ISequencerRegistry private immutable REGISTRY;
+    IStakeVault private immutable STAKE_VAULT;
+    ISequencerSet private immutable SEQUENCER_SET;
+    IBatchChain private immutable BATCH_CHAIN;
+    IRewardVault private immutable REWARD_VAULT;
+
+    constructor(address registry, address stakeVault, address sequencerSet, address batchChain, address rewardVault) {
+        require(
+            registry != address(0) && stakeVault != address(0) && sequencerSet != address(0) && batchChain != address(0)
+                && rewardVault != address(0),
+            Lens_ZeroAddress()
+        );
+        REGISTRY = ISequencerRegistry(registry);
+        STAKE_VAULT = IStakeVault(stakeVault);
+        SEQUENCER_SET = ISequencerSet(sequencerSet);
+        BATCH_CHAIN = IBatchChain(batchChain);
+        REWARD_VAULT = IRewardVault(rewardVault);
+    }
+
+    /// @inheritdoc ILens
+    function operators(uint32 from, uint256 count) external view returns (Operator[] memory page) {
+        uint256 known = REGISTRY.operatorCount();
+        uint256 left = from == 0 || from > known ? 0 : known - from + 1;
+        page = new Operator[](count < left ? count : left);
+        for (uint32 i = 0; i < page.length; ++i) {
+            page[i] = operatorOf(from + i);
+        }
+    }
+
+    /// @inheritdoc ILens
+    function operatorOf(uint32 id) public view returns (Operator memory o) {
+        if (id == 0 || id > REGISTRY.operatorCount()) return o;
+        o.id = id;
+        o.status = REGISTRY.statusOf(id);
+        o.owner = REGISTRY.ownerOf(id);
+        o.signer = REGISTRY.signerOf(id);
+        o.rewardRecipient = REGISTRY.rewardRecipientOf(id);
+        o.commissionBps = REGISTRY.commissionAt(id, IEpochClock(address(STAKE_VAULT)).currentEpoch());
+        (o.poolTokens, o.poolUnits) = STAKE_VAULT.pool(id);
+        (, o.selfBond) = STAKE_VAULT.positionOf(id, o.owner);
+        o.ready = SEQUENCER_SET.isReady(id);
+        (o.seated, o.seat) = SEQUENCER_SET.seatOf(id);
+        o.claimableCommission = REWARD_VAULT.claimableCommission(id);
+        o.lastCredited = REWARD_VAULT.lastCredited(id);
+    }
+
+    /// @inheritdoc ILens
+    function due() external view returns (Due memory d) {
+        (d.freeze, d.freezeEpoch) = SEQUENCER_SET.freezeDue();
+        d.recordRandao = SEQUENCER_SET.randaoDue();
+        d.anchor = BATCH_CHAIN.epochSeenAt(uint64(block.number)) < IEpochClock(address(STAKE_VAULT)).currentEpoch();
+        d.finalize = BATCH_CHAIN.finalizable();
+        (d.open, d.openBatch) = REWARD_VAULT.openDue();
+        (d.credit, d.creditEpoch, d.creditCursor) = REWARD_VAULT.creditDue();
+        (,, d.creditCount) = REWARD_VAULT.openStatus();
+    }
+
+    /// @inheritdoc ILens
+    function seatsDue(uint32[] calldata ids) external view returns (SeatDue[] memory seats) {
+        seats = new SeatDue[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            (bool due_, uint8 seat) = SEQUENCER_SET.seatDue(ids[i]);
+            seats[i] = SeatDue(ids[i], due_, seat);
+        }
+    }
+
+    /// @inheritdoc ILens
+    function positions(address account, uint32[] calldata ids) external view returns (Position[] memory list) {
+        list = new Position[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            (uint32 id, Position memory p) = (ids[i], list[i]);
+            p.id = id;
+            (p.units, p.value) = STAKE_VAULT.positionOf(id, account);
+            p.rewards = REWARD_VAULT.claimable(id, account);
+            p.paidThrough = REWARD_VAULT.paidThrough(id, account);
+        }
+    }
+
+    /// @inheritdoc ILens
+    function thaws(address account, uint32 id, uint32 from, uint32 count) external view returns (Thaw[] memory list) {
+        list = new Thaw[](count);
+        uint256 found;
+        for (uint32 i = 0; i < count; ++i) {
+            uint32 cohort = from + i;
+            uint256 held = STAKE_VAULT.thawSharesOf(id, cohort, account);
+            if (held == 0) continue;
+            (uint256 tokens, uint256 shares) = STAKE_VAULT.thawOf(id, cohort);
+            list[found] = Thaw(cohort, tokens * held / shares, STAKE_VAULT.claimableFrom(cohort));
+            ++found;
+        }
+        assembly ("memory-safe") {
+            mstore(list, found)
+        }
+    }
+
+    /// @inheritdoc ILens
+    function rewards() external view returns (Rewards memory r) {
+        r.reserve = REWARD_VAULT.reserve();
+        r.rewardPerBlock = REWARD_VAULT.rewardPerBlock();
+        r.postingReward = REWARD_VAULT.postingReward();
+        r.tallies = BATCH_CHAIN.tallyCount();
+        r.opened = REWARD_VAULT.nextTally();
+        (r.epoch, r.cursor, r.count) = REWARD_VAULT.openStatus();
+    }
+}

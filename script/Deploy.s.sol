@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Script} from "forge-std/Script.sol";
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
+import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
+import {IGuardian} from "contracts/interfaces/IGuardian.sol";
+import {INetworkParameters} from "contracts/interfaces/INetworkParameters.sol";
+import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
+import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
+import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
+import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {Parameters} from "./Parameters.sol";
+
+/// @title Deployment of a network
+/// @notice The one way a network comes to be: devnets, tests and real networks run this script.
+///
+/// `ROTA_PROFILE` (devnet if unset), `ROTA_L2_CHAIN_ID`, `ROTA_L2_GENESIS_HASH`, `ROTA_GENESIS_TIME` (start of epoch 0,
+/// the block's timestamp if unset), `ROTA_TOKEN` (an existing native token; without it one is minted to the deployer),
+/// `ROTA_GOVERNANCE` (proposer and canceller of the timelock), `ROTA_GUARDIAN` (may pause), `ROTA_ECOSYSTEM` (receives the
+/// ecosystem's part of fees): the deployer where unset, refused where unset on mainnet, and `ROTA_DEPLOYMENTS_DIR`.
+contract Deploy is Script {
+    /// @notice What differs between two networks of one profile.
+    struct Inputs {
+        string profile;
+        address token; // zero: mint one
+        address governance;
+        address guardian;
+        address ecosystem;
+        uint64 l2ChainId;
+        bytes32 l2GenesisHash;
+        uint64 genesisTime;
+    }
+
+    /// @notice The addresses of a network.
+    struct Deployment {
+        address nativeToken;
+        address networkParameters;
+        address accessManager;
+        address timelock;
+        address guardian;
+        address feeSplitter;
+        address sequencerRegistry;
+        address stakeVault;
+        address sequencerSet;
+        address batchChain;
+        address portal;
+        address rewardVault;
+        address lens;
+    }
+
+    /// @notice The role that decides about roles and governs everything that has no role of its own.
+    uint64 public constant ADMIN_ROLE = 0;
+
+    /// @notice The role that may pause and unpause.
+    uint64 public constant GUARDIAN_ROLE = 1;
+
+    /// @notice Wei minted to the deployer when a network brings no token of its own.
+    uint256 public constant INITIAL_SUPPLY = 1_000_000_000e18;
+
+    /// @notice A network with real stake names its `what` itself.
+    error Deploy_Required(string what);
+
+    /// @notice A contract did not arrive at the address it was predicted to.
+    error Deploy_WrongAddress(string name, address predicted, address actual);
+
+    /// @notice The creation of a contract failed.
+    error Deploy_CreationFailed(string name, bytes reason);
+
+    /// @notice Deploys from the environment and writes `deployments/<chainId>.json`.
+    function run() external returns (Deployment memory deployment) {
+        vm.startBroadcast();
+        (, address deployer,) = vm.readCallers();
+        Inputs memory inputs = fromEnvironment(deployer);
+        deployment = deploy(inputs, Parameters.ofProfile(inputs.profile), deployer);
+        vm.stopBroadcast();
+        write(inputs, deployment);
+    }
+
+    /// @notice Reads the environment; see the contract's notice.
+    function fromEnvironment(address deployer) public view returns (Inputs memory inputs) {
+        inputs.profile = vm.envOr("ROTA_PROFILE", string("devnet"));
+        inputs.l2ChainId = uint64(vm.envUint("ROTA_L2_CHAIN_ID"));
+        inputs.l2GenesisHash = vm.envBytes32("ROTA_L2_GENESIS_HASH");
+        inputs.genesisTime = uint64(vm.envOr("ROTA_GENESIS_TIME", block.timestamp));
+        inputs.token = vm.envOr("ROTA_TOKEN", address(0));
+        inputs.governance = vm.envOr("ROTA_GOVERNANCE", address(0));
+        inputs.guardian = vm.envOr("ROTA_GUARDIAN", address(0));
+        inputs.ecosystem = vm.envOr("ROTA_ECOSYSTEM", address(0));
+        return withDefaults(inputs, deployer);
+    }
+
+    /// @notice Puts the deployer where nobody is named, except on mainnet, where it keeps nothing.
+    function withDefaults(Inputs memory inputs, address deployer) public pure returns (Inputs memory) {
+        bool real = keccak256(bytes(inputs.profile)) == keccak256("mainnet");
+        require(!real || inputs.token != address(0), Deploy_Required("ROTA_TOKEN"));
+        require(!real || _isOther(inputs.governance, deployer), Deploy_Required("ROTA_GOVERNANCE"));
+        require(!real || _isOther(inputs.guardian, deployer), Deploy_Required("ROTA_GUARDIAN"));
+        require(!real || _isOther(inputs.ecosystem, deployer), Deploy_Required("ROTA_ECOSYSTEM"));
+        if (inputs.governance == address(0)) inputs.governance = deployer;
+        if (inputs.guardian == address(0)) inputs.guardian = deployer;
+        if (inputs.ecosystem == address(0)) inputs.ecosystem = deployer;
+        return inputs;
+    }
+
+    /// @notice Creates and wires a network.
+    /// @param inputs complete, see `withDefaults`
+    /// @param p constants of the network, checked by the contracts themselves
+    /// @param deployer the account whose nonce the creations use
+    function deploy(Inputs memory inputs, INetworkParameters.Parameters memory p, address deployer)
+        public
+        returns (Deployment memory d)
+    {
+        d = _predict(inputs, deployer);
+        if (inputs.token == address(0)) {
+            _create("NativeToken", abi.encode("Rota", "ROTA", INITIAL_SUPPLY, deployer), d.nativeToken);
+        }
+        _create("NetworkParameters", abi.encode(p), d.networkParameters);
+        _createGovernance(inputs, p, d, deployer);
+        _createStaking(inputs, p, d);
+        _createRollup(inputs, p, d);
+        _create(
+            "Lens", abi.encode(d.sequencerRegistry, d.stakeVault, d.sequencerSet, d.batchChain, d.rewardVault), d.lens
+        );
+        _handOver(inputs, d, deployer);
+    }
+
+    /// @notice Writes `<dir>/<chainId>.json`, the file that nodes, the CLI and the bindings read.
+    function write(Inputs memory inputs, Deployment memory d) public returns (string memory path) {
+        INetworkParameters.Parameters memory p = INetworkParameters(d.networkParameters).parameters();
+        string memory file = "deployment";
+        vm.serializeUint(file, "chainId", block.chainid);
+        vm.serializeString(file, "profile", inputs.profile);
+        vm.serializeUint(file, "l2ChainId", inputs.l2ChainId);
+        vm.serializeBytes32(file, "l2GenesisHash", inputs.l2GenesisHash);
+        vm.serializeUint(file, "genesisTime", inputs.genesisTime);
+        vm.serializeUint(file, "epochSeconds", p.epochSeconds);
+        vm.serializeUint(file, "unbondingEpochs", p.unbondingEpochs);
+        vm.serializeUint(file, "maxSeats", p.maxSeats);
+        vm.serializeUint(file, "slotsPerWindow", p.slotsPerWindow);
+        vm.serializeUint(file, "blockTimeMs", p.blockTimeMs);
+        vm.serializeUint(file, "batchBlocks", p.batchBlocks);
+        vm.serializeUint(file, "batchSeconds", p.batchSeconds);
+        vm.serializeUint(file, "challengeWindow", p.challengeWindow);
+        vm.serializeUint(file, "l1Confirmations", p.l1Confirmations);
+        vm.serializeUint(file, "maxOriginLag", p.maxOriginLag);
+        vm.serializeUint(file, "maxSetAge", p.maxSetAge);
+        // More than a JSON number holds: wei as a decimal string.
+        vm.serializeString(file, "minSelfBond", vm.toString(p.minSelfBond));
+        vm.serializeUint(file, "deployedAtBlock", block.number);
+        string memory json = vm.serializeString(file, "contracts", _contracts(d));
+        string memory directory = vm.envOr("ROTA_DEPLOYMENTS_DIR", string("deployments"));
+        path = string.concat(directory, "/", vm.toString(block.chainid), ".json");
+        vm.createDir(directory, true);
+        vm.writeJson(json, path);
+    }
+
+    function _contracts(Deployment memory d) private returns (string memory) {
+        string memory contracts = "contracts";
+        vm.serializeAddress(contracts, "nativeToken", d.nativeToken);
+        vm.serializeAddress(contracts, "networkParameters", d.networkParameters);
+        vm.serializeAddress(contracts, "sequencerRegistry", d.sequencerRegistry);
+        vm.serializeAddress(contracts, "stakeVault", d.stakeVault);
+        vm.serializeAddress(contracts, "sequencerSet", d.sequencerSet);
+        vm.serializeAddress(contracts, "batchChain", d.batchChain);
+        vm.serializeAddress(contracts, "portal", d.portal);
+        vm.serializeAddress(contracts, "rewardVault", d.rewardVault);
+        vm.serializeAddress(contracts, "feeSplitter", d.feeSplitter);
+        vm.serializeAddress(contracts, "guardian", d.guardian);
+        vm.serializeAddress(contracts, "accessManager", d.accessManager);
+        vm.serializeAddress(contracts, "timelock", d.timelock);
+        return vm.serializeAddress(contracts, "lens", d.lens);
+    }
+
+    // The creations follow each other without a call in between, so the deployer's nonces are the order of the fields.
+    function _predict(Inputs memory inputs, address deployer) private view returns (Deployment memory d) {
+        uint256 nonce = vm.getNonce(deployer);
+        d.nativeToken = inputs.token != address(0) ? inputs.token : vm.computeCreateAddress(deployer, nonce++);
+        d.networkParameters = vm.computeCreateAddress(deployer, nonce++);
+        d.accessManager = vm.computeCreateAddress(deployer, nonce++);
+        d.timelock = vm.computeCreateAddress(deployer, nonce++);
+        d.guardian = vm.computeCreateAddress(deployer, nonce++);
+        d.feeSplitter = vm.computeCreateAddress(deployer, nonce++);
+        d.sequencerRegistry = vm.computeCreateAddress(deployer, nonce++);
+        d.stakeVault = vm.computeCreateAddress(deployer, nonce++);
+        d.sequencerSet = vm.computeCreateAddress(deployer, nonce++);
+        d.batchChain = vm.computeCreateAddress(deployer, nonce++);
+        d.portal = vm.computeCreateAddress(deployer, nonce++);
+        d.rewardVault = vm.computeCreateAddress(deployer, nonce++);
+        d.lens = vm.computeCreateAddress(deployer, nonce++);
+    }
+
+    function _createGovernance(
+        Inputs memory inputs,
+        INetworkParameters.Parameters memory p,
+        Deployment memory d,
+        address deployer
+    ) private {
+        address[] memory proposers = new address[](1);
+        proposers[0] = inputs.governance;
+        address[] memory executors = new address[](1); // the zero address: anyone may execute what is due
+        _create("AccessManager", abi.encode(deployer), d.accessManager);
+        _create("TimelockController", abi.encode(p.timelockDelay, proposers, executors, address(0)), d.timelock);
+        _create("Guardian", abi.encode(d.accessManager), d.guardian);
+        _create("FeeSplitter", abi.encode(d.nativeToken, inputs.ecosystem, d.accessManager), d.feeSplitter);
+    }
+
+    function _createStaking(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d) private {
+        _create(
+            "SequencerRegistry",
+            abi.encode(
+                ISequencerRegistry.Config({
+                    guardian: d.guardian,
+                    slasher: address(0),
+                    maxCommissionBps: p.maxCommissionBps,
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds
+                })
+            ),
+            d.sequencerRegistry
+        );
+        _create(
+            "StakeVault",
+            abi.encode(
+                IStakeVault.Config({
+                    token: d.nativeToken,
+                    registry: d.sequencerRegistry,
+                    guardian: d.guardian,
+                    slasher: address(0),
+                    slashEscrow: address(0),
+                    authority: d.accessManager,
+                    unbondingEpochs: p.unbondingEpochs,
+                    maxPool: p.maxPool,
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds
+                })
+            ),
+            d.stakeVault
+        );
+        _create(
+            "SequencerSet",
+            abi.encode(
+                ISequencerSet.Config({
+                    registry: d.sequencerRegistry,
+                    vault: d.stakeVault,
+                    batchChain: d.batchChain,
+                    guardian: d.guardian,
+                    authority: d.accessManager,
+                    maxSeats: p.maxSeats,
+                    slotsPerWindow: p.slotsPerWindow,
+                    minSelfBond: p.minSelfBond,
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds
+                })
+            ),
+            d.sequencerSet
+        );
+    }
+
+    function _createRollup(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d) private {
+        _create(
+            "BatchChain",
+            abi.encode(
+                IBatchChain.Config({
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds,
+                    l2ChainId: inputs.l2ChainId,
+                    l2GenesisHash: inputs.l2GenesisHash,
+                    challengeWindow: p.challengeWindow,
+                    maxSetAge: p.maxSetAge
+                }),
+                d.sequencerSet,
+                d.portal,
+                d.rewardVault,
+                d.guardian
+            ),
+            d.batchChain
+        );
+        _create("Portal", abi.encode(d.nativeToken, d.rewardVault, d.guardian), d.portal);
+        _create(
+            "RewardVault",
+            abi.encode(
+                IRewardVault.Config({
+                    token: d.nativeToken,
+                    portal: d.portal,
+                    batchChain: d.batchChain,
+                    registry: d.sequencerRegistry,
+                    stakeVault: d.stakeVault,
+                    sequencerSet: d.sequencerSet,
+                    feeSplitter: d.feeSplitter,
+                    authority: d.accessManager,
+                    rewardPerBlock: p.rewardPerBlock,
+                    postingReward: p.postingReward,
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds
+                })
+            ),
+            d.rewardVault
+        );
+    }
+
+    // The guardian may pause and unpause; all else that is governed stays with the administrator, which becomes the
+    // timelock. The deployer ends with no role in the manager.
+    function _handOver(Inputs memory inputs, Deployment memory d, address deployer) private {
+        IAccessManager manager = IAccessManager(d.accessManager);
+        bytes4[] memory selectors = new bytes4[](2);
+        selectors[0] = IGuardian.pause.selector;
+        selectors[1] = IGuardian.unpause.selector;
+        manager.setTargetFunctionRole(d.guardian, selectors, GUARDIAN_ROLE);
+        manager.labelRole(GUARDIAN_ROLE, "guardian");
+        manager.grantRole(GUARDIAN_ROLE, inputs.guardian, 0);
+        manager.grantRole(ADMIN_ROLE, d.timelock, 0);
+        manager.renounceRole(ADMIN_ROLE, deployer);
+    }
+
+    // Creates a contract from its artifact, so that this script does not have to be compiled like deployed code.
+    function _create(string memory name, bytes memory arguments, address predicted) private {
+        bytes memory code = abi.encodePacked(vm.getCode(string.concat(name, ".sol:", name)), arguments);
+        address actual;
+        bytes memory reason;
+        assembly ("memory-safe") {
+            actual := create(0, add(code, 0x20), mload(code))
+            if iszero(actual) {
+                reason := mload(0x40)
+                mstore(reason, returndatasize())
+                returndatacopy(add(reason, 0x20), 0, returndatasize())
+                mstore(0x40, add(add(reason, 0x20), and(add(returndatasize(), 0x1f), not(0x1f))))
+            }
+        }
+        require(actual != address(0), Deploy_CreationFailed(name, reason));
+        require(actual == predicted, Deploy_WrongAddress(name, predicted, actual));
+    }
+
+    function _isOther(address account, address deployer) private pure returns (bool) {
+        return account != address(0) && account != deployer;
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {INetworkParameters} from "contracts/interfaces/INetworkParameters.sol";
+
+/// @title Parameters of the three profiles (protocol section 11)
+library Parameters {
+    /// @notice There is no profile of that name; `mainnet`, `devnet` and `test` exist.
+    error Parameters_UnknownProfile(string profile);
+
+    /// @notice The constants of a profile.
+    function ofProfile(string memory profile) internal pure returns (INetworkParameters.Parameters memory) {
+        bytes32 name = keccak256(bytes(profile));
+        if (name == keccak256("mainnet")) return mainnet();
+        if (name == keccak256("devnet")) return devnet();
+        if (name == keccak256("test")) return test();
+        revert Parameters_UnknownProfile(profile);
+    }
+
+    /// @notice Real networks. Judgement takes at most 22 of the 23 days of unbonding.
+    function mainnet() internal pure returns (INetworkParameters.Parameters memory) {
+        return INetworkParameters.Parameters({
+            epochSeconds: 1 days,
+            unbondingEpochs: 23,
+            maxSetAge: 3,
+            maxSeats: 64,
+            slotsPerWindow: 1024,
+            minSelfBond: 20_000e18,
+            maxPool: 100_000e18,
+            maxCommissionBps: 5000,
+            blockTimeMs: 500,
+            batchBlocks: 1200,
+            batchSeconds: 600,
+            challengeWindow: 7 days,
+            voteWindow: 48 hours,
+            gracePeriod: 48 hours,
+            evidenceAge: 4 days,
+            appealWindow: 2 days,
+            l1Confirmations: 64, // two Ethereum epochs: finalized in ordinary operation
+            maxOriginLag: 2 hours,
+            rewardPerBlock: 0.01e18,
+            postingReward: 1e18,
+            timelockDelay: 24 days
+        });
+    }
+
+    /// @notice One machine, for people: an epoch a minute.
+    function devnet() internal pure returns (INetworkParameters.Parameters memory) {
+        return INetworkParameters.Parameters({
+            epochSeconds: 60,
+            unbondingEpochs: 8,
+            maxSetAge: 2,
+            maxSeats: 16,
+            slotsPerWindow: 64,
+            minSelfBond: 100e18,
+            maxPool: 100_000e18,
+            maxCommissionBps: 5000,
+            blockTimeMs: 500,
+            batchBlocks: 40,
+            batchSeconds: 20,
+            challengeWindow: 60,
+            voteWindow: 30,
+            gracePeriod: 30,
+            evidenceAge: 120,
+            appealWindow: 30,
+            l1Confirmations: 1,
+            maxOriginLag: 120,
+            rewardPerBlock: 0.01e18,
+            postingReward: 0.1e18,
+            timelockDelay: 481
+        });
+    }
+
+    /// @notice One machine, for tests: everything as short as it can be.
+    function test() internal pure returns (INetworkParameters.Parameters memory) {
+        return INetworkParameters.Parameters({
+            epochSeconds: 20,
+            unbondingEpochs: 8,
+            maxSetAge: 2,
+            maxSeats: 8,
+            slotsPerWindow: 16,
+            minSelfBond: 100e18,
+            maxPool: 100_000e18,
+            maxCommissionBps: 5000,
+            blockTimeMs: 250,
+            batchBlocks: 32,
+            batchSeconds: 8,
+            challengeWindow: 10,
+            voteWindow: 6,
+            gracePeriod: 4,
+            evidenceAge: 40,
+            appealWindow: 10,
+            l1Confirmations: 2,
+            maxOriginLag: 60,
+            rewardPerBlock: 0.01e18,
+            postingReward: 0.1e18,
+            timelockDelay: 161
+        });
+    }
+}
