@@ -74,7 +74,7 @@ contract Deploy is Script {
         Inputs memory inputs = fromEnvironment(deployer);
         deployment = deploy(inputs, Parameters.ofProfile(inputs.profile), deployer);
         vm.stopBroadcast();
-        write(inputs, deployment);
+        write(inputs, deployment, vm.envOr("ROTA_DEPLOYMENTS_DIR", string("deployments")));
     }
 
     /// @notice Reads the environment; see the contract's notice.
@@ -125,8 +125,11 @@ contract Deploy is Script {
         _handOver(inputs, d, deployer);
     }
 
-    /// @notice Writes `<dir>/<chainId>.json`, the file that nodes, the CLI and the bindings read.
-    function write(Inputs memory inputs, Deployment memory d) public returns (string memory path) {
+    /// @notice Writes `<directory>/<chainId>.json`, the file that nodes, the CLI and the bindings read.
+    function write(Inputs memory inputs, Deployment memory d, string memory directory)
+        public
+        returns (string memory path)
+    {
         INetworkParameters.Parameters memory p = INetworkParameters(d.networkParameters).parameters();
         string memory file = "deployment";
         vm.serializeUint(file, "chainId", block.chainid);
@@ -149,7 +152,6 @@ contract Deploy is Script {
         vm.serializeString(file, "minSelfBond", vm.toString(p.minSelfBond));
         vm.serializeUint(file, "deployedAtBlock", block.number);
         string memory json = vm.serializeString(file, "contracts", _contracts(d));
-        string memory directory = vm.envOr("ROTA_DEPLOYMENTS_DIR", string("deployments"));
         path = string.concat(directory, "/", vm.toString(block.chainid), ".json");
         vm.createDir(directory, true);
         vm.writeJson(json, path);
