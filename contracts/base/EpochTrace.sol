@@ -5,7 +5,7 @@ pragma solidity ^0.8.30;
 /// @notice A value over time: checkpoints keyed by epoch, appended in order, read at any epoch.
 /// @dev Same semantics as OpenZeppelin's `Checkpoints.Trace208`, other layout: the latest checkpoint and the count
 /// share one word, older ones are archived as they were. A first write costs one new slot instead of two, and reading
-/// or replacing the latest value touches one slot instead of two (see docs/adr/0002-epoch-trace.md).
+/// or replacing the latest value touches one slot instead of two (see docs/adr/0002-storage-of-staking.md).
 ///
 /// A word, head or archived, from the highest bit:   24 bits  number of checkpoints up to and with this one (0: none)
 /// 24 bits  epoch from which the value counts  208 bits  the value
@@ -74,12 +74,14 @@ library EpochTrace {
     }
 
     /// @dev The last word with an epoch at or before `epoch`; 0 if there is none. Questions are nearly always about the
-    /// present, so the two youngest checkpoints come before the binary search.
+    /// present, so the two youngest checkpoints come before the binary search. An empty trace answers with its head, 0.
     function _wordAt(Trace storage self, uint256 epoch) private view returns (uint256 word) {
         word = self.head;
-        uint256 length = word >> 232;
-        if (length == 0 || _epoch(word) <= epoch) return word;
-        uint256 high = length - 1;
+        return _epoch(word) <= epoch ? word : _pastWordAt(self, epoch, (word >> 232) - 1);
+    }
+
+    /// @dev The same among the first `high` checkpoints, all archived.
+    function _pastWordAt(Trace storage self, uint256 epoch, uint256 high) private view returns (uint256 word) {
         if (high == 0) return 0;
         word = self.past[--high];
         if (_epoch(word) <= epoch) return word;

@@ -215,7 +215,7 @@ contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
     /// @inheritdoc ISequencerRegistry
     function operatorAt(uint32 id, uint32 epoch) external view returns (address owner, address signer, Status status) {
         Operator storage operator = _operators[id];
-        return (operator.owner, signerAt(id, epoch), operator.status);
+        return (operator.owner, address(uint160(operator.signer.valueAt(epoch))), operator.status);
     }
 
     /// @inheritdoc ISequencerRegistry
