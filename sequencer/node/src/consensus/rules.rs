@@ -35,7 +35,7 @@ impl HeightRules {
     pub fn admits_beneficiary(&self, block: &SealedBlock, round: u32) -> bool {
         let Some(id) = header::id_of_coinbase(block.header().beneficiary) else { return false };
         // Rounds 0..n are a permutation of the members: later rounds admit nobody new.
-        let rounds = u32::try_from(self.set.members.len()).unwrap_or(u32::MAX);
+        let rounds = u32::try_from(self.set.members().len()).unwrap_or(u32::MAX);
         (0..=round.min(rounds.saturating_sub(1))).any(|r| self.proposer(block.number(), r) == id)
     }
 }
