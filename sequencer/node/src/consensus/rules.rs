@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rota_protocol::{header, member::FrozenSet, schedule};
+use rota_protocol::{
+    header,
+    member::{FrozenSet, Member},
+    schedule,
+};
 
 use crate::chain::{BlockAttributes, EngineError, HeadContext, SealedBlock};
 
@@ -23,20 +27,33 @@ pub struct HeightRules {
 }
 
 impl HeightRules {
-    /// Id of the member that proposes in `round` of `height`.
-    pub fn proposer(&self, height: u64, round: u32) -> u32 {
-        schedule::leader(&self.set, height, self.first_height, round, self.slots).id
+    /// The member that proposes in `round` of `height`.
+    pub fn proposer(&self, height: u64, round: u32) -> &Member {
+        schedule::leader(&self.set, height, self.first_height, round, self.slots)
     }
 
-    /// The proposer rule: a block voted on in `round` names as beneficiary the `coinbase` of the member that proposes
-    /// in this or an earlier round of its height, because a value that gathered a polka is proposed again unchanged.
+    /// The beneficiary rule of validity: a block pays the `coinbase` of some member of σ.
     ///
-    /// A later round never shrinks the set of admitted ids, so a commit certificate of any round proves the rule.
-    pub fn admits_beneficiary(&self, block: &SealedBlock, round: u32) -> bool {
+    /// It must not depend on the round: the engine knows one verdict per block hash, so a verdict that changed with the
+    /// round could let a block be decided that another node holds invalid for good.
+    pub fn pays_a_member(&self, block: &SealedBlock) -> bool {
+        header::id_of_coinbase(block.header().beneficiary).is_some_and(|id| self.set.index_of_id(id).is_some())
+    }
+
+    /// Whether a live proposal of `round` may be voted for: a fresh block pays its proposer; one that repeats a polka of
+    /// `pol_round` is unchanged, so it pays whoever proposed it in that or an earlier round.
+    ///
+    /// This is not validity. A block that a quorum votes for all the same is decided and stands: by paying another
+    /// member its builder can only give its own reward away.
+    pub fn pays_its_proposer(&self, block: &SealedBlock, round: u32, pol_round: Option<u32>) -> bool {
         let Some(id) = header::id_of_coinbase(block.header().beneficiary) else { return false };
         // Rounds 0..n are a permutation of the members: later rounds admit nobody new.
-        let rounds = u32::try_from(self.set.members().len()).unwrap_or(u32::MAX);
-        (0..=round.min(rounds.saturating_sub(1))).any(|r| self.proposer(block.number(), r) == id)
+        let last = self.set.members().len() as u32;
+        let rounds = match pol_round {
+            None => round..=round,
+            Some(pol) => 0..=pol.min(last),
+        };
+        rounds.into_iter().any(|round| self.proposer(block.number(), round).id == id)
     }
 }
 
@@ -90,8 +107,8 @@ pub trait Derivation: Send + Sync + 'static {
     /// [`RulesError::Waiting`] when no usable L1 origin is known: the slot is left to the fallback.
     async fn attributes(&self, height: u64, proposer: u32, now: u64) -> Result<BlockAttributes, RulesError>;
 
-    /// Checks timestamp, origin, deposits, randomness, seal, size and gas limit of a block on the head; the proposer
-    /// rule ([`HeightRules::admits_beneficiary`]) is consensus' own. `live` adds the timeliness check.
+    /// Checks timestamp, origin, deposits, randomness, seal, size and gas limit of a block on the head; the
+    /// beneficiary ([`HeightRules::pays_a_member`]) is checked by consensus. `live` adds the timeliness check.
     async fn check(&self, block: &SealedBlock, live: bool) -> Result<Check, RulesError>;
 
     /// The rules' state after `block`, which extends the head, keeps the rules and was executed.

@@ -1,0 +1,335 @@
+//! Slashing protection: what this key has signed, durable before a signature leaves the process.
+//!
+//! Invariant: over the whole life of a home directory at most one digest is ever signed for each (fork, height, round,
+//! kind), across crashes, restarts and a lost engine log. Two are a fault that costs the stake (protocol section 10).
+//! The same digest may be signed again: signing is deterministic, so the signature is the same.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::B256;
+
+use super::record_log::{Damage, LogError, RecordLog};
+
+/// What a signature is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SignedKind {
+    /// Vote kind 1.
+    Prevote = 1,
+    /// Vote kind 2.
+    Precommit = 2,
+    /// A leader's proposal.
+    Proposal = 3,
+}
+
+impl SignedKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Prevote),
+            2 => Some(Self::Precommit),
+            3 => Some(Self::Proposal),
+            _ => None,
+        }
+    }
+}
+
+/// The key of the table; ordered by fork, then height, so that everything up to a height is one range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    /// Number of re-executions.
+    pub fork: u32,
+    /// Height.
+    pub height: u64,
+    /// Round.
+    pub round: u32,
+    /// Phase.
+    pub kind: SignedKind,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Record {
+    /// Nothing at or below (fork, height) may be signed; written when the lines it covers are dropped.
+    Floor(u32, u64),
+    /// A digest that was signed.
+    Signed(Slot, B256),
+}
+
+const RECORD_LEN: usize = 50;
+
+impl Record {
+    fn encode(&self) -> [u8; RECORD_LEN] {
+        let mut out = [0; RECORD_LEN];
+        let (tag, fork, height) = match self {
+            Self::Floor(fork, height) => (0, fork, height),
+            Self::Signed(slot, _) => (1, &slot.fork, &slot.height),
+        };
+        out[0] = tag;
+        out[1..5].copy_from_slice(&fork.to_be_bytes());
+        out[5..13].copy_from_slice(&height.to_be_bytes());
+        if let Self::Signed(slot, digest) = self {
+            out[13..17].copy_from_slice(&slot.round.to_be_bytes());
+            out[17] = slot.kind as u8;
+            out[18..].copy_from_slice(digest.as_slice());
+        }
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; RECORD_LEN] = bytes.try_into().ok()?;
+        let (tag, rest) = bytes.split_first()?;
+        let (fork, rest) = rest.split_first_chunk::<4>()?;
+        let (height, rest) = rest.split_first_chunk::<8>()?;
+        let (round, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, digest) = rest.split_first()?;
+        let (fork, height) = (u32::from_be_bytes(*fork), u64::from_be_bytes(*height));
+        match tag {
+            0 => Some(Self::Floor(fork, height)),
+            1 => {
+                let slot = Slot { fork, height, round: u32::from_be_bytes(*round), kind: SignedKind::from_byte(*kind)? };
+                Some(Self::Signed(slot, B256::try_from(digest).ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Lines after which those of committed heights are dropped (about 300 heights without trouble).
+const COMPACT_LINES: usize = 1_024;
+
+/// The table of one key, with an exclusive lock on its directory.
+#[derive(Debug)]
+pub struct Protection {
+    log: RecordLog,
+    signed: BTreeMap<Slot, B256>,
+    floor: Option<(u32, u64)>,
+    /// Highest (fork, height) below which the chain is decided.
+    committed: Option<(u32, u64)>,
+    lines: usize,
+    /// Number of lines at which the next compaction is due.
+    compact_at: usize,
+    _lock: File,
+}
+
+/// Why a signature is refused or the table cannot be used. Each of these must stop the node: it must never sign while
+/// it does not know what it signed before.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtectionError {
+    /// A different digest was signed for this slot before.
+    #[error(
+        "refused to sign {digest} as {kind:?} of height {height} round {round} fork {fork}: this key already signed \
+         {signed} there, and a second signature would be slashed. Make sure that the key runs on one machine only and \
+         that its home directory was not restored from a backup.",
+        kind = slot.kind, height = slot.height, round = slot.round, fork = slot.fork
+    )]
+    Conflict {
+        /// Where.
+        slot: Slot,
+        /// What was signed.
+        signed: B256,
+        /// What was refused.
+        digest: B256,
+    },
+    /// The height is decided, and what was signed there is no longer remembered.
+    #[error("refused to sign at height {} fork {}: decided up to height {} fork {}", slot.height, slot.fork, floor.1, floor.0)]
+    BelowFloor {
+        /// Where.
+        slot: Slot,
+        /// (fork, height) up to which nothing is signed any more.
+        floor: (u32, u64),
+    },
+    /// Another process uses the table.
+    #[error("{0} is locked: another node runs with this key")]
+    Locked(PathBuf),
+    /// A line of the table is not understood (a newer version wrote it?).
+    #[error("line {0} of the slashing-protection table is not understood")]
+    Unknown(usize),
+    /// The file failed.
+    #[error("slashing-protection table: {0}")]
+    Log(#[from] LogError),
+    /// The lock failed.
+    #[error("slashing-protection lock: {0}")]
+    Lock(std::io::Error),
+}
+
+impl Protection {
+    /// Opens or creates the table in `dir` and locks it until dropped.
+    ///
+    /// # Errors
+    /// See [`ProtectionError`].
+    pub fn open(dir: &Path) -> Result<Self, ProtectionError> {
+        std::fs::create_dir_all(dir).map_err(ProtectionError::Lock)?;
+        // A file of its own: the table's file is replaced when it is compacted.
+        let lock_path = dir.join("protection.lock");
+        let lock = File::create(&lock_path).map_err(ProtectionError::Lock)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ProtectionError::Locked(lock_path),
+            TryLockError::Error(error) => ProtectionError::Lock(error),
+        })?;
+        let (log, records) = RecordLog::open(&dir.join("protection.log"), RECORD_LEN, Damage::Refuse)?;
+        let (mut signed, mut floor, lines) = (BTreeMap::new(), None, records.len());
+        for (line, bytes) in records.iter().enumerate() {
+            match Record::decode(bytes).ok_or(ProtectionError::Unknown(line))? {
+                Record::Floor(fork, height) => floor = floor.max(Some((fork, height))),
+                Record::Signed(slot, digest) => {
+                    signed.insert(slot, digest);
+                }
+            }
+        }
+        let compact_at = COMPACT_LINES.max(lines);
+        Ok(Self { log, signed, floor, committed: floor, lines, compact_at, _lock: lock })
+    }
+
+    /// Allows the signature of `digest` in `slot` and makes that durable, or refuses it.
+    ///
+    /// # Errors
+    /// See [`ProtectionError`]; the caller must not sign.
+    pub fn allow(&mut self, slot: Slot, digest: B256) -> Result<(), ProtectionError> {
+        if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
+            return Err(ProtectionError::BelowFloor { slot, floor });
+        }
+        match self.signed.get(&slot) {
+            Some(signed) if *signed == digest => return Ok(()),
+            Some(signed) => return Err(ProtectionError::Conflict { slot, signed: *signed, digest }),
+            None => {}
+        }
+        if self.lines >= self.compact_at {
+            self.compact()?;
+        }
+        self.log.append(&Record::Signed(slot, digest).encode())?;
+        self.lines += 1;
+        self.signed.insert(slot, digest);
+        Ok(())
+    }
+
+    /// Notes that `height` of `fork` is durably decided: the engine never signs below it again.
+    pub fn committed(&mut self, fork: u32, height: u64) {
+        // The decided height itself stays: a signature on its way must meet its line, not a forgotten slot.
+        let below = height.checked_sub(1).map(|height| (fork, height));
+        self.committed = self.committed.max(below);
+    }
+
+    /// What was signed in `slot`, unless that is forgotten.
+    pub fn signed(&self, slot: &Slot) -> Option<B256> {
+        self.signed.get(slot).copied()
+    }
+
+    /// Drops lines of decided heights and writes the floor that replaces them, in one step.
+    fn compact(&mut self) -> Result<(), ProtectionError> {
+        let Some(floor) = self.committed else { return Ok(()) };
+        let mut signed = self.signed.clone();
+        signed.retain(|slot, _| (slot.fork, slot.height) > floor);
+        let mut records = vec![Record::Floor(floor.0, floor.1).encode()];
+        records.extend(signed.iter().map(|(slot, digest)| Record::Signed(*slot, *digest).encode()));
+        self.log.replace(records.iter().map(<[u8; RECORD_LEN]>::as_slice))?;
+        self.lines = records.len();
+        // Lines that a long undecided height keeps alive are not rewritten with every signature.
+        self.compact_at = COMPACT_LINES.max(2 * self.lines);
+        self.signed = signed;
+        self.floor = Some(floor);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(height: u64, round: u32, kind: SignedKind) -> Slot {
+        Slot { fork: 0, height, round, kind }
+    }
+
+    fn digest(n: u64) -> B256 {
+        B256::from(alloy_primitives::U256::from(n))
+    }
+
+    #[test]
+    fn one_digest_per_slot_survives_restarts() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = slot(7, 1, SignedKind::Prevote);
+        let mut table = Protection::open(dir.path()).unwrap();
+        table.allow(at, digest(1)).unwrap();
+        table.allow(at, digest(1)).unwrap();
+        // Another phase, round, height or fork is another slot.
+        table.allow(slot(7, 1, SignedKind::Precommit), digest(2)).unwrap();
+        table.allow(slot(7, 1, SignedKind::Proposal), digest(3)).unwrap();
+        table.allow(slot(7, 2, SignedKind::Prevote), digest(4)).unwrap();
+        table.allow(Slot { fork: 1, ..at }, digest(5)).unwrap();
+        drop(table);
+        for _ in 0..2 {
+            let mut table = Protection::open(dir.path()).unwrap();
+            let refused = table.allow(at, digest(9)).unwrap_err();
+            assert!(
+                matches!(refused, ProtectionError::Conflict { slot, signed, digest: d }
+                    if slot == at && signed == digest(1) && d == digest(9)),
+                "{refused}"
+            );
+            table.allow(at, digest(1)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_second_process_is_locked_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = Protection::open(dir.path()).unwrap();
+        assert!(matches!(Protection::open(dir.path()), Err(ProtectionError::Locked(_))));
+        drop(table);
+        Protection::open(dir.path()).unwrap();
+    }
+
+    /// A crash at any byte of the last write leaves a table that remembers every earlier signature, and the torn one
+    /// either counts or was never released.
+    #[test]
+    fn a_torn_write_forgets_nothing_released() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("protection.log");
+        let mut table = Protection::open(dir.path()).unwrap();
+        (1..=3).for_each(|h| table.allow(slot(h, 0, SignedKind::Precommit), digest(h)).unwrap());
+        drop(table);
+        let whole = std::fs::read(&path).unwrap();
+        let record = 8 + RECORD_LEN;
+        for cut in whole.len() - record..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut table = Protection::open(dir.path()).unwrap();
+            assert!(table.allow(slot(1, 0, SignedKind::Precommit), digest(9)).is_err());
+            assert!(table.allow(slot(2, 0, SignedKind::Precommit), digest(9)).is_err());
+            table.allow(slot(3, 0, SignedKind::Precommit), digest(9)).unwrap();
+            assert!(table.allow(slot(3, 0, SignedKind::Precommit), digest(3)).is_err());
+        }
+    }
+
+    #[test]
+    fn pruning_keeps_undecided_heights_and_closes_decided_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = Protection::open(dir.path()).unwrap();
+        for height in 1..=1_500 {
+            table.allow(slot(height, 0, SignedKind::Prevote), digest(height)).unwrap();
+            table.allow(slot(height, 0, SignedKind::Precommit), digest(height)).unwrap();
+            table.committed(0, height);
+        }
+        let size = std::fs::metadata(dir.path().join("protection.log")).unwrap().len();
+        assert!(size < 2 * (COMPACT_LINES * (8 + RECORD_LEN)) as u64, "{size}");
+        drop(table);
+        let mut table = Protection::open(dir.path()).unwrap();
+        let low = slot(3, 0, SignedKind::Prevote);
+        assert!(matches!(table.allow(low, digest(3)), Err(ProtectionError::BelowFloor { .. })));
+        let last = slot(1_500, 0, SignedKind::Precommit);
+        assert!(matches!(table.allow(last, digest(3)), Err(ProtectionError::Conflict { .. })));
+        // A new fork signs the same heights again.
+        table.allow(Slot { fork: 1, ..low }, digest(77)).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_line_stops_the_node() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Protection::open(dir.path()).unwrap());
+        let (mut log, _) = RecordLog::open(&dir.path().join("protection.log"), RECORD_LEN, Damage::Refuse).unwrap();
+        log.append(&[9; RECORD_LEN]).unwrap();
+        drop(log);
+        assert!(matches!(Protection::open(dir.path()), Err(ProtectionError::Unknown(0))));
+    }
+}
