@@ -269,7 +269,7 @@ interface IBatchChain {
 
     /// @notice Appends a batch to the chain. Anyone may post; the certificate is the authority.
     ///
-    /// Emits {BatchPosted}, and {L1Anchored} when it has to anchor the origin.
+    /// Emits {BatchPosted}.
     ///
     /// Everything checked here follows from the certified content and from L1 facts that do not change by waiting, so
     /// a batch that is valid once stays valid until another batch takes its place (protocol section 7, B4).
@@ -288,7 +288,7 @@ interface IBatchChain {
     /// - the sealing header is well formed, follows the range and holds the batch hash ({L2Header_Malformed},
     ///   {L2Header_WrongLength}, {BatchChain_WrongSealingNumber}, {BatchChain_WrongSealingParent},
     ///   {BatchChain_NotSealed});
-    /// - the L1 origin does not go back and is the anchored block ({BatchChain_OriginGoesBack},
+    /// - the L1 origin does not go back and is the block L1 knows, or anchored, under that number ({BatchChain_OriginGoesBack},
     ///   {BatchChain_OriginUnknown}, {BatchChain_WrongOrigin});
     /// - deposits do not go back and had happened at the origin ({BatchChain_DepositsGoBack},
     ///   {BatchChain_DepositsAhead});

@@ -43,6 +43,8 @@ contract BatchChain is IBatchChain, EpochClock {
         uint40 l1OriginNumber;
     }
 
+    /// @dev 14 words of the header and 5 of its tally.
+    uint256 private constant HEADER_BYTES = 608;
     /// @dev Gas the reward vault may spend to book a posting reward: two new slots and some reads, twice over.
     uint256 private constant REWARD_GAS = 150_000;
     /// @dev Nothing can be removed in this release, so no re-execution and no second attempt exist.
@@ -122,7 +124,7 @@ contract BatchChain is IBatchChain, EpochClock {
     ) external {
         if (GUARDIAN.isPaused()) revert BatchChain_Paused();
         Tip memory tip = _tip;
-        bytes32 batchHash = hashOf(header);
+        bytes32 batchHash = _hash(header);
 
         _checkPlace(header, tip);
         _checkTally(header.tally, tip.tallyEpoch, header.epoch);
@@ -155,7 +157,10 @@ contract BatchChain is IBatchChain, EpochClock {
 
     /// @inheritdoc IBatchChain
     function anchor(uint64 l1Block) external {
-        _anchor(l1Block);
+        if (_anchors[l1Block] != 0) return;
+        bytes32 hash = Blockhash.blockHash(l1Block);
+        if (hash == 0) revert BatchChain_OriginUnknown(l1Block);
+        _keep(l1Block, hash);
     }
 
     /// @inheritdoc IBatchChain
@@ -201,23 +206,23 @@ contract BatchChain is IBatchChain, EpochClock {
 
     /// @dev An epoch has ended only when the sealing block is served by a later set.
     function _checkTally(Tally calldata tally, uint32 last, uint32 sealing) private pure {
+        // All are read in either case: see `_hash`.
+        bool empty = uint256(tally.root) | tally.count | tally.blocks | tally.fees == 0;
         if (tally.epoch == 0) {
-            if (tally.root != 0 || tally.count != 0 || tally.blocks != 0 || tally.fees != 0) {
-                revert BatchChain_TallyNotEmpty();
-            }
+            if (!empty) revert BatchChain_TallyNotEmpty();
         } else if (tally.epoch <= last || tally.epoch >= sealing) {
             revert BatchChain_WrongTally(tally.epoch, last, sealing);
         }
     }
 
-    /// @dev F9. The age is measured at the batch's own origin, not now, so waiting never makes a batch too old (B4). The
-    /// set frozen last bounds it from above, and settles it for every batch that is posted in time.
+    /// @dev F9. The age is measured at the batch's own origin, not now, so waiting never makes a batch too old (B4). No
+    /// set later than that of the coming epoch exists, which settles it for every batch that is posted in time.
     function _checkSet(uint32 epoch, uint32 tipEpoch, uint64 l1Origin) private view {
         if (epoch < tipEpoch) revert BatchChain_SetGoesBack(epoch, tipEpoch);
         uint32 current = currentEpoch();
         if (epoch > current) revert BatchChain_SetNotStarted(epoch, current);
         uint256 youngest = uint256(epoch) + MAX_SET_AGE;
-        if (SET.lastFrozen() <= youngest) return;
+        if (current < youngest) return;
         uint32 served = SET.frozenEpochAt(epochSeenAt(l1Origin));
         if (served > youngest) revert BatchChain_SetTooOld(epoch, served, MAX_SET_AGE);
     }
@@ -241,10 +246,14 @@ contract BatchChain is IBatchChain, EpochClock {
         return sealing.hash;
     }
 
-    function _checkOrigin(uint64 number, bytes32 hash, uint64 tipNumber) private {
+    /// @dev L1 is asked first: a batch in time pays for no anchor. The record then vouches for its origin.
+    function _checkOrigin(uint64 number, bytes32 hash, uint64 tipNumber) private view {
         if (number < tipNumber) revert BatchChain_OriginGoesBack(number, tipNumber);
-        bytes32 anchored = _anchor(number);
-        if (hash != anchored) revert BatchChain_WrongOrigin(number, hash, anchored);
+        bytes32 actual = blockhash(number);
+        if (actual == 0) actual = _anchors[number];
+        if (actual == 0) actual = Blockhash.blockHash(number);
+        if (actual == 0) revert BatchChain_OriginUnknown(number);
+        if (hash != actual) revert BatchChain_WrongOrigin(number, hash, actual);
     }
 
     /// @dev Equal to the tip's needs no look: the tip's origin is not later.
@@ -270,6 +279,16 @@ contract BatchChain is IBatchChain, EpochClock {
         if (certificate.fork != header.fork) revert BatchChain_WrongCertificateFork(certificate.fork, header.fork);
     }
 
+    /// @dev `hashOf` without the copy through the encoder: a struct of words is its own encoding. Every field narrower
+    /// than a word is read by a check of `post`, and a read refuses dirty upper bits.
+    function _hash(BatchHeader calldata header) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            calldatacopy(buffer, header, HEADER_BYTES)
+            hash := keccak256(buffer, HEADER_BYTES)
+        }
+    }
+
     // ------------------------------------------------------------------------------------------------------- effects
 
     function _append(BatchHeader calldata header, Tip memory tip, bytes32 batchHash) private {
@@ -293,15 +312,6 @@ contract BatchChain is IBatchChain, EpochClock {
             carriesTally: carriesTally
         });
         emit BatchPosted(batchHash, index, header.lastBlock, msg.sender);
-    }
-
-    /// @dev The stored hash of an L1 block, stored now when L1 still knows it.
-    function _anchor(uint64 l1Block) private returns (bytes32 hash) {
-        hash = _anchors[l1Block];
-        if (hash != 0) return hash;
-        hash = Blockhash.blockHash(l1Block);
-        if (hash == 0) revert BatchChain_OriginUnknown(l1Block);
-        _keep(l1Block, hash);
     }
 
     function _keep(uint256 l1Block, bytes32 hash) private {

@@ -131,34 +131,36 @@ library CommitCertificate {
         returns (uint256 signed, uint256 total)
     {
         uint256 cursor;
+        uint256 word;
+        uint256 buffer;
         assembly ("memory-safe") {
             cursor := signatures.offset
-            mstore(mload(0x40), digest)
+            word := members.offset
+            buffer := mload(0x40)
+            mstore(buffer, digest)
         }
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 member;
-            assembly ("memory-safe") {
-                member := calldataload(add(members.offset, shl(5, i)))
-            }
-            unchecked {
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 member;
+                assembly ("memory-safe") {
+                    member := calldataload(word)
+                }
+                word += 32;
                 total += uint64(member);
                 if ((signers >> i) & 1 == 0) continue;
                 signed += uint64(member);
-            }
-            _checkSignature(cursor, i, address(uint160(member >> 96)));
-            unchecked {
+                _checkSignature(buffer, cursor, i, address(uint160(member >> 96)));
                 cursor += 65;
             }
         }
     }
 
     /// @dev Checks the signature at calldata position `cursor` against the digest in the buffer.
-    function _checkSignature(uint256 cursor, uint256 index, address expected) private view {
+    function _checkSignature(uint256 buffer, uint256 cursor, uint256 index, address expected) private view {
         uint256 s;
         uint8 v;
         address recovered;
         assembly ("memory-safe") {
-            let buffer := mload(0x40)
             s := calldataload(add(cursor, 0x20))
             v := byte(0, calldataload(add(cursor, 0x40)))
             mstore(add(buffer, 0x20), v)

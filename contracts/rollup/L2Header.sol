@@ -46,8 +46,9 @@ library L2Header {
         bytes32 parentBeaconBlockRoot;
     }
 
-    /// @dev RLP prefixes: a list with two length bytes, and strings of 8, 20 and 32 bytes.
+    /// @dev RLP prefixes: a list with two length bytes, and strings of 0, 8, 20 and 32 bytes.
     uint256 private constant LIST_2 = 0xf9;
+    uint256 private constant EMPTY = 0x80;
     uint256 private constant STRING_8 = 0x88;
     uint256 private constant STRING_20 = 0x94;
     uint256 private constant STRING_32 = 0xa0;
@@ -75,35 +76,33 @@ library L2Header {
 
         fields.hash = keccak256(rlp);
         fields.parentHash = _word(rlp, PARENT);
-        _word(rlp, OMMERS);
+        _expect(rlp, OMMERS, STRING_32);
         _expect(rlp, BENEFICIARY, STRING_20);
         fields.beneficiary = address(uint160(uint256(_wordAt(rlp, BENEFICIARY + 1)) >> 96));
         fields.stateRoot = _word(rlp, STATE_ROOT);
-        _word(rlp, TRANSACTIONS_ROOT);
-        _word(rlp, RECEIPTS_ROOT);
+        _expect(rlp, TRANSACTIONS_ROOT, STRING_32);
+        _expect(rlp, RECEIPTS_ROOT, STRING_32);
         if (uint256(_wordAt(rlp, BLOOM)) >> 232 != STRING_256) revert IBatchChain.L2Header_Malformed(BLOOM);
 
-        uint256 offset = DIFFICULTY;
-        (, offset) = _integer(rlp, offset);
-        (fields.number, offset) = _integer(rlp, offset);
-        (, offset) = _integer(rlp, offset); // gasLimit
-        (, offset) = _integer(rlp, offset); // gasUsed
-        (fields.timestamp, offset) = _integer(rlp, offset);
-        (fields.extraData, fields.extraLength, offset) = _extraData(rlp, offset);
-        _word(rlp, offset); // prevRandao
-        offset += 33;
-        _expect(rlp, offset, STRING_8); // nonce
-        offset += 9;
-        (, offset) = _integer(rlp, offset); // baseFeePerGas
-        _word(rlp, offset); // withdrawalsRoot
-        offset += 33;
-        (, offset) = _integer(rlp, offset); // blobGasUsed
-        (, offset) = _integer(rlp, offset); // excessBlobGas
-        fields.parentBeaconBlockRoot = _word(rlp, offset);
-        offset += 33;
-        _word(rlp, offset); // requestsHash
-        offset += 33;
-        if (offset != end) revert IBatchChain.L2Header_WrongLength(end, offset);
+        // Each step adds at most 33, so no offset can overflow.
+        unchecked {
+            uint256 offset = DIFFICULTY;
+            (, offset) = _integer(rlp, offset);
+            (fields.number, offset) = _integer(rlp, offset);
+            (, offset) = _integer(rlp, offset); // gasLimit
+            (, offset) = _integer(rlp, offset); // gasUsed
+            (fields.timestamp, offset) = _integer(rlp, offset);
+            (fields.extraData, fields.extraLength, offset) = _extraData(rlp, offset);
+            _expect(rlp, offset, STRING_32); // prevRandao
+            _expect(rlp, offset + 33, STRING_8); // nonce
+            (, offset) = _integer(rlp, offset + 42); // baseFeePerGas
+            _expect(rlp, offset, STRING_32); // withdrawalsRoot
+            (, offset) = _integer(rlp, offset + 33); // blobGasUsed
+            (, offset) = _integer(rlp, offset); // excessBlobGas
+            fields.parentBeaconBlockRoot = _word(rlp, offset);
+            _expect(rlp, offset + 33, STRING_32); // requestsHash
+            if (offset + 66 != end) revert IBatchChain.L2Header_WrongLength(end, offset + 66);
+        }
     }
 
     /// @dev A 32-byte string.
@@ -114,17 +113,20 @@ library L2Header {
 
     /// @dev A canonical integer below 2^64: no leading zeros, one byte below 0x80 stands for itself.
     function _integer(bytes calldata rlp, uint256 offset) private pure returns (uint64 value, uint256 next) {
-        uint256 prefix = _byteAt(rlp, offset);
-        // Zero is the empty string; the byte 0x00 would be a second name for it.
-        if (prefix == 0 || prefix > 0x88) revert IBatchChain.L2Header_Malformed(offset);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        if (prefix < 0x80) return (uint64(prefix), offset + 1);
-        uint256 length = prefix - 0x80;
-        if (length == 0) return (0, offset + 1);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        value = uint64(uint256(_wordAt(rlp, offset + 1)) >> (256 - 8 * length));
-        if (value >> (8 * (length - 1)) == 0 || value < 0x80) revert IBatchChain.L2Header_Malformed(offset);
-        next = offset + 1 + length;
+        unchecked {
+            uint256 prefix = _byteAt(rlp, offset);
+            // Zero is the empty string; the byte 0x00 would be a second name for it.
+            if (prefix == 0 || prefix > STRING_8) revert IBatchChain.L2Header_Malformed(offset);
+            next = offset + 1;
+            // forge-lint: disable-next-line(unsafe-typecast)
+            if (prefix < EMPTY) return (uint64(prefix), next);
+            uint256 length = prefix - EMPTY;
+            if (length == 0) return (0, next);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            value = uint64(uint256(_wordAt(rlp, next)) >> (256 - 8 * length));
+            if (value >> (8 * (length - 1)) == 0 || value < EMPTY) revert IBatchChain.L2Header_Malformed(offset);
+            next += length;
+        }
     }
 
     /// @dev A canonical string of at most 32 bytes.
@@ -133,15 +135,18 @@ library L2Header {
         pure
         returns (bytes32 data, uint256 length, uint256 next)
     {
-        uint256 prefix = _byteAt(rlp, offset);
-        if (prefix < 0x80) return (bytes32(prefix << 248), 1, offset + 1);
-        if (prefix > STRING_32) revert IBatchChain.L2Header_Malformed(offset);
-        length = prefix - 0x80;
-        next = offset + 1 + length;
-        if (length == 0) return (0, 0, next);
-        uint256 shift = 256 - 8 * length;
-        data = bytes32((uint256(_wordAt(rlp, offset + 1)) >> shift) << shift);
-        if (length == 1 && uint8(data[0]) < 0x80) revert IBatchChain.L2Header_Malformed(offset);
+        unchecked {
+            uint256 prefix = _byteAt(rlp, offset);
+            next = offset + 1;
+            if (prefix < EMPTY) return (bytes32(prefix << 248), 1, next);
+            if (prefix > STRING_32) revert IBatchChain.L2Header_Malformed(offset);
+            length = prefix - EMPTY;
+            if (length == 0) return (0, 0, next);
+            uint256 shift = 256 - 8 * length;
+            data = bytes32((uint256(_wordAt(rlp, next)) >> shift) << shift);
+            if (length == 1 && uint256(data) >> 248 < EMPTY) revert IBatchChain.L2Header_Malformed(offset);
+            next += length;
+        }
     }
 
     function _expect(bytes calldata rlp, uint256 offset, uint256 prefix) private pure {
