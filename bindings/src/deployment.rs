@@ -56,6 +56,7 @@ pub struct Deployment {
 #[allow(missing_docs, reason = "each field is the contract of that name")]
 pub struct ContractAddresses {
     pub native_token: Address,
+    pub network_parameters: Address,
     pub sequencer_registry: Address,
     pub stake_vault: Address,
     pub sequencer_set: Address,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::generated::batch_chain::IBatchChain::{Batch, BatchHeader, CommitCertificate, Head, Tally};
-use crate::generated::{batch_chain, reward_vault, sequencer_registry};
+pub use crate::generated::lens::ILens::{Due, Operator, Position, Rewards, SeatDue, Thaw};
+use crate::generated::{batch_chain, lens, reward_vault, sequencer_registry};
 
 /// Life of an operator (`ISequencerRegistry.Status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +69,14 @@ impl TryFrom<sequencer_registry::ISequencerRegistry::Status> for OperatorStatus 
     type Error = UnknownVariant;
 
     fn try_from(status: sequencer_registry::ISequencerRegistry::Status) -> Result<Self, UnknownVariant> {
+        status.into_underlying().try_into()
+    }
+}
+
+impl TryFrom<lens::ISequencerRegistry::Status> for OperatorStatus {
+    type Error = UnknownVariant;
+
+    fn try_from(status: lens::ISequencerRegistry::Status) -> Result<Self, UnknownVariant> {
         status.into_underlying().try_into()
     }
 }

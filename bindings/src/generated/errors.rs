@@ -95,8 +95,12 @@ alloy::sol! {
         error L2Header_WrongLength(uint256 actual, uint256 expected);
         error LeaderSchedule_HeightBeforeFirst(uint64 height, uint64 firstHeight);
         error LeaderSchedule_MalformedMembers(uint256 length);
+        error Lens_ZeroAddress();
         error MessagePasser_ZeroAmount();
         error MessagePasser_ZeroRecipient();
+        error NetworkParameters_StakeLeavesTooEarly(uint256 judgement, uint256 unbonding);
+        error NetworkParameters_TimelockTooShort(uint256 delay, uint256 unbonding);
+        error NetworkParameters_Zero(string name);
         error Portal_BadAmount(uint256 amount);
         error Portal_BadRecipient(address to);
         error Portal_FeesAlreadyReleased(uint32 epoch, uint32 lastReleased);
@@ -283,8 +287,12 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::L2Header_WrongLength(_) => "L2Header_WrongLength",
         Rota::RotaErrors::LeaderSchedule_HeightBeforeFirst(_) => "LeaderSchedule_HeightBeforeFirst",
         Rota::RotaErrors::LeaderSchedule_MalformedMembers(_) => "LeaderSchedule_MalformedMembers",
+        Rota::RotaErrors::Lens_ZeroAddress(_) => "Lens_ZeroAddress",
         Rota::RotaErrors::MessagePasser_ZeroAmount(_) => "MessagePasser_ZeroAmount",
         Rota::RotaErrors::MessagePasser_ZeroRecipient(_) => "MessagePasser_ZeroRecipient",
+        Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(_) => "NetworkParameters_StakeLeavesTooEarly",
+        Rota::RotaErrors::NetworkParameters_TimelockTooShort(_) => "NetworkParameters_TimelockTooShort",
+        Rota::RotaErrors::NetworkParameters_Zero(_) => "NetworkParameters_Zero",
         Rota::RotaErrors::Portal_BadAmount(_) => "Portal_BadAmount",
         Rota::RotaErrors::Portal_BadRecipient(_) => "Portal_BadRecipient",
         Rota::RotaErrors::Portal_FeesAlreadyReleased(_) => "Portal_FeesAlreadyReleased",
@@ -471,8 +479,12 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::L2Header_WrongLength(error) => vec![("actual", error.actual.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::LeaderSchedule_HeightBeforeFirst(error) => vec![("height", error.height.to_string()), ("firstHeight", error.firstHeight.to_string())],
         Rota::RotaErrors::LeaderSchedule_MalformedMembers(error) => vec![("length", error.length.to_string())],
+        Rota::RotaErrors::Lens_ZeroAddress(_) => vec![],
         Rota::RotaErrors::MessagePasser_ZeroAmount(_) => vec![],
         Rota::RotaErrors::MessagePasser_ZeroRecipient(_) => vec![],
+        Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(error) => vec![("judgement", error.judgement.to_string()), ("unbonding", error.unbonding.to_string())],
+        Rota::RotaErrors::NetworkParameters_TimelockTooShort(error) => vec![("delay", error.delay.to_string()), ("unbonding", error.unbonding.to_string())],
+        Rota::RotaErrors::NetworkParameters_Zero(error) => vec![("name", error.name.to_string())],
         Rota::RotaErrors::Portal_BadAmount(error) => vec![("amount", error.amount.to_string())],
         Rota::RotaErrors::Portal_BadRecipient(error) => vec![("to", error.to.to_string())],
         Rota::RotaErrors::Portal_FeesAlreadyReleased(error) => vec![("epoch", error.epoch.to_string()), ("lastReleased", error.lastReleased.to_string())],
@@ -659,8 +671,12 @@ pub(crate) const NAMES: &[&str] = &[
     "L2Header_WrongLength",
     "LeaderSchedule_HeightBeforeFirst",
     "LeaderSchedule_MalformedMembers",
+    "Lens_ZeroAddress",
     "MessagePasser_ZeroAmount",
     "MessagePasser_ZeroRecipient",
+    "NetworkParameters_StakeLeavesTooEarly",
+    "NetworkParameters_TimelockTooShort",
+    "NetworkParameters_Zero",
     "Portal_BadAmount",
     "Portal_BadRecipient",
     "Portal_FeesAlreadyReleased",

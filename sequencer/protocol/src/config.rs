@@ -19,7 +19,7 @@ use crate::{
     epoch::EpochClock,
     fees::MIN_BASE_FEE,
     header::{EMPTY_REQUESTS_HASH, MESSAGE_PASSER},
-    schedule::valid_slots,
+    schedule::{MAX_SLOTS, valid_slots},
     sealing::{Sealing, SealingParams},
     vote::VoteDomain,
 };
@@ -140,8 +140,8 @@ pub enum ConfigError {
     /// Below the floor.
     #[error("baseFee {0} is below {MIN_BASE_FEE} wei")]
     BaseFee(u64),
-    /// Not an even power of two.
-    #[error("slotsPerWindow {0} is not a power of four")]
+    /// No window of the schedule.
+    #[error("slotsPerWindow {0} is not a power of four up to {MAX_SLOTS}")]
     Slots(u32),
     /// A value that must not be zero.
     #[error("{0} must not be zero")]
@@ -161,6 +161,8 @@ impl ChainConfig {
             return Err(ConfigError::Slots(self.slots_per_window));
         }
         for (name, value) in [
+            // A tally names its epoch, and 0 there means no tally.
+            ("sigma0", u64::from(self.sigma0)),
             ("l1ChainId", self.l1_chain_id),
             ("l2ChainId", self.l2_chain_id),
             ("gasLimit", self.gas_limit),
