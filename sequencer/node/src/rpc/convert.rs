@@ -1,0 +1,152 @@
+//! Decided blocks in the shapes of Ethereum JSON-RPC.
+
+use std::sync::Arc;
+
+use alloy::rpc::types::{
+    Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log, Transaction as RpcTransaction, TransactionInfo,
+    TransactionReceipt,
+};
+use alloy_consensus::{ReceiptEnvelope, Sealed, Transaction as _, transaction::Recovered};
+use alloy_eips::eip4895::Withdrawals;
+use alloy_primitives::U256;
+use alloy_rlp::Encodable;
+
+use crate::{
+    chain::{SealedBlock, Transaction},
+    mempool::PoolTransaction,
+    store::BlockReceipts,
+};
+
+/// A block as `eth_getBlockBy*` returns it.
+pub(super) type BlockResponse = RpcBlock<RpcTransaction<Transaction>>;
+/// A transaction as `eth_getTransactionBy*` returns it.
+pub(super) type TransactionResponse = RpcTransaction<Transaction>;
+/// A receipt as `eth_getTransactionReceipt` returns it.
+pub(super) type ReceiptResponse = TransactionReceipt<ReceiptEnvelope<Log>>;
+
+/// A decided block with everything execution yielded.
+#[derive(Clone, Debug)]
+pub(super) struct ExecutedBlock {
+    /// The block.
+    pub(super) block: SealedBlock,
+    /// Sender and receipt of each transaction.
+    pub(super) outcome: Arc<BlockReceipts>,
+}
+
+impl ExecutedBlock {
+    /// Base fee per gas, wei.
+    pub(super) fn base_fee(&self) -> u64 {
+        self.block.header().base_fee_per_gas.unwrap_or_default()
+    }
+
+    /// Gas charged to each transaction.
+    pub(super) fn gas_used(&self) -> impl Iterator<Item = u64> + '_ {
+        let mut before = 0;
+        self.outcome.receipts.iter().map(move |receipt| {
+            let cumulative = receipt.cumulative_gas_used();
+            let used = cumulative - before;
+            before = cumulative;
+            used
+        })
+    }
+
+    /// The block with transactions or only their hashes.
+    pub(super) fn to_block(&self, full: bool) -> BlockResponse {
+        let body = &self.block.block.body;
+        let transactions = if full {
+            BlockTransactions::Full(
+                (0..body.transactions.len()).filter_map(|index| self.to_transaction(index)).collect(),
+            )
+        } else {
+            BlockTransactions::Hashes(body.transactions.iter().map(|tx| *tx.tx_hash()).collect())
+        };
+        let mut header = to_header(&self.block);
+        header.size = Some(U256::from(self.block.block.length()));
+        RpcBlock::new(header, transactions)
+            .with_withdrawals(body.withdrawals.as_ref().map(|w| Withdrawals::new(w.to_vec())))
+    }
+
+    /// The transaction at `index`.
+    pub(super) fn to_transaction(&self, index: usize) -> Option<TransactionResponse> {
+        let tx = self.block.block.body.transactions.get(index)?;
+        let sender = self.outcome.senders.get(index)?;
+        let info = TransactionInfo {
+            hash: Some(*tx.tx_hash()),
+            index: Some(index as u64),
+            block_hash: Some(self.block.hash),
+            block_number: Some(self.block.number()),
+            base_fee: Some(self.base_fee()),
+            block_timestamp: Some(self.block.header().timestamp),
+        };
+        Some(RpcTransaction::from_transaction(Recovered::new_unchecked(tx.clone(), *sender), info))
+    }
+
+    /// All receipts; log indices run through the whole block.
+    pub(super) fn to_receipts(&self) -> Vec<ReceiptResponse> {
+        let mut next_log = 0;
+        let transactions = self.block.block.body.transactions.iter().zip(self.outcome.senders.iter());
+        let outcomes = self.outcome.receipts.iter().zip(self.gas_used());
+        transactions
+            .zip(outcomes)
+            .enumerate()
+            .map(|(index, ((tx, sender), (receipt, gas_used)))| {
+                let mut log_index = next_log;
+                next_log += receipt.logs().len() as u64;
+                let inner = receipt.clone().map_logs(|log| {
+                    let log = self.to_log(index, log_index, log);
+                    log_index += 1;
+                    log
+                });
+                TransactionReceipt {
+                    inner,
+                    transaction_hash: *tx.tx_hash(),
+                    transaction_index: Some(index as u64),
+                    block_hash: Some(self.block.hash),
+                    block_number: Some(self.block.number()),
+                    gas_used,
+                    effective_gas_price: tx.effective_gas_price(Some(self.base_fee())),
+                    blob_gas_used: None,
+                    blob_gas_price: None,
+                    from: *sender,
+                    to: tx.to(),
+                    contract_address: tx.to().is_none().then(|| sender.create(tx.nonce())),
+                }
+            })
+            .collect()
+    }
+
+    /// Every log of the block, in order.
+    pub(super) fn to_logs(&self) -> impl Iterator<Item = Log> + '_ {
+        let logs = self
+            .outcome
+            .receipts
+            .iter()
+            .enumerate()
+            .flat_map(|(index, receipt)| receipt.logs().iter().map(move |log| (index, log)));
+        logs.enumerate().map(|(log_index, (index, log))| self.to_log(index, log_index as u64, log.clone()))
+    }
+
+    fn to_log(&self, transaction: usize, log_index: u64, log: alloy_primitives::Log) -> Log {
+        Log {
+            inner: log,
+            block_hash: Some(self.block.hash),
+            block_number: Some(self.block.number()),
+            block_timestamp: Some(self.block.header().timestamp),
+            transaction_hash: self.block.block.body.transactions.get(transaction).map(|tx| *tx.tx_hash()),
+            transaction_index: Some(transaction as u64),
+            log_index: Some(log_index),
+            removed: false,
+        }
+    }
+}
+
+/// The header as `eth_subscribe("newHeads")` sends it.
+pub(super) fn to_header(block: &SealedBlock) -> RpcHeader {
+    RpcHeader::from_sealed(Sealed::new_unchecked(block.header().clone(), block.hash))
+}
+
+/// A transaction that is in no block yet.
+pub(super) fn to_pending(tx: &PoolTransaction) -> TransactionResponse {
+    let signed = Recovered::new_unchecked(tx.transaction.clone(), tx.sender);
+    RpcTransaction::from_transaction(signed, TransactionInfo { hash: Some(tx.hash), ..TransactionInfo::default() })
+}
