@@ -1,1 +1,187 @@
-//! Placeholder while the workspace is assembled.
+//! End-to-end harness: a devnet of real processes in a temporary folder, and an observer that recomputes from L1 and
+//! L2 data what the protocol promises, without asking the node's own opinion.
+
+pub mod observer;
+pub mod rewards;
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    network::EthereumWallet,
+    primitives::{Address, B256, U256},
+    providers::{DynProvider, Provider as _, ProviderBuilder},
+    rpc::types::{TransactionReceipt, TransactionRequest},
+    signers::local::PrivateKeySigner,
+};
+use eyre::{Context as _, Result, bail, ensure};
+use rota::{
+    connection::dev_key,
+    devnet::{Devnet, DevnetArgs},
+};
+
+/// Deadlines are doubled on shared machines (`CI=true`).
+pub fn patience(bound: Duration) -> Duration {
+    if std::env::var_os("CI").is_some() { bound * 2 } else { bound }
+}
+
+/// A devnet of profile `test` in a temporary folder; its logs are kept when a test fails.
+#[derive(Debug)]
+pub struct TestNet {
+    /// The devnet.
+    pub devnet: Devnet,
+    folder: Option<tempfile::TempDir>,
+    since: Instant,
+}
+
+impl TestNet {
+    /// Starts four sequencers with the given bonds (whole tokens; one for all, or one each).
+    ///
+    /// # Errors
+    /// When something cannot be started.
+    pub async fn start(bonds: &[u64]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("rota-e2e-").tempdir()?;
+        let args = DevnetArgs {
+            nodes: 4,
+            block_time: None,
+            l1_block_time: 1,
+            profile: "test".to_owned(),
+            fresh: true,
+            bonds: bonds.to_vec(),
+        };
+        let since = Instant::now();
+        let devnet = Devnet::start(&args, folder.path().join("net"), false).await?;
+        println!("[{:6.1} s] devnet up in {}", since.elapsed().as_secs_f64(), devnet.dir.display());
+        Ok(Self { devnet, folder: Some(folder), since })
+    }
+
+    /// Prints what is being done, with the time since the start.
+    pub fn say(&self, what: &str) {
+        println!("[{:6.1} s] {what}", self.since.elapsed().as_secs_f64());
+    }
+
+    /// Waits for a condition and says so.
+    ///
+    /// # Errors
+    /// When `deadline` (doubled in CI) passes or the condition fails.
+    pub async fn wait<T>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        condition: impl AsyncFnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        self.say(&format!("waiting for {what}"));
+        rota::progress::wait_until(what, patience(deadline), Duration::from_millis(50), condition).await
+    }
+
+    /// Runs `scenario`, stops everything, and keeps the folder when the scenario failed.
+    ///
+    /// # Errors
+    /// The scenario's.
+    pub async fn run(mut self, scenario: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let outcome = scenario(&mut self).await;
+        self.say(if outcome.is_ok() { "passed, stopping" } else { "FAILED, stopping" });
+        self.devnet.stop().await;
+        if outcome.is_err()
+            && let Some(folder) = self.folder.take()
+        {
+            println!("logs are kept in {}", folder.keep().join("net/logs").display());
+        }
+        outcome
+    }
+
+    /// JSON-RPC of sequencer `index` (0 is the first).
+    ///
+    /// # Errors
+    /// When there is no such sequencer.
+    pub async fn l2(&self, index: usize) -> Result<DynProvider> {
+        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
+        provider(&node.rpc_url, None).await
+    }
+
+    /// The same, signing as account `user` of the development mnemonic.
+    ///
+    /// # Errors
+    /// When there is no such sequencer.
+    pub async fn l2_as(&self, index: usize, user: u32) -> Result<DynProvider> {
+        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
+        provider(&node.rpc_url, Some(dev_key(user)?)).await
+    }
+
+    /// Sends `value` wei on L2 and waits for the receipt.
+    ///
+    /// # Errors
+    /// When it is refused or fails.
+    pub async fn transfer(&self, from: u32, to: Address, value: U256) -> Result<TransactionReceipt> {
+        let l2 = self.l2_as(0, from).await?;
+        let receipt =
+            l2.send_transaction(TransactionRequest::default().to(to).value(value)).await?.get_receipt().await?;
+        ensure!(receipt.status(), "the transfer {} failed", receipt.transaction_hash);
+        Ok(receipt)
+    }
+
+    /// Waits until every sequencer's head is at `height` or above.
+    ///
+    /// # Errors
+    /// When `deadline` passes.
+    pub async fn all_at(&self, height: u64, deadline: Duration) -> Result<()> {
+        for index in 0..self.devnet.nodes.len() {
+            let l2 = self.l2(index).await?;
+            self.wait(&format!("node {} at height {height}", index + 1), deadline, async || {
+                Ok((l2.get_block_number().await? >= height).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a Node script of `tests/clients` against sequencer `index` and shows what it prints.
+    ///
+    /// # Errors
+    /// When it exits with a failure.
+    pub fn run_client(&self, script: &str, index: usize, extra: &[&str]) -> Result<()> {
+        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
+        self.say(&format!("running {script}"));
+        let root = root();
+        let output = Command::new("node")
+            .arg(root.join("tests/clients").join(script))
+            .arg(&node.rpc_url)
+            .args(extra)
+            .current_dir(&root)
+            .output()
+            .wrap_err("cannot start node")?;
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        ensure!(output.status.success(), "{script} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+/// Root of the checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A provider that polls quickly.
+///
+/// # Errors
+/// When the endpoint cannot be reached.
+pub async fn provider(url: &str, key: Option<PrivateKeySigner>) -> Result<DynProvider> {
+    let provider = match key {
+        Some(key) => ProviderBuilder::new().wallet(EthereumWallet::from(key)).connect(url).await?.erased(),
+        None => ProviderBuilder::new().connect(url).await?.erased(),
+    };
+    provider.client().set_poll_interval(Duration::from_millis(50));
+    Ok(provider)
+}
+
+/// Hash of the block at `height`, which must exist.
+///
+/// # Errors
+/// When it does not.
+pub async fn block_hash(l2: &DynProvider, height: u64) -> Result<B256> {
+    let block = l2.get_block_by_number(height.into()).await?;
+    Ok(block.ok_or_else(|| eyre::eyre!("no block {height}"))?.header.hash)
+}

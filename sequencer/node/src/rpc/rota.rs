@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use alloy_eips::BlockNumberOrTag;
+use alloy_sol_types::SolValue as _;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use jsonrpsee::proc_macros::rpc;
 use rota_protocol::{
@@ -228,6 +229,8 @@ pub(super) struct BatchResponse {
     hash: B256,
     status: BatchStatus,
     header: BatchHeaderResponse,
+    /// ABI encoding of the header, the preimage of `hash`: what the contracts take.
+    header_abi: Bytes,
     tally_entries: Bytes,
     sealing_block: Option<u64>,
     l1_block: Option<u64>,
@@ -422,6 +425,7 @@ impl From<BatchInfo> for BatchResponse {
             hash: info.hash,
             status: info.status,
             header: (&info.header).into(),
+            header_abi: info.header.abi_encode().into(),
             tally_entries: info.tally_entries,
             sealing_block: info.sealing_block,
             l1_block: info.l1_block,

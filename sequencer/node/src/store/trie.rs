@@ -92,7 +92,8 @@ fn prefix(owner: Option<B256>) -> NodeKey {
 }
 
 /// The accounts and storage tries after a block.
-pub(crate) struct StateTrie {
+#[derive(Clone)]
+pub(super) struct StateTrie {
     source: NodeSource,
     accounts: NodeRef,
     /// Storage tries with nodes in memory, by hashed address.
@@ -102,7 +103,7 @@ pub(crate) struct StateTrie {
 }
 
 /// What a block does to a [`StateTrie`].
-pub(crate) struct TrieUpdate {
+pub(super) struct TrieUpdate {
     accounts: NodeRef,
     storage: B256Map<NodeRef>,
     nodes: NodeMap,
@@ -112,7 +113,7 @@ pub(crate) struct TrieUpdate {
 
 impl StateTrie {
     /// The trie with `root` at the checkpoint of `source`, nothing of it in memory.
-    pub(super) fn open(source: NodeSource, root: B256) -> Self {
+    pub fn open(source: NodeSource, root: B256) -> Self {
         let accounts = reference(root);
         Self { source, accounts, storage: B256Map::default(), changed: NodeMap::default() }
     }

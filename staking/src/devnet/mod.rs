@@ -1,0 +1,229 @@
+//! `rota devnet`: the whole system on this machine. A local L1, the contracts, staked operators with seats, one
+//! sequencer process each, and the keeper; everything by real transactions between real processes.
+
+pub mod l1;
+pub mod manifest;
+pub mod process;
+mod setup;
+mod summary;
+pub mod toolchain;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use eyre::{Context as _, Result, bail, ensure};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    connection::{Network, NetworkArgs, WriteArgs},
+    keeper::{Keeper, KeeperArgs},
+};
+use l1::LocalL1;
+use manifest::Manifest;
+use process::{Process, runs_with, signal};
+pub use setup::{KEEPER_INDEX, OPERATOR_INDEX, SIGNER_INDEX, USERS};
+
+/// Start L1, contracts, sequencers and keeper on this machine
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, `--fresh` starts over.\n\n\
+    Example:\n  rota devnet --nodes 4 --fresh")]
+pub struct DevnetArgs {
+    /// Sequencers to run
+    #[arg(long, default_value_t = 4)]
+    pub nodes: u32,
+    /// Milliseconds between L2 blocks [default: the profile's]
+    #[arg(long, value_name = "MS")]
+    pub block_time: Option<u64>,
+    /// Seconds between L1 blocks
+    #[arg(long, default_value_t = 1, value_name = "SECONDS")]
+    pub l1_block_time: u64,
+    /// Parameters: `devnet` (epochs of a minute) or `test` (epochs of 20 seconds)
+    #[arg(long, default_value = "devnet", value_parser = ["devnet", "test"])]
+    pub profile: String,
+    /// Throw away what an earlier devnet left in the folder
+    #[arg(long)]
+    pub fresh: bool,
+    /// Whole tokens each operator bonds, one number for all or one per operator
+    #[arg(long, default_value = "1000", value_delimiter = ',')]
+    pub bonds: Vec<u64>,
+}
+
+/// A running devnet. Dropping it kills every process; [`Devnet::stop`] stops them in order.
+#[derive(Debug)]
+pub struct Devnet {
+    /// Folder of everything.
+    pub dir: PathBuf,
+    /// What other commands read.
+    pub manifest: Manifest,
+    /// L1.
+    pub l1: LocalL1,
+    /// Sequencer processes, in the order of `manifest.l2.nodes`.
+    pub nodes: Vec<Process>,
+    /// Connected to it.
+    pub network: Network,
+    keeper: Option<tokio::task::JoinHandle<()>>,
+    shutdown: CancellationToken,
+}
+
+/// Runs `rota devnet` until Ctrl-C or until a process dies.
+///
+/// # Errors
+/// When something cannot be started, with the end of its log.
+pub async fn run(args: &DevnetArgs, network_args: &NetworkArgs) -> Result<()> {
+    let dir = std::path::absolute(&network_args.devnet_dir)?;
+    let started = tokio::select! {
+        started = Devnet::start(args, dir, !network_args.json) => started,
+        stopped = interrupted() => {
+            stopped?;
+            bail!("stopped before the devnet was up");
+        }
+    };
+    let mut devnet = started?;
+    if network_args.json {
+        crate::output::print_json(&devnet.manifest)?;
+    } else {
+        summary::print(&devnet)?;
+    }
+    let outcome = tokio::select! {
+        stopped = interrupted() => stopped,
+        failed = devnet.watch() => failed,
+    };
+    if !network_args.json {
+        println!("\nstopping …");
+    }
+    devnet.stop().await;
+    outcome
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When signals cannot be received.
+pub async fn interrupted() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.wrap_err("cannot wait for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+impl Devnet {
+    /// Starts a devnet in `dir`, or goes on with the one that is there.
+    ///
+    /// # Errors
+    /// When something cannot be started.
+    pub async fn start(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Result<Self> {
+        ensure!((1..=16).contains(&args.nodes), "--nodes {} must lie between 1 and 16", args.nodes);
+        ensure!(
+            args.bonds.len() == 1 || args.bonds.len() == args.nodes as usize,
+            "--bonds needs one number, or one for each of the {} operators",
+            args.nodes
+        );
+        if let Some(old) =
+            Manifest::load_if_present(&dir).or_else(|error| if args.fresh { Ok(None) } else { Err(error) })?
+        {
+            stop_leftovers(&old, &dir)?;
+        }
+        let resumable = dir.join(l1::STATE_FILE).is_file() && dir.join(manifest::FILE).is_file();
+        let mut devnet = if resumable && !args.fresh {
+            setup::resume(args, dir, visible).await?
+        } else {
+            if dir.exists() {
+                // Only ever a folder that a devnet made: never delete what somebody else put there.
+                let ours = dir.join("logs").is_dir() || dir.read_dir()?.next().is_none();
+                ensure!(ours, "{} is not a devnet's folder; choose another --devnet-dir", dir.display());
+                std::fs::remove_dir_all(&dir).wrap_err_with(|| format!("cannot clear {}", dir.display()))?;
+            }
+            std::fs::create_dir_all(dir.join("logs"))?;
+            setup::create(args, dir, visible).await?
+        };
+        devnet.start_keeper();
+        Ok(devnet)
+    }
+
+    /// The keeper works on the same runtime, with a key of its own.
+    fn start_keeper(&mut self) {
+        let network = self.network.clone();
+        let shutdown = self.shutdown.clone();
+        self.keeper = Some(tokio::spawn(async move {
+            let args = KeeperArgs {
+                write: WriteArgs::dev_account(KEEPER_INDEX),
+                interval: 0.5,
+                jitter: 0.0,
+                metrics: None,
+                once: false,
+            };
+            let outcome = async {
+                let keeper = Keeper::new(&network, &args).await?;
+                keeper.run(shutdown).await
+            };
+            if let Err(error) = outcome.await {
+                tracing::error!("the keeper stopped: {error:#}");
+            }
+        }));
+    }
+
+    /// Returns when a process dies, with the end of its log.
+    ///
+    /// # Errors
+    /// Always: a devnet's processes run until they are stopped.
+    pub async fn watch(&mut self) -> Result<()> {
+        loop {
+            self.l1.process.check_running()?;
+            for node in &mut self.nodes {
+                node.check_running()?;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Stops keeper, sequencers and L1, in this order.
+    pub async fn stop(&mut self) {
+        self.shutdown.cancel();
+        if let Some(keeper) = self.keeper.take() {
+            let _ = tokio::time::timeout(Duration::from_secs(5), keeper).await;
+        }
+        futures::future::join_all(self.nodes.iter_mut().map(|node| node.stop(Duration::from_secs(6)))).await;
+        self.l1.process.stop(Duration::from_secs(10)).await;
+    }
+
+    /// Starts a sequencer process again (after a crash, or one that a test stopped).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_node(&mut self, index: usize) -> Result<()> {
+        let (Some(slot), Some(node)) = (self.nodes.get_mut(index), self.manifest.l2.nodes.get_mut(index)) else {
+            bail!("there is no node {index}");
+        };
+        *slot = setup::start_node(&self.dir, node)?;
+        node.pid = slot.pid();
+        self.manifest.save(&self.dir)
+    }
+
+    /// Registers, bonds and starts one more operator; it takes a seat when its stake counts.
+    ///
+    /// # Errors
+    /// When a transaction is refused or the process cannot be started.
+    pub async fn add_operator(&mut self, bond: u64) -> Result<u32> {
+        setup::add_operator(self, bond).await
+    }
+}
+
+/// Ends processes of an earlier devnet whose parent was killed; refuses to disturb one that runs.
+fn stop_leftovers(old: &Manifest, dir: &std::path::Path) -> Result<()> {
+    let this = std::process::id();
+    if old.pid != this && runs_with(old.pid, "rota") && runs_with(old.pid, "devnet") {
+        bail!(
+            "a devnet runs in {} already (process {}); stop it or choose another --devnet-dir",
+            dir.display(),
+            old.pid
+        );
+    }
+    let folder = dir.to_string_lossy();
+    for pid in old.l2.nodes.iter().map(|node| node.pid).chain([old.l1.pid]) {
+        if pid != 0 && runs_with(pid, &folder) {
+            signal(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! `rota keeper`: a clock for the protocol's permissionless chores.
+//!
+//! It decides nothing: each chore has a view on L1 that says when it is due, anybody may do it, and doing it twice is
+//! refused by the contract. So several keepers may run, and one that stops delays but never loses anything.
+
+mod chores;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use alloy::primitives::{Address, keccak256};
+use axum::{Router, routing::get};
+use clap::Args;
+use eyre::{Context as _, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    connection::{Network, NetworkArgs, WriteArgs},
+    submit::Submitter,
+};
+pub use chores::{Chore, due};
+
+/// Do the protocol's chores on L1
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example:\n  rota keeper --keystore keeper.json --password-file keeper.pass --metrics 127.0.0.1:9400\n\n\
+    It anchors L1 block hashes, freezes each epoch's set, seats ready operators, finalizes batches, and opens and\n\
+    credits the rewards of epochs. Several keepers may run; each waits a little differently before it acts."
+)]
+pub struct KeeperArgs {
+    /// Who signs, and whether to send
+    #[command(flatten)]
+    pub write: WriteArgs,
+    /// How often to look, seconds
+    #[arg(long, default_value_t = 2.0)]
+    pub interval: f64,
+    /// Longest wait before acting on something due, seconds; spreads several keepers
+    #[arg(long, default_value_t = 5.0)]
+    pub jitter: f64,
+    /// Serve Prometheus metrics here
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// Do what is due once, then stop
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Runs `rota keeper` until Ctrl-C.
+///
+/// # Errors
+/// When the key or the endpoints are unusable at the start; later failures are logged and retried.
+pub async fn run(args: &KeeperArgs, network_args: &NetworkArgs) -> Result<()> {
+    init_logs();
+    let network = Network::connect(network_args).await?;
+    if let Some(listen) = args.metrics {
+        serve_metrics(listen).await?;
+    }
+    let shutdown = CancellationToken::new();
+    let on_signal = shutdown.clone();
+    tokio::spawn(async move {
+        if crate::devnet::interrupted().await.is_ok() {
+            on_signal.cancel();
+        }
+    });
+    let keeper = Keeper::new(&network, args).await?;
+    keeper.run(shutdown).await
+}
+
+fn init_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    // A second call means that the host program logs already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).try_init();
+}
+
+async fn serve_metrics(listen: SocketAddr) -> Result<()> {
+    let handle = PrometheusBuilder::new().install_recorder().wrap_err("cannot set up metrics")?;
+    let listener =
+        tokio::net::TcpListener::bind(listen).await.wrap_err_with(|| format!("cannot listen on {listen}"))?;
+    let app = Router::new()
+        .route("/metrics", get(move || std::future::ready(handle.render())))
+        .route("/health", get(async || "ok"));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            warn!(%error, "the metrics server stopped");
+        }
+    });
+    Ok(())
+}
+
+/// The loop over what is due.
+#[derive(Debug)]
+pub struct Keeper<'a> {
+    network: &'a Network,
+    by: Submitter<'a>,
+    interval: Duration,
+    jitter: Duration,
+    once: bool,
+}
+
+impl<'a> Keeper<'a> {
+    /// Prepares a keeper.
+    ///
+    /// # Errors
+    /// When there is no usable key.
+    pub async fn new(network: &'a Network, args: &KeeperArgs) -> Result<Self> {
+        let by = Submitter::new(network, &args.write).await?.silent();
+        Ok(Self {
+            network,
+            by,
+            interval: Duration::try_from_secs_f64(args.interval).wrap_err("--interval is not a time")?,
+            jitter: Duration::try_from_secs_f64(args.jitter).wrap_err("--jitter is not a time")?,
+            once: args.once,
+        })
+    }
+
+    /// Works until `shutdown`; a chore under way is finished first.
+    ///
+    /// # Errors
+    /// Only with `--once`: the first failure.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
+        info!(account = %self.by.from, l1 = %self.network.l1_url, "keeper started");
+        let mut seen: HashMap<Chore, Instant> = HashMap::new();
+        loop {
+            match self.round(&mut seen).await {
+                Ok(()) => metrics::counter!("rota_keeper_rounds_total", "result" => "ok").increment(1),
+                Err(error) if self.once => return Err(error),
+                Err(error) => {
+                    metrics::counter!("rota_keeper_rounds_total", "result" => "failed").increment(1);
+                    warn!("{error:#}; trying again");
+                }
+            }
+            if self.once {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.interval) => {}
+                () = shutdown.cancelled() => {
+                    info!("keeper stopped");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Looks at everything afresh (so a reorganised L1 is simply read again) and does what is due.
+    async fn round(&self, seen: &mut HashMap<Chore, Instant>) -> Result<()> {
+        let due = due(self.network).await?;
+        seen.retain(|chore, _| due.contains(chore));
+        metrics::gauge!("rota_keeper_due").set(u32::try_from(due.len()).unwrap_or(u32::MAX));
+        let mut failed = None;
+        for chore in due {
+            let since = *seen.entry(chore.clone()).or_insert_with(Instant::now);
+            if !self.once && since.elapsed() < wait_before(self.by.from, &chore, self.jitter) {
+                continue;
+            }
+            match chores::perform(self.network, &self.by, &chore).await {
+                Ok(()) => {
+                    info!("{chore}: done");
+                    metrics::counter!("rota_keeper_chores_total", "chore" => chore.name()).increment(1);
+                }
+                // One stuck chore must not keep the others from being done.
+                Err(error) => {
+                    metrics::counter!("rota_keeper_failures_total", "chore" => chore.name()).increment(1);
+                    failed.get_or_insert(error.wrap_err(chore.to_string()));
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// A wait between 0 and `longest` that differs by keeper and by chore, so that no keeper is always first.
+fn wait_before(keeper: Address, chore: &Chore, longest: Duration) -> Duration {
+    let hash = keccak256([keeper.as_slice(), chore.to_string().as_bytes()].concat());
+    let part = u32::from(u16::from_be_bytes([hash[0], hash[1]]));
+    longest * part / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keepers_wait_differently_and_never_too_long() {
+        let longest = Duration::from_secs(5);
+        let chore = Chore::Freeze { epoch: 7 };
+        let waits: Vec<_> = (0..50_u8).map(|i| wait_before(Address::repeat_byte(i), &chore, longest)).collect();
+        assert!(waits.iter().all(|wait| *wait <= longest));
+        let mut distinct = waits.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert!(distinct.len() > 45);
+        assert_ne!(waits[0], wait_before(Address::repeat_byte(0), &Chore::Freeze { epoch: 8 }, longest));
+    }
+}

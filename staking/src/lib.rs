@@ -1,0 +1,19 @@
+//! Rota's command line as a library: operator and staker commands, the keeper, and the one-command devnet.
+//!
+//! The library part exists so that the end-to-end tests drive the same code that users run.
+
+pub mod amount;
+pub mod batch;
+pub mod cli;
+pub mod connection;
+pub mod deposit;
+pub mod devnet;
+pub mod epoch;
+pub mod genesis;
+pub mod keeper;
+pub mod operator;
+pub mod output;
+pub mod possession;
+pub mod progress;
+pub mod stake;
+pub mod submit;

@@ -1,0 +1,171 @@
+//! The one way a command changes anything on L1: simulate, then show, export or send.
+
+use alloy::{
+    contract::{CallBuilder, CallDecoder, Error as ContractError},
+    primitives::{Address, Bytes},
+    providers::{DynProvider, Provider},
+    rpc::types::{TransactionReceipt, TransactionRequest},
+    signers::local::PrivateKeySigner,
+};
+use eyre::{Result, bail, eyre};
+use rota_bindings::decode_revert;
+use serde::Serialize;
+
+use crate::{
+    connection::{Network, WriteArgs},
+    output::print_json,
+    progress::spinner,
+};
+
+/// Who acts and how: built once per command.
+#[derive(Debug)]
+pub struct Submitter<'a> {
+    network: &'a Network,
+    /// Signing provider; the read-only one when there is no key.
+    pub provider: DynProvider,
+    /// Account the transactions come from.
+    pub from: Address,
+    /// Local key, when there is one (for permits).
+    pub key: Option<PrivateKeySigner>,
+    mode: Mode,
+    silent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Send,
+    DryRun,
+    Calldata,
+}
+
+/// What happened to a transaction, as printed with `--json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    action: &'a str,
+    from: Address,
+    to: Address,
+    calldata: &'a Bytes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gas: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_hash: Option<alloy::primitives::B256>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_number: Option<u64>,
+    status: &'static str,
+}
+
+impl<'a> Submitter<'a> {
+    /// Opens the key named by `args`.
+    ///
+    /// # Errors
+    /// When there is no usable key.
+    pub async fn new(network: &'a Network, args: &WriteArgs) -> Result<Self> {
+        let key = args.key(network.is_devnet())?;
+        let (provider, from) = match (&key, args.from) {
+            (Some(key), Some(from)) if key.address() != from => {
+                bail!("--from {from} is not the address of the given key, {}", key.address())
+            }
+            (Some(key), _) => (network.signing(key.clone()).await?, key.address()),
+            (None, Some(from)) => (network.l1.clone(), from),
+            (None, None) => bail!("no account to act from"),
+        };
+        let mode = match (args.dry_run, args.calldata) {
+            (true, _) => Mode::DryRun,
+            (false, true) => Mode::Calldata,
+            (false, false) => Mode::Send,
+        };
+        Ok(Self { network, provider, from, key, mode, silent: false })
+    }
+
+    /// Prints nothing: for the keeper, which logs, and for the devnet, which shows its own progress.
+    #[must_use]
+    pub fn silent(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// Whether transactions really go out.
+    pub fn sends(&self) -> bool {
+        self.mode == Mode::Send
+    }
+
+    /// Simulates `call`, then sends it, or shows what it would do. Returns the receipt when one exists.
+    ///
+    /// # Errors
+    /// When the contract refuses (its own error, with values and a hint) or L1 fails.
+    pub async fn submit<P: Provider, D: CallDecoder>(
+        &self,
+        action: &str,
+        call: CallBuilder<P, D>,
+    ) -> Result<Option<TransactionReceipt>> {
+        let call = call.from(self.from);
+        let request: &TransactionRequest = call.as_ref();
+        let to =
+            request.to.and_then(|kind| kind.to().copied()).ok_or_else(|| eyre!("'{action}' has no target contract"))?;
+        let calldata = call.calldata().clone();
+        let mut report = Report {
+            action,
+            from: self.from,
+            to,
+            calldata: &calldata,
+            gas: None,
+            transaction_hash: None,
+            block_number: None,
+            status: "prepared",
+        };
+        if self.mode == Mode::Calldata {
+            if self.network.json {
+                print_json(&report)?;
+            } else {
+                println!("{action}\n  from  {}\n  to    {to}\n  value 0\n  data  {calldata}", self.from);
+            }
+            return Ok(None);
+        }
+        call.call_raw().await.map_err(|error| explain(action, error.into()))?;
+        let gas = call.estimate_gas().await.map_err(|error| explain(action, error))?;
+        report.gas = Some(gas);
+        if self.mode == Mode::DryRun {
+            report.status = "would succeed";
+            if self.network.json {
+                print_json(&report)?;
+            } else {
+                println!("{action}: would succeed, about {gas} gas (nothing was sent)");
+            }
+            return Ok(None);
+        }
+        let bar = spinner(format!("{action}: sending"), !self.network.json && !self.silent);
+        // Head-room for state that moves between simulation and inclusion; unused gas is not paid.
+        let pending = call.gas(gas.saturating_add(gas / 4)).send().await.map_err(|error| explain(action, error))?;
+        bar.set_message(format!("{action}: waiting for {}", pending.tx_hash()));
+        let receipt = pending.get_receipt().await?;
+        bar.finish_and_clear();
+        report.gas = Some(receipt.gas_used);
+        report.transaction_hash = Some(receipt.transaction_hash);
+        report.block_number = receipt.block_number;
+        if !receipt.status() {
+            bail!(
+                "{action}: transaction {} was included but reverted; the state moved after the simulation, try again",
+                receipt.transaction_hash
+            );
+        }
+        report.status = "done";
+        if self.silent {
+            return Ok(Some(receipt));
+        }
+        if self.network.json {
+            print_json(&report)?;
+        } else {
+            println!("{action}: done ({} gas, {})", receipt.gas_used, receipt.transaction_hash);
+        }
+        Ok(Some(receipt))
+    }
+}
+
+/// Turns a contract failure into the contract's own words.
+pub fn explain(action: &str, error: ContractError) -> eyre::Report {
+    match error.as_revert_data() {
+        Some(data) => eyre!("{action}: {}", decode_revert(&data)),
+        None => eyre::Report::new(error).wrap_err(action.to_owned()),
+    }
+}
