@@ -200,23 +200,13 @@ impl Mempool {
         self.inner.state.read().senders.get(&sender)?.entries.get(&nonce).cloned()
     }
 
-    /// Takes note of a decided block: `account` tells the new state of every account it changed. Mined transactions,
-    /// those with used nonces and those that can no longer be paid leave the pool.
-    pub fn on_block(&self, account: impl Fn(&Address) -> Option<AccountState>) {
+    /// Takes note of a decided block, which left the accounts it changed in these states. Mined transactions, those
+    /// with used nonces and those that can no longer be paid leave the pool.
+    pub fn on_block(&self, changed: impl Iterator<Item = (Address, AccountState)>) {
         let mut state = self.inner.state.write();
         state.blocks += 1;
-        let changed: Vec<(Address, AccountState)> =
-            state.senders.keys().filter_map(|sender| Some((*sender, account(sender)?))).collect();
         for (sender, account) in changed {
             state.advance(sender, account);
-        }
-    }
-
-    /// Removes a transaction that proved unexecutable on the head's state, for a reason the pool does not check.
-    pub fn discard(&self, transaction: &PoolTransaction) {
-        let mut state = self.inner.state.write();
-        if state.by_hash.contains_key(&transaction.hash) {
-            state.remove(transaction.sender, transaction.nonce());
         }
     }
 

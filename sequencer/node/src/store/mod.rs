@@ -21,6 +21,7 @@ pub use diff::StateDiff;
 pub use log::{BlockLog, LogIter, LogPosition};
 pub use proof::{AccountProof, SlotProof};
 pub use snapshot::StateSnapshot;
+pub(crate) use snapshot::account_info;
 pub(crate) use writer::{ExecutedBlock, Store, StoreConfig};
 
 /// Why the store could not answer. Every variant but [`Self::Invalid`] means that the node should stop.

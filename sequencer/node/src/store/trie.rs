@@ -92,8 +92,7 @@ fn prefix(owner: Option<B256>) -> NodeKey {
 }
 
 /// The accounts and storage tries after a block.
-#[derive(Clone)]
-pub(super) struct StateTrie {
+pub(crate) struct StateTrie {
     source: NodeSource,
     accounts: NodeRef,
     /// Storage tries with nodes in memory, by hashed address.
@@ -103,7 +102,7 @@ pub(super) struct StateTrie {
 }
 
 /// What a block does to a [`StateTrie`].
-pub(super) struct TrieUpdate {
+pub(crate) struct TrieUpdate {
     accounts: NodeRef,
     storage: B256Map<NodeRef>,
     nodes: NodeMap,
@@ -113,7 +112,7 @@ pub(super) struct TrieUpdate {
 
 impl StateTrie {
     /// The trie with `root` at the checkpoint of `source`, nothing of it in memory.
-    pub fn open(source: NodeSource, root: B256) -> Self {
+    pub(super) fn open(source: NodeSource, root: B256) -> Self {
         let accounts = reference(root);
         Self { source, accounts, storage: B256Map::default(), changed: NodeMap::default() }
     }

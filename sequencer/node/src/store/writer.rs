@@ -201,16 +201,9 @@ impl Store {
         Ok(count)
     }
 
-    /// The trie after `diff`, whose storage roots are filled in, on top of the head.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn update_trie(
-        &self,
-        diff: &mut StateDiff,
-        storage_roots: &AddressMap<B256>,
-    ) -> Result<TrieUpdate, StoreError> {
-        self.trie.update(diff, storage_roots)
+    /// The trie after the head.
+    pub fn trie(&self) -> &StateTrie {
+        &self.trie
     }
 
     /// Makes a block durable: from here on it survives a crash.
