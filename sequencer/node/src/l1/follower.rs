@@ -1,0 +1,233 @@
+//! The task that follows L1.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::eips::BlockNumberOrTag;
+use rota_protocol::config::ChainConfig;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    L1Error, L1Event, L1Progress, L1View,
+    records::Span,
+    source::{L1Header, L1Log},
+};
+use crate::chain::L1Ref;
+
+/// Below the confirmed head, headers of this many blocks are fetched one by one; older ones are looked up when needed.
+const RECENT: u64 = 64;
+const BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(8);
+
+/// How L1 is followed.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerConfig {
+    /// Chain id that L1 must have.
+    pub chain_id: u64,
+    /// First block that can hold an event.
+    pub start: u64,
+    /// Blocks on top of a confirmed one; 0 waits for L1's own finality.
+    pub confirmations: u64,
+    /// Time between two looks.
+    pub poll_interval: Duration,
+    /// Largest block range of one log query.
+    pub log_range: u64,
+}
+
+impl FollowerConfig {
+    /// For `chain`, with the node's own polling.
+    pub const fn new(chain: &ChainConfig, poll_interval: Duration, log_range: u64) -> Self {
+        Self {
+            chain_id: chain.l1_chain_id,
+            start: chain.deployed_at_block,
+            confirmations: chain.l1_confirmations,
+            poll_interval,
+            log_range,
+        }
+    }
+}
+
+/// Appends confirmed L1 blocks and their events to an [`L1View`].
+pub struct Follower {
+    view: L1View,
+    config: FollowerConfig,
+    /// Current size of log queries: halved when an endpoint refuses one, doubled again when it answers.
+    range: u64,
+    chain_checked: bool,
+}
+
+impl Follower {
+    /// The only writer of `view`.
+    pub const fn new(view: L1View, config: FollowerConfig) -> Self {
+        Self { view, config, range: config.log_range, chain_checked: false }
+    }
+
+    /// Follows L1 until cancelled. An unreachable or contradictory L1 is retried for ever.
+    ///
+    /// # Errors
+    /// Storage failure, the wrong L1, or a reorganisation below the rollup's start: the node must stop.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), L1Error> {
+        loop {
+            let step = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                step = self.step() => step,
+            };
+            let pause = match step {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => self.config.poll_interval,
+                Err(error) if error.is_transient() => self.failed(&error),
+                Err(error) => return Err(error),
+            };
+            let shared = Arc::clone(&self.view.shared);
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+                // Impatience must not turn into a flood on an L1 that is down.
+                () = shared.nudge.notified(), if self.view.progress().failures == 0 => {}
+            }
+        }
+    }
+
+    fn failed(&self, error: &L1Error) -> Duration {
+        self.publish(|progress| progress.failures = progress.failures.saturating_add(1));
+        let failures = self.view.progress().failures;
+        metrics::counter!("rota_l1_errors_total").increment(1);
+        warn!(%error, failures, "L1 is not answering as it should");
+        MAX_BACKOFF.min(BACKOFF * 2u32.saturating_pow(failures.min(10) - 1))
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut L1Progress)) {
+        self.view.shared.progress.send_modify(|progress| {
+            progress.polls += 1;
+            change(progress);
+        });
+    }
+
+    /// Looks at L1 once; true if there is more to fetch at once.
+    pub(super) async fn step(&mut self) -> Result<bool, L1Error> {
+        let shared = Arc::clone(&self.view.shared);
+        let source = &shared.source;
+        if !self.chain_checked {
+            let (expected, actual) = (self.config.chain_id, source.chain_id().await?);
+            if expected != actual {
+                return Err(L1Error::WrongChain { expected, actual });
+            }
+            self.chain_checked = true;
+        }
+        let head = self.header(BlockNumberOrTag::Latest).await?;
+        let target = match self.config.confirmations {
+            // L1 has finalized nothing yet: nothing is confirmed.
+            0 => source.header(BlockNumberOrTag::Finalized).await?.map(|header| header.block.number),
+            depth => head.block.number.checked_sub(depth),
+        };
+        let confirmed = shared.records.confirmed()?;
+        let next = confirmed.map_or(self.config.start, |block| block.number + 1);
+        let Some(target) = target.filter(|target| *target >= next) else {
+            self.arrived(head.block, confirmed);
+            return Ok(false);
+        };
+
+        if let Some(confirmed) = confirmed
+            && !self.still_there(&confirmed).await?
+        {
+            let ancestor = self.common_ancestor(confirmed).await?;
+            warn!(from = confirmed.number, to = ancestor.number, "L1 reorganised deeper than its confirmations");
+            metrics::counter!("rota_l1_deep_reorgs_total").increment(1);
+            shared.records.rewind(&ancestor)?;
+            *shared.state.write() = shared.records.state()?;
+            self.arrived(head.block, Some(ancestor));
+            return Ok(true);
+        }
+
+        let end = target.min(next.saturating_add(self.range - 1));
+        let (span, events) = match self.fetch(next, end, target, confirmed).await {
+            Err(error) if error.is_transient() && self.range > 1 => {
+                self.range = (self.range / 2).max(1);
+                return Err(error);
+            }
+            fetched => fetched?,
+        };
+        self.range = self.range.saturating_mul(2).min(self.config.log_range);
+        shared.state.read().check(&events)?;
+        shared.records.append(&span)?;
+        {
+            let mut state = shared.state.write();
+            events.into_iter().for_each(|event| state.apply(event));
+        }
+        let confirmed = span.headers.last().map(|header| header.block);
+        debug!(from = next, to = end, events = span.logs.len(), "L1 confirmed");
+        self.arrived(head.block, confirmed);
+        Ok(end < target)
+    }
+
+    fn arrived(&self, head: L1Ref, confirmed: Option<L1Ref>) {
+        let recovered = self.view.progress().failures;
+        if recovered > 0 {
+            info!(failures = recovered, head = head.number, "L1 answers again");
+        }
+        metrics::gauge!("rota_l1_head").set(head.number as f64);
+        metrics::gauge!("rota_l1_confirmed").set(confirmed.unwrap_or_default().number as f64);
+        self.publish(|progress| {
+            progress.head = head;
+            progress.confirmed = confirmed.unwrap_or_default();
+            progress.failures = 0;
+        });
+    }
+
+    async fn header(&self, at: BlockNumberOrTag) -> Result<L1Header, L1Error> {
+        let header = self.view.shared.source.header(at).await?;
+        header.ok_or_else(|| L1Error::Rpc(format!("no L1 block {at}")))
+    }
+
+    async fn still_there(&self, block: &L1Ref) -> Result<bool, L1Error> {
+        let header = self.view.shared.source.header(BlockNumberOrTag::Number(block.number)).await?;
+        Ok(header.is_some_and(|header| header.block.hash == block.hash))
+    }
+
+    async fn common_ancestor(&self, from: L1Ref) -> Result<L1Ref, L1Error> {
+        for block in self.view.shared.records.descending(from.number) {
+            let block = block?;
+            if self.still_there(&block).await? {
+                return Ok(block);
+            }
+        }
+        Err(L1Error::LostGenesis { number: self.config.start })
+    }
+
+    /// Reads the blocks `from..=to` with their events, all of one chain that continues `parent`.
+    async fn fetch(
+        &self,
+        from: u64,
+        to: u64,
+        target: u64,
+        parent: Option<L1Ref>,
+    ) -> Result<(Span, Vec<L1Event>), L1Error> {
+        let source = &self.view.shared.source;
+        let first_header = from.max((target.saturating_sub(RECENT) + 1).min(to));
+        let mut headers: Vec<L1Header> = Vec::new();
+        for number in first_header..=to {
+            let header = self.header(BlockNumberOrTag::Number(number)).await?;
+            let before = headers.last().map(|header| header.block).or(parent.filter(|_| number == from));
+            if before.is_some_and(|before| before.hash != header.parent) {
+                return Err(L1Error::Moved { number });
+            }
+            headers.push(header);
+        }
+        let logs = source.logs(from, to).await?;
+        // Unchanged afterwards: then the logs in between belong to the same chain.
+        if let Some(end) = headers.last()
+            && !self.still_there(&end.block).await?
+        {
+            return Err(L1Error::Moved { number: to });
+        }
+        let foreign = |log: &&L1Log| {
+            let known = headers.iter().find(|header| header.block.number == log.block.number);
+            !(from..=to).contains(&log.block.number) || known.is_some_and(|known| known.block.hash != log.block.hash)
+        };
+        if let Some(log) = logs.iter().find(foreign) {
+            return Err(L1Error::Moved { number: log.block.number });
+        }
+        let events = logs.iter().map(L1Event::decode).collect::<Result<_, _>>()?;
+        Ok((Span { headers, logs }, events))
+    }
+}
