@@ -93,12 +93,12 @@ abstract contract RollupKit is Test {
         );
     }
 
-    function _l1Hash(uint256 number) internal pure returns (bytes32) {
+    function _l1Hash(uint256 number) internal view virtual returns (bytes32) {
         return keccak256(abi.encode("L1", number));
     }
 
     /// @dev Lets `count` L1 blocks of a second each pass.
-    function _mine(uint256 count) internal {
+    function _mine(uint256 count) internal virtual {
         for (uint256 i = 0; i < count; ++i) {
             vm.roll(block.number + 1);
             vm.warp(block.timestamp + 1);
@@ -107,7 +107,7 @@ abstract contract RollupKit is Test {
     }
 
     /// @dev Moves to the start of an epoch in one L1 block.
-    function _toEpoch(uint32 epoch) internal {
+    function _toEpoch(uint32 epoch) internal virtual {
         vm.roll(block.number + 1);
         vm.warp(GENESIS + uint256(epoch) * EPOCH_SECONDS);
         vm.setBlockhash(block.number - 1, _l1Hash(block.number - 1));
