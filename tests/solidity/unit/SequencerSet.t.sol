@@ -235,6 +235,18 @@ contract SequencerSetTest is StakingFixture {
         assertTrue(set.isReady(ids[0]), "a displaced operator stays ready");
     }
 
+    /// @notice Exactly 5 % below is not enough.
+    function test_E3_revert_takeSeat_exactlyFivePercent() public {
+        uint32[] memory ids = _seated(SEATS);
+        _delegate(_owner(0), ids[0], 425 gwei);
+        uint32 id = _operator(99, 1500 gwei);
+        _toEpoch(13);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISequencerSet.SequencerSet_OccupantTooHeavy.selector, ids[0], 1425, 1500)
+        );
+        set.takeSeat(id, 0);
+    }
+
     /// @notice An occupant that is not eligible any more yields to any weight, without budget and with other seats free.
     function test_takeSeat_ineligibleOccupant() public {
         uint32[] memory ids = _seated(2);
