@@ -330,3 +330,6 @@ async fn watch_peers(requests: tokio::sync::mpsc::Sender<NetworkRequest>, status
         tokio::time::sleep(PEERS).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Four real engines over loopback TCP, each on a runtime of its own so that one can be killed as a process would be.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use libp2p::{Multiaddr, identity::Keypair};
+use rota_protocol::header;
+use tempfile::TempDir;
+use tokio::{
+    runtime::Runtime,
+    sync::{oneshot, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{chain::TestChain, domain, key, rules};
+use crate::{
+    chain::DecidedChain,
+    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
+};
+
+const BLOCK_TIME: Duration = Duration::from_millis(250);
+const WEIGHTS: [u64; 4] = [40_000, 30_000, 30_000, 25_000];
+
+struct Node {
+    index: usize,
+    dir: TempDir,
+    chain: Arc<TestChain>,
+    port: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    runtime: Runtime,
+    shutdown: CancellationToken,
+    result: oneshot::Receiver<Result<(), ConsensusError>>,
+    status: watch::Receiver<ConsensusStatus>,
+}
+
+struct Cluster {
+    nodes: Vec<Node>,
+}
+
+fn network_key(index: usize) -> [u8; 32] {
+    [index as u8 + 100; 32]
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn address(index: usize, port: u16) -> Multiaddr {
+    let peer = Keypair::ed25519_from_bytes(network_key(index)).unwrap().public().to_peer_id();
+    format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse().unwrap()
+}
+
+/// Scratch space in memory where there is one: fsync is what these tests wait for most.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+/// Waits for `done`, and says what for if it does not come.
+fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let node = |index| Node {
+            index,
+            dir: scratch(),
+            chain: TestChain::new(rules(&WEIGHTS)),
+            port: free_port(),
+            running: None,
+        };
+        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(node).collect() };
+        (0..WEIGHTS.len()).for_each(|index| cluster.launch(index));
+        cluster
+    }
+
+    fn launch(&mut self, index: usize) {
+        let others = |node: &&Node| node.index != index;
+        let peers: Vec<_> = self.nodes.iter().filter(others).map(|node| address(node.index, node.port)).collect();
+        let node = &mut self.nodes[index];
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (status, status_rx) = watch::channel(ConsensusStatus::default());
+        // Half of the peers are configured, half come as members of the frozen set.
+        let (fixed, members) = peers.split_at(1);
+        let (members_tx, members) = watch::channel(members.to_vec());
+        let config = ConsensusConfig {
+            dir: node.dir.path().into(),
+            moniker: format!("node-{index}-{}", node.port),
+            domain: domain(),
+            key: Some(key(index as u8 + 1)),
+            network_key: network_key(index),
+            listen: format!("/ip4/127.0.0.1/tcp/{}", node.port).parse().unwrap(),
+            peers: fixed.to_vec(),
+            members,
+            block_time: BLOCK_TIME,
+            status,
+        };
+        let (done, result) = oneshot::channel();
+        let shutdown = CancellationToken::new();
+        let (token, chain) = (shutdown.clone(), Arc::clone(&node.chain));
+        runtime.spawn(async move {
+            let _members = members_tx;
+            let _ = done.send(consensus::run(config, chain.clone(), chain.clone(), chain, token).await);
+        });
+        node.running = Some(Running { runtime, shutdown, result, status: status_rx });
+    }
+
+    /// Ends a node without giving it a chance to clean up.
+    fn kill(&mut self, index: usize) {
+        let running = self.nodes[index].running.take().unwrap();
+        running.runtime.shutdown_timeout(Duration::from_secs(5));
+    }
+
+    fn head(&self, index: usize) -> u64 {
+        self.nodes[index].chain.head_number()
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.running.is_some())
+    }
+
+    /// Waits until every running node decided `height`.
+    fn reach(&mut self, height: u64, limit: Duration) {
+        let start = Instant::now();
+        while self.alive().any(|node| node.chain.head_number() < height) {
+            for node in self.nodes.iter_mut() {
+                if let Some(Ok(result)) = node.running.as_mut().map(|running| running.result.try_recv()) {
+                    panic!("node {} stopped: {result:?}", node.index);
+                }
+            }
+            let heads: Vec<_> = self.alive().map(|node| (node.index, node.chain.head_number())).collect();
+            let status: Vec<_> =
+                self.alive().map(|node| node.running.as_ref().unwrap().status.borrow().clone()).collect();
+            assert!(start.elapsed() < limit, "waited {limit:?} for height {height}: {heads:?} {status:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Same block everywhere, and its beneficiary is the scheduled proposer of a round up to the decision's.
+    fn assert_agreement(&self, from: u64, to: u64) {
+        let rules = rules(&WEIGHTS);
+        for height in from..=to {
+            let blocks: Vec<_> = self.nodes.iter().filter_map(|node| node.chain.block(height)).collect();
+            let (first, _) = &blocks[0];
+            for (block, _) in &blocks {
+                assert_eq!(block.block.hash, first.block.hash, "fork at {height}");
+                let id = header::id_of_coinbase(block.block.header().beneficiary).unwrap();
+                let round = block.certificate.round;
+                assert!((0..=round).any(|round| rules.proposer(height, round).id == id), "{height}/{round}: {id}");
+                if round == 0 {
+                    assert_eq!(rules.proposer(height, 0).id, id, "leader of {height}");
+                }
+            }
+        }
+    }
+
+    /// Median and longest time between commits of a node, in (from, to].
+    fn intervals(&self, index: usize, from: u64, to: u64) -> (Duration, Duration) {
+        let at = |height| self.nodes[index].chain.block(height).unwrap().1;
+        let mut intervals: Vec<_> = (from + 1..=to).map(|height| at(height) - at(height - 1)).collect();
+        intervals.sort();
+        (intervals[intervals.len() / 2], intervals[intervals.len() - 1])
+    }
+
+    fn stop(mut self) {
+        for node in &mut self.nodes {
+            if let Some(running) = node.running.take() {
+                running.shutdown.cancel();
+                let stopped = running.runtime.block_on(running.result).unwrap();
+                assert!(stopped.is_ok(), "node {}: {stopped:?}", node.index);
+                running.runtime.shutdown_timeout(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+#[test]
+fn four_nodes_lose_one_and_get_it_back() {
+    let mut cluster = Cluster::start();
+    let rules = rules(&WEIGHTS);
+
+    // All four: one chain, leaders by schedule, at the pace that was asked for.
+    cluster.reach(24, Duration::from_secs(60));
+    cluster.assert_agreement(1, 24);
+    let (median, longest) = cluster.intervals(0, 4, 24);
+    println!("4 of 4: median {median:?}, longest {longest:?}, target {BLOCK_TIME:?}");
+    assert!(median < BLOCK_TIME * 3 / 2, "median interval {median:?}");
+
+    // One dies: its slots go to the fallback that the schedule names, the rest stays as it was.
+    let victim = (25..).map(|height| rules.proposer(height, 0).id - 11).find(|index| *index != 0).unwrap() as usize;
+    cluster.kill(victim);
+    let killed_at = cluster.head(0);
+    cluster.reach(killed_at + 16, Duration::from_secs(60));
+    cluster.assert_agreement(killed_at, killed_at + 16);
+    let victim_id = victim as u32 + 11;
+    let mut failovers = 0;
+    for height in killed_at + 2..=killed_at + 16 {
+        let (block, _) = cluster.nodes[0].chain.block(height).unwrap();
+        if rules.proposer(height, 0).id == victim_id {
+            failovers += 1;
+            let fallback = header::coinbase(rules.proposer(height, 1).id);
+            assert_eq!(block.block.header().beneficiary, fallback, "fallback of {height}");
+        }
+    }
+    assert!(failovers > 0, "the dead node had no slot");
+    let (_, longest) = cluster.intervals(0, killed_at + 1, killed_at + 16);
+    println!("3 of 4: {failovers} failovers, longest interval {longest:?}");
+    assert!(longest < Duration::from_millis(2_300), "failover took {longest:?}");
+
+    // It comes back: catches up by certificates, votes and leads again.
+    cluster.launch(victim);
+    let target = cluster.head(0) + 6;
+    cluster.reach(target, Duration::from_secs(60));
+    let voted = |cluster: &Cluster, height: u64| {
+        let block = cluster.nodes[0].chain.block(height);
+        block.is_some_and(|(block, _)| block.certificate.signers.bit(victim))
+    };
+    wait("the node that came back to vote", Duration::from_secs(30), || {
+        (target..=cluster.head(0)).any(|height| voted(&cluster, height))
+    });
+    wait("the node that came back to lead", Duration::from_secs(30), || {
+        let coinbase = header::coinbase(victim_id);
+        let leads = |height| cluster.nodes[0].chain.block(height).map(|(b, _)| b.block.header().beneficiary);
+        (target..=cluster.head(0)).any(|height| leads(height) == Some(coinbase))
+    });
+    let end = cluster.head(0);
+    cluster.reach(end, Duration::from_secs(30));
+    cluster.assert_agreement(1, end);
+    cluster.stop();
+}
+
+/// Kills one node after the other at arbitrary moments: whatever it was about to do, it comes back on the same chain
+/// with what it signed, or the engine and the slashing-protection table would have stopped it.
+#[test]
+fn nodes_killed_at_any_moment_come_back() {
+    let mut cluster = Cluster::start();
+    cluster.reach(3, Duration::from_secs(60));
+    for (round, pause) in [5u64, 60, 110, 170, 230, 300].into_iter().enumerate() {
+        let index = round % WEIGHTS.len();
+        std::thread::sleep(Duration::from_millis(pause));
+        cluster.kill(index);
+        cluster.launch(index);
+        let next = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 3;
+        cluster.reach(next, Duration::from_secs(60));
+    }
+    let end = cluster.nodes.iter().map(|node| node.chain.head_number()).min().unwrap();
+    cluster.assert_agreement(1, end);
+    cluster.stop();
+}
+
+/// L1 silent for one node: it neither votes against anything nor stops, and follows as soon as L1 speaks again.
+#[test]
+fn a_node_without_l1_catches_up() {
+    let mut cluster = Cluster::start();
+    cluster.reach(3, Duration::from_secs(60));
+    cluster.nodes[3].chain.l1_silent.store(true, Ordering::SeqCst);
+    let silent_from = cluster.head(3);
+    wait("the others to go on", Duration::from_secs(60), || (0..3).all(|n| cluster.head(n) >= silent_from + 8));
+    assert!(cluster.head(3) <= silent_from + 1, "decided without knowing the origin");
+    // A storage hiccup on the way is retried.
+    cluster.nodes[3].chain.failing_commits.store(2, Ordering::SeqCst);
+    cluster.nodes[3].chain.l1_silent.store(false, Ordering::SeqCst);
+    let target = cluster.head(0) + 2;
+    cluster.reach(target, Duration::from_secs(30));
+    cluster.assert_agreement(1, target);
+    cluster.stop();
+}
