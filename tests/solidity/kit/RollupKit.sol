@@ -206,6 +206,21 @@ abstract contract RollupKit is Test {
         _post(bundle);
     }
 
+    /// @dev `vm.expectRevert` does not watch a creation in assembly, so its answer is compared here.
+    function _assertCreationRefused(bytes memory code, bytes memory reason) internal {
+        address created;
+        bytes memory answer;
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            answer := mload(0x40)
+            mstore(answer, returndatasize())
+            returndatacopy(add(answer, 0x20), 0, returndatasize())
+            mstore(0x40, add(answer, and(add(returndatasize(), 0x3f), not(0x1f))))
+        }
+        assertEq(created, address(0));
+        assertEq(answer, reason);
+    }
+
     // ------------------------------------------------------------------------------------------------ votes, headers
 
     function _domain(address batchChain) internal pure returns (bytes32) {

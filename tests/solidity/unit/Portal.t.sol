@@ -173,10 +173,7 @@ contract PortalTest is RollupKit {
             parts[i] = address(0);
             bytes memory code =
                 abi.encodePacked(vm.getCode("Portal.sol:Portal"), abi.encode(parts[0], parts[1], parts[2]));
-            vm.expectRevert(abi.encodeWithSelector(IPortal.Portal_ZeroAddress.selector, names[i]));
-            assembly ("memory-safe") {
-                pop(create(0, add(code, 0x20), mload(code)))
-            }
+            _assertCreationRefused(code, abi.encodeWithSelector(IPortal.Portal_ZeroAddress.selector, names[i]));
         }
     }
 
