@@ -104,7 +104,7 @@ impl Follower {
     }
 
     /// Looks at L1 once; true if there is more to fetch at once.
-    pub(super) async fn step(&mut self) -> Result<bool, L1Error> {
+    pub(crate) async fn step(&mut self) -> Result<bool, L1Error> {
         let shared = Arc::clone(&self.view.shared);
         let source = &shared.source;
         if !self.chain_checked {

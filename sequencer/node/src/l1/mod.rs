@@ -4,7 +4,7 @@
 //! starts and serves without L1. Nothing of it decides validity: the rules read only what lies at or below an origin
 //! that the chain itself names, and say "not known yet" when this view does not reach that far.
 
-mod abi;
+pub(crate) mod abi;
 mod follower;
 mod records;
 mod source;
