@@ -6,6 +6,8 @@
 mod block;
 mod overlay;
 mod rules;
+#[cfg(test)]
+pub(crate) mod tests;
 mod worker;
 
 use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Instant};
@@ -102,8 +104,11 @@ pub struct Started {
 }
 
 /// Handle to the executor thread.
+///
+/// Dropping it ends the thread at the next opportunity and waits for that, so that the data folder is free again.
 pub struct Executor {
-    commands: mpsc::Sender<Command>,
+    /// `None` only while dropping.
+    commands: Option<mpsc::Sender<Command>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -133,7 +138,7 @@ impl Executor {
             .name("executor".into())
             .stack_size(16 << 20)
             .spawn(move || worker.run(requests))?;
-        let executor = Arc::new(Self { commands, thread: Mutex::new(Some(thread)) });
+        let executor = Arc::new(Self { commands: Some(commands), thread: Mutex::new(Some(thread)) });
         Ok(Started { executor, chain, pool, replayed })
     }
 
@@ -157,8 +162,18 @@ impl Executor {
     ) -> Result<T, EngineError> {
         let stopped = || EngineError::Internal("the executor thread has stopped".into());
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| stopped())?;
+        let commands = self.commands.as_ref().ok_or_else(stopped)?;
+        commands.send(command(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
     }
 }
 

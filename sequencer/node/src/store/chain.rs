@@ -311,6 +311,15 @@ impl Chain {
         self.inner.snapshot(number)
     }
 
+    /// What block `number` changed.
+    #[cfg(test)]
+    pub(crate) fn diff_of(&self, number: u64) -> Result<StateDiff, StoreError> {
+        if let Some(block) = self.inner.view().recent_block(number) {
+            return Ok(block.diff.as_ref().clone());
+        }
+        self.inner.tables.diff(number)?.ok_or_else(|| StoreError::Invalid(format!("no changes of block {number}")))
+    }
+
     /// Height up to which the derived tables are written; the blocks above would be executed again after a crash.
     pub fn flushed_height(&self) -> u64 {
         self.inner.view().flushed
