@@ -16,4 +16,5 @@ pub mod mempool;
 pub mod metrics;
 pub mod node;
 pub mod rpc;
+pub mod sealed;
 pub mod store;
