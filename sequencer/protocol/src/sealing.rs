@@ -346,12 +346,11 @@ impl Sealing {
         }
         let blocks = self.tip.number.saturating_sub(self.range.first).saturating_add(1);
         let seconds = self.tip.timestamp.saturating_sub(self.range.first_timestamp);
-        // An empty block must always have room, or the chain would have to stop.
-        let next_len = self.range.last_len.max(MAX_BLOCK_HEADER as u64);
         next_sigma != self.service.sigma
             || blocks >= params.batch_blocks
             || seconds >= params.batch_seconds
-            || self.range.bytes.saturating_add(next_len) > params.limit() as u64
+            // No block takes less than an empty one, so whatever is not due has room for an empty block.
+            || self.range.bytes.saturating_add(self.range.last_len) > params.limit() as u64
     }
 
     /// Bytes that the next block, served by `next_sigma`, may take as [`encoded_len`] counts.

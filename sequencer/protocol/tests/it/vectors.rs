@@ -1,0 +1,295 @@
+//! Golden vectors: written once with `REGENERATE_VECTORS=1`, asserted here and in `tests/solidity/differential`.
+//!
+//! A difference means that the protocol changed: every signature, batch and schedule of a running network with it.
+
+use std::{fs, path::PathBuf};
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolValue;
+use rota_protocol::{
+    batch::{BatchHeader, RangeBlock, Tally, TallyEntry, encode_entries, encode_range, hash_batch, tally_of},
+    certificate::CommitCertificate,
+    header::{EMPTY_REQUESTS_HASH, coinbase, prev_randao},
+    member::{FrozenSet, Member},
+    schedule::leader_index,
+    vote::{Proposal, Vote, VoteDomain, VoteKind, address_of, sign},
+};
+use serde_json::{Value, json};
+
+use crate::support::{key, members, seed, set};
+
+/// Compares `actual` with the committed file, or writes it when asked to.
+fn check(name: &str, actual: Value) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name);
+    let text = serde_json::to_string_pretty(&actual).unwrap() + "\n";
+    if std::env::var_os("REGENERATE_VECTORS").is_some_and(|value| value == "1") {
+        fs::write(&path, &text).unwrap();
+    }
+    let golden: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(actual, golden, "{name} differs; if the protocol was meant to change, run with REGENERATE_VECTORS=1");
+}
+
+#[test]
+fn leader_schedule() {
+    let mut vectors = Vec::new();
+    let mut push = |seed: B256, height: u64, first: u64, round: u32, slots: u32, members: &[Member]| {
+        let leader = leader_index(seed, height, first, round, slots, members);
+        vectors.push(json!({
+            "seed": seed, "height": height, "firstHeight": first, "round": round, "slots": slots,
+            "members": members, "leader": leader,
+        }));
+    };
+    let sets: [&[u64]; 5] = [
+        &[1],
+        &[5, 5, 5, 5],
+        &[1, 2, 4, 8, 16, 32, 64],
+        &[u64::MAX / 3 - 2, 1, 1],
+        &[20_000_000_000_000, 20_000_000_000_001, 99_999_999_999_999, 31_415_926_535_897, 1],
+    ];
+    for (index, weights) in sets.iter().enumerate() {
+        let (members, seed) = (members(weights), seed(index as u32));
+        for slots in [1, 4, 16, 1024, 65536] {
+            for height in [1000, 1001, 1015, 1016, 2024, 1_000_000_000_000] {
+                push(seed, height, 1000, 0, slots, &members);
+            }
+        }
+        for round in [1, 2, 3, 6, 7, 1000, u32::MAX] {
+            push(seed, 1003, 1000, round, 16, &members);
+        }
+        push(seed, u64::MAX, 0, 5, 16, &members);
+    }
+    check("leader_schedule.json", vectors.into());
+}
+
+#[test]
+fn votes() {
+    let domains = [
+        VoteDomain::new(1, Address::ZERO),
+        VoteDomain::new(7777, Address::repeat_byte(0xbc)),
+        VoteDomain::new(u64::MAX, Address::repeat_byte(0xff)),
+    ];
+    let (mut votes, mut proposals) = (Vec::new(), Vec::new());
+    for (index, domain) in (1u32..).zip(domains) {
+        let signer = key(index);
+        let cases = [
+            (0, index, 1, 0, B256::ZERO),
+            (0, 7, 1_000_000, 3, keccak256("a block")),
+            (u32::MAX, u32::MAX, u64::MAX, u32::MAX, B256::repeat_byte(0xff)),
+        ];
+        for (fork, epoch, height, round, block_hash) in cases {
+            for kind in [VoteKind::Prevote, VoteKind::Precommit] {
+                let digest = Vote { kind, fork, epoch, height, round, block_hash }.digest(&domain);
+                votes.push(json!({
+                    "chainId": domain.chain_id(), "batchChain": domain.batch_chain(), "domain": domain.separator(),
+                    "kind": kind as u8, "fork": fork, "epoch": epoch, "height": height, "round": round,
+                    "blockHash": block_hash, "digest": digest,
+                    "signer": address_of(&signer), "signature": sign(&signer, digest).unwrap(),
+                }));
+            }
+            for pol_round in [-1, i64::from(round), i64::MIN] {
+                let proposal = Proposal { fork, epoch, height, round, pol_round, block_hash };
+                proposals.push(json!({
+                    "domain": domain.separator(), "fork": fork, "epoch": epoch, "height": height, "round": round,
+                    "polRound": pol_round, "blockHash": block_hash, "digest": proposal.digest(&domain),
+                }));
+            }
+        }
+    }
+    check("votes.json", json!({ "votes": votes, "proposals": proposals }));
+}
+
+#[test]
+fn headers() {
+    let sealed = hash_batch(&batch_headers()[0]);
+    let plain = Header {
+        parent_hash: keccak256("parent"),
+        beneficiary: coinbase(3),
+        state_root: keccak256("state"),
+        number: 1,
+        gas_limit: 30_000_000,
+        timestamp: 1_700_000_000,
+        mix_hash: prev_randao(seed(2), 1),
+        base_fee_per_gas: Some(1_000_000_000),
+        withdrawals_root: Some(keccak256("withdrawals")),
+        blob_gas_used: Some(0),
+        excess_blob_gas: Some(0),
+        parent_beacon_block_root: Some(keccak256("origin")),
+        requests_hash: Some(EMPTY_REQUESTS_HASH),
+        ..Header::default()
+    };
+    let headers = [
+        plain.clone(),
+        Header { number: 127, gas_used: 21_000, extra_data: sealed.into(), ..plain.clone() },
+        Header { number: 128, timestamp: 0, gas_limit: 0, base_fee_per_gas: Some(7), ..plain.clone() },
+        Header {
+            number: u64::MAX,
+            timestamp: u64::MAX,
+            gas_limit: u64::MAX,
+            gas_used: u64::MAX,
+            base_fee_per_gas: Some(u64::MAX),
+            beneficiary: coinbase(u32::MAX),
+            extra_data: sealed.into(),
+            ..plain
+        },
+    ];
+    let vectors = headers.iter().map(|header| {
+        json!({
+            "rlp": Bytes::from(alloy_rlp::encode(header)), "hash": header.hash_slow(),
+            "parentHash": header.parent_hash, "beneficiary": header.beneficiary, "stateRoot": header.state_root,
+            "number": header.number, "timestamp": header.timestamp, "extraData": header.extra_data,
+            "parentBeaconBlockRoot": header.parent_beacon_block_root,
+        })
+    });
+    check("headers.json", vectors.collect());
+}
+
+fn entries() -> [TallyEntry; 3] {
+    [
+        TallyEntry { id: 1, slots_assigned: 40, own_produced: 39, fallback_produced: 2, priority_fees: 5 },
+        TallyEntry { id: 7, slots_assigned: 0, own_produced: 0, fallback_produced: 1, priority_fees: 1 << 100 },
+        TallyEntry { id: u32::MAX, slots_assigned: 4, own_produced: 1, fallback_produced: 0, priority_fees: 0 },
+    ]
+}
+
+fn range() -> Vec<RangeBlock> {
+    let block = |timestamp, origin_number, proposer, transactions: &[&[u8]]| RangeBlock {
+        timestamp,
+        origin_number,
+        proposer,
+        transactions: transactions.iter().map(|tx| Bytes::copy_from_slice(tx)).collect(),
+    };
+    vec![
+        block(1_700_000_000, 19_000_000, 1, &[]),
+        block(1_700_000_000, 19_000_000, 2, &[&[2, 0xc0], &[0xab; 127]]),
+        block(1_700_000_300, 19_000_025, 300, &[&[0xcd; 128]]),
+        block(1_700_000_301, 19_000_025, u32::MAX, &[]),
+    ]
+}
+
+fn batch_headers() -> [BatchHeader; 3] {
+    let first = BatchHeader {
+        index: 1,
+        parent: keccak256("genesis"),
+        epoch: 2,
+        firstBlock: 1,
+        lastBlock: 4,
+        lastBlockHash: keccak256("block 4"),
+        stateRoot: keccak256("state 4"),
+        dataHash: keccak256(encode_range(1, &range()).unwrap()),
+        depositEnd: 9,
+        l1OriginNumber: 19_000_025,
+        l1OriginHash: keccak256("origin"),
+        ..BatchHeader::default()
+    };
+    let with_tally = BatchHeader { index: 2, tally: tally_of(2, &entries(), 1 << 90), epoch: 3, ..first.clone() };
+    let largest = BatchHeader {
+        index: u64::MAX,
+        parent: B256::repeat_byte(0xff),
+        attempt: u32::MAX,
+        fork: u32::MAX,
+        epoch: u32::MAX,
+        firstBlock: u64::MAX,
+        lastBlock: u64::MAX,
+        lastBlockHash: B256::repeat_byte(0xff),
+        stateRoot: B256::repeat_byte(0xff),
+        dataHash: B256::repeat_byte(0xff),
+        depositEnd: u64::MAX,
+        forcedEnd: u64::MAX,
+        l1OriginNumber: u64::MAX,
+        l1OriginHash: B256::repeat_byte(0xff),
+        tally: Tally {
+            epoch: u32::MAX,
+            root: B256::repeat_byte(0xff),
+            count: u32::MAX,
+            blocks: u64::MAX,
+            fees: u128::MAX,
+        },
+    };
+    [first, with_tally, largest]
+}
+
+#[test]
+fn batches() {
+    let headers = batch_headers().map(|header| {
+        let tally = &header.tally;
+        json!({
+            "encoded": Bytes::from(header.abi_encode()), "hash": hash_batch(&header),
+            "index": header.index, "epoch": header.epoch, "firstBlock": header.firstBlock,
+            "lastBlock": header.lastBlock, "depositEnd": header.depositEnd, "l1OriginNumber": header.l1OriginNumber,
+            "tallyEpoch": tally.epoch, "tallyRoot": tally.root, "tallyBlocks": tally.blocks,
+            "tallyFees": tally.fees.to_string(),
+        })
+    });
+    let data = encode_range(1, &range()).unwrap();
+    let entries = entries();
+    check(
+        "batches.json",
+        json!({
+            "headers": headers,
+            "ranges": [{ "first": 1, "blocks": range(), "data": data, "dataHash": keccak256(&data) }],
+            "tallies": [{
+                "epoch": 2, "baseFees": (1u128 << 90).to_string(), "entries": entries,
+                "packed": Bytes::from(encode_entries(&entries)), "root": tally_of(2, &entries, 0).root,
+            }],
+        }),
+    );
+}
+
+#[test]
+fn certificates() {
+    let domain = VoteDomain::new(7777, Address::repeat_byte(0xbc));
+    let certify = |set: &FrozenSet, indices: &[usize]| {
+        let vote = Vote {
+            kind: VoteKind::Precommit,
+            fork: 0,
+            epoch: set.epoch(),
+            height: 41,
+            round: 1,
+            block_hash: keccak256("sealing block"),
+        };
+        let digest = vote.digest(&domain);
+        CommitCertificate {
+            fork: vote.fork,
+            epoch: vote.epoch,
+            height: vote.height,
+            round: vote.round,
+            block_hash: vote.block_hash,
+            signers: indices.iter().fold(U256::ZERO, |mask, index| mask | (U256::from(1) << *index)),
+            signatures: indices.iter().map(|index| sign(&key(*index as u32 + 1), digest).unwrap()).collect(),
+        }
+    };
+    let (equal, uneven, large) = (set(4, &[5, 5, 5]), set(5, &[2, 1, 1, 2]), set(6, &[1; 200]));
+    let two_thirds_of_large: Vec<usize> = (0..134).collect();
+    let good = certify(&equal, &[0, 1, 2]);
+    let mut swapped = good.clone();
+    swapped.signatures.swap(0, 2);
+    let cases = [
+        (&equal, good.clone()),
+        (&equal, certify(&equal, &[0, 1])),
+        (&uneven, certify(&uneven, &[0, 2, 3])),
+        (&uneven, certify(&uneven, &[0, 3])),
+        (&large, certify(&large, &two_thirds_of_large)),
+        (&large, certify(&large, &two_thirds_of_large[..133])),
+        (&equal, certify(&equal, &[])),
+        (&equal, swapped),
+        (&equal, CommitCertificate { height: 42, ..good.clone() }),
+        (&equal, CommitCertificate { fork: 1, ..good.clone() }),
+        (&equal, CommitCertificate { signers: U256::from(0b1011), ..good.clone() }),
+        (&equal, CommitCertificate { signers: U256::from(0b011), ..good.clone() }),
+        (&equal, CommitCertificate { signatures: good.signatures[..2].to_vec(), ..good }),
+    ];
+    let vectors = cases.map(|(set, certificate)| {
+        json!({
+            "chainId": domain.chain_id(), "batchChain": domain.batch_chain(), "domain": domain.separator(),
+            "members": Bytes::from(set.encode_members()), "setHash": set.hash(),
+            "fork": certificate.fork, "epoch": certificate.epoch, "height": certificate.height,
+            "round": certificate.round, "blockHash": certificate.block_hash, "signers": certificate.signers,
+            "signatures": Bytes::from(certificate.signature_bytes()),
+            "valid": certificate.verify(set, &domain).is_ok(),
+        })
+    });
+    let valid = vectors.iter().filter(|vector| vector["valid"] == true).count();
+    assert_eq!(valid, 3);
+    check("certificates.json", vectors.to_vec().into());
+}
