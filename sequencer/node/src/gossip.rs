@@ -147,10 +147,9 @@ pub async fn run(
 ) -> Result<(), GossipError> {
     let topic = IdentTopic::new(format!("/rota/{}/transactions/1", config.chain_id));
     let mut swarm = swarm(config.network_key, &topic)?;
-    swarm.listen_on(config.listen.clone()).map_err(|error| GossipError::Listen {
-        addr: config.listen,
-        reason: error.to_string(),
-    })?;
+    swarm
+        .listen_on(config.listen.clone())
+        .map_err(|error| GossipError::Listen { addr: config.listen, reason: error.to_string() })?;
 
     let (to_pool, waiting) = mpsc::channel(MAX_WAITING);
     let (from_pool, judged) = mpsc::channel(MAX_WAITING);
@@ -184,7 +183,8 @@ fn swarm(mut key: [u8; 32], topic: &IdentTopic) -> Result<Swarm<Behaviour>, Goss
         .heartbeat_interval(Duration::from_millis(700))
         .build()
         .map_err(|error| setup(&error))?;
-    let mut gossip = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).map_err(|error| setup(&error))?;
+    let mut gossip =
+        gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).map_err(|error| setup(&error))?;
     gossip.subscribe(topic).map_err(|error| setup(&error))?;
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established_per_peer(Some(MAX_PER_PEER))
@@ -349,11 +349,8 @@ impl Peers {
         self.dials.retain(|addr, _| wanted.contains(addr));
         let mut due = Vec::new();
         for addr in wanted {
-            let dial = self.dials.entry(addr.clone()).or_insert(Dial {
-                peer: peer_id(addr),
-                next: now,
-                wait: DIAL_FIRST,
-            });
+            let dial =
+                self.dials.entry(addr.clone()).or_insert(Dial { peer: peer_id(addr), next: now, wait: DIAL_FIRST });
             if dial.peer.as_ref().is_some_and(&connected) {
                 (dial.next, dial.wait) = (now, DIAL_FIRST);
             } else if dial.next <= now {
@@ -485,8 +482,8 @@ impl Gossip {
     }
 
     fn on_accepted(&mut self, transaction: &PoolTransaction) {
-        if !self.received.contains(transaction.transaction.tx_hash()) {
-            self.push(transaction.transaction.encoded_2718().into());
+        if !self.received.contains(&transaction.hash) {
+            self.push(transaction.raw.clone());
         }
     }
 
@@ -517,7 +514,8 @@ impl Gossip {
 
     fn on_tick(&mut self) {
         let now = Instant::now();
-        let over: Vec<_> = self.peers.shut_out.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
+        let over: Vec<_> =
+            self.peers.shut_out.iter().filter(|(_, until)| **until <= now).map(|(peer, _)| *peer).collect();
         for peer in over {
             self.peers.shut_out.remove(&peer);
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
@@ -540,3 +538,6 @@ impl Gossip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -483,7 +483,8 @@ impl App {
 
         if let Some(key) = &self.key {
             key.committed(set.rules().fork, height);
-            let ours = set.rules().set.index_of_signer(key.address().0).map(|index| set.rules().set.members()[index].id);
+            let ours =
+                set.rules().set.index_of_signer(key.address().0).map(|index| set.rules().set.members()[index].id);
             if ours.is_some() && ours == rota_protocol::header::id_of_coinbase(block.header().beneficiary) {
                 metrics::counter!("rota_blocks_produced_total").increment(1);
             }
@@ -503,7 +504,10 @@ impl App {
     }
 
     /// Blocks for a peer that catches up; the engine leaves the bounds to us.
-    fn decided_values(&self, range: RangeInclusive<Height>) -> Result<Vec<RawDecidedValue<RotaContext>>, ConsensusError> {
+    fn decided_values(
+        &self,
+        range: RangeInclusive<Height>,
+    ) -> Result<Vec<RawDecidedValue<RotaContext>>, ConsensusError> {
         let end = range.end().0.min(self.chain.head_number());
         let (mut values, mut bytes) = (Vec::new(), 0);
         for height in (range.start().0..=end).take(SYNC_BATCH) {
@@ -569,10 +573,10 @@ impl App {
         }
     }
 
-    /// The decoded block, bound to its hash.
+    /// The decoded block, if `body` is the body of `hash`: also when the block is known, for the bytes are kept.
     fn block(&mut self, hash: B256, body: &Bytes) -> Option<SealedBlock> {
         if let Some(block) = self.next.blocks.get(&hash) {
-            return Some(block.clone());
+            return (body::encode(block) == body).then(|| block.clone());
         }
         let block = body::decode_as(body, hash)?;
         self.next.blocks.insert(hash, block.clone());
@@ -616,13 +620,7 @@ impl App {
 
 /// Whether a stream is worth keeping, by its head: of a near height and round, and signed by the member whose round it
 /// is.
-fn is_expected(
-    init: &ProposalInit,
-    decided: u64,
-    round: u32,
-    set: Option<&ValidatorSet>,
-    domain: &VoteDomain,
-) -> bool {
+fn is_expected(init: &ProposalInit, decided: u64, round: u32, set: Option<&ValidatorSet>, domain: &VoteDomain) -> bool {
     let near = init.height.0 > decided
         && init.height.0 <= decided + LOOKAHEAD
         && init.round <= round.saturating_add(ROUND_LOOKAHEAD);
@@ -656,4 +654,3 @@ fn unix_now() -> u64 {
 fn answer<T>(reply: oneshot::Sender<T>, value: T) {
     let _ = reply.send(value);
 }
-

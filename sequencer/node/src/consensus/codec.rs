@@ -15,7 +15,7 @@ use malachitebft_core_consensus::LivenessMsg;
 use malachitebft_core_types::{
     CommitSignature, ExtendedCommitCertificate, ExtendedCommitSignature, NilOrVal, PolkaCertificate, PolkaSignature,
     Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage, SignedProposal, SignedVote,
-    Validity, ValidatorProof, VoteType,
+    ValidatorProof, Validity, VoteType,
 };
 use malachitebft_engine::util::streaming::StreamContent;
 use malachitebft_peer::PeerId;
@@ -517,7 +517,8 @@ impl Wire for ExtendedCommitSignature<Ctx> {
     }
 
     fn take(input: &mut Bytes) -> Result<Self, CodecError> {
-        let CommitSignature { address, signature } = CommitSignature::<Ctx>::new(Wire::take(input)?, Wire::take(input)?);
+        let CommitSignature { address, signature } =
+            CommitSignature::<Ctx>::new(Wire::take(input)?, Wire::take(input)?);
         Ok(Self::new(address, signature, None))
     }
 }
@@ -548,11 +549,7 @@ impl Wire for Status<Ctx> {
     }
 
     fn take(input: &mut Bytes) -> Result<Self, CodecError> {
-        Ok(Self {
-            peer_id: Wire::take(input)?,
-            tip_height: Wire::take(input)?,
-            history_min_height: Wire::take(input)?,
-        })
+        Ok(Self { peer_id: Wire::take(input)?, tip_height: Wire::take(input)?, history_min_height: Wire::take(input)? })
     }
 }
 

@@ -196,8 +196,8 @@ pub async fn run(
         None => None,
     };
     let proposals = Proposals::open(&config.dir.join("proposals"), chain.head_number())?;
-    let keypair =
-        Keypair::ed25519_from_bytes(config.network_key).map_err(|error| ConsensusError::NetworkKey(error.to_string()))?;
+    let keypair = Keypair::ed25519_from_bytes(config.network_key)
+        .map_err(|error| ConsensusError::NetworkKey(error.to_string()))?;
     let identity = identity(&config.moniker, keypair, key.as_ref()).await?;
     let verifier = Box::new(Verifier::new(digests.clone()));
     let consensus = match &key {

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use libp2p::Multiaddr;
-use malachitebft_app_channel::{
-    NetworkRequest,
-    app::config::NodeConfig,
-};
+use malachitebft_app_channel::{NetworkRequest, app::config::NodeConfig};
 use malachitebft_config::{
     ChannelNames, ConsensusConfig as EngineConsensus, DiscoveryConfig, P2pConfig, ProtocolNames, ValuePayload,
     ValueSyncConfig,
@@ -124,7 +121,8 @@ pub async fn follow_peers(
     let fixed: BTreeSet<_> = fixed.into_iter().collect();
     let mut connected = BTreeSet::new();
     loop {
-        let next: BTreeSet<_> = wanted.borrow_and_update().iter().filter(|addr| !fixed.contains(addr)).cloned().collect();
+        let next: BTreeSet<_> =
+            wanted.borrow_and_update().iter().filter(|addr| !fixed.contains(addr)).cloned().collect();
         for addr in next.difference(&connected) {
             tracing::info!(%addr, "staying connected to a member");
             if NetworkRequest::add_persistent_peer(&requests, addr.clone()).await.is_err() {

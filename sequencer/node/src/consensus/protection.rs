@@ -90,7 +90,8 @@ impl Record {
         match tag {
             0 => Some(Self::Floor(fork, height)),
             1 => {
-                let slot = Slot { fork, height, round: u32::from_be_bytes(*round), kind: SignedKind::from_byte(*kind)? };
+                let slot =
+                    Slot { fork, height, round: u32::from_be_bytes(*round), kind: SignedKind::from_byte(*kind)? };
                 Some(Self::Signed(slot, B256::try_from(digest).ok()?))
             }
             _ => None,

@@ -172,8 +172,7 @@ impl malachitebft_signing::Signer<RotaContext> for ProtectedKey {
             VoteType::Precommit => SignedKind::Precommit,
         };
         let digest = self.0.digests.vote(&vote);
-        let signature =
-            self.sign(kind, vote.height, vote.round.as_u32(), digest).await.map_err(Error::from_source)?;
+        let signature = self.sign(kind, vote.height, vote.round.as_u32(), digest).await.map_err(Error::from_source)?;
         metrics::counter!("rota_votes_signed_total").increment(1);
         Ok(SignedMessage::new(vote, signature))
     }

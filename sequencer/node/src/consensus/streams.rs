@@ -168,7 +168,8 @@ impl Stream {
                 self.init = Some(init);
             }
             ProposalPart::Chunk { bytes, last } => {
-                if sequence == 0 || bytes.is_empty() || self.chunks.get(&sequence).is_some_and(|known| *known != bytes) {
+                if sequence == 0 || bytes.is_empty() || self.chunks.get(&sequence).is_some_and(|known| *known != bytes)
+                {
                     return Err(StreamError::Malformed);
                 }
                 if last && self.last.replace(sequence).is_some_and(|known| known != sequence) {

@@ -373,4 +373,3 @@ pub fn from_certificate(
         commit_signatures: signatures.collect::<Result<_, _>>()?,
     })
 }
-

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 
 use crate::{
     chain::{
-        Block, BlockAttributes, ChainEvent, DecidedBlock, DecidedChain, EngineError, ExecutionEngine, HeadContext, L1Ref,
-        SealedBlock, Validity,
+        Block, BlockAttributes, ChainEvent, DecidedBlock, DecidedChain, EngineError, ExecutionEngine, HeadContext,
+        L1Ref, SealedBlock, Validity,
     },
     consensus::rules::{Check, Derivation, HeightRules, RulesError},
 };
@@ -32,6 +32,8 @@ pub(super) struct TestChain {
     events: broadcast::Sender<ChainEvent>,
     /// L1 is silent: no origin can be checked, nothing can be proposed.
     pub(super) l1_silent: AtomicBool,
+    /// Seconds by which the next block is later than now: makes two builds differ.
+    pub(super) late: AtomicU64,
     /// Commits that fail before one succeeds.
     pub(super) failing_commits: AtomicU32,
 }
@@ -49,12 +51,9 @@ impl TestChain {
             blocks: Mutex::default(),
             events: broadcast::channel(1_024).0,
             l1_silent: AtomicBool::new(false),
+            late: AtomicU64::new(0),
             failing_commits: AtomicU32::new(0),
         })
-    }
-
-    pub(super) fn rules(&self) -> &HeightRules {
-        &self.rules
     }
 
     pub(super) fn block(&self, number: u64) -> Option<(Arc<DecidedBlock>, Instant)> {
@@ -101,7 +100,7 @@ impl TestChain {
         BlockAttributes {
             number: head.number + 1,
             parent_hash: self.head_hash(),
-            timestamp: now.max(head.timestamp),
+            timestamp: now.max(head.timestamp) + self.late.load(Ordering::SeqCst),
             beneficiary: header::coinbase(proposer),
             prev_randao: header::prev_randao(self.rules.set.seed(), head.number + 1),
             l1_origin_hash: B256::repeat_byte(1),

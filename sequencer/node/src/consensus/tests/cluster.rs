@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::B256;
 use libp2p::{Multiaddr, identity::Keypair};
 use rota_protocol::header;
 use tempfile::TempDir;
@@ -19,7 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::{chain::TestChain, domain, key, rules};
 use crate::{
     chain::DecidedChain,
-    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
+    consensus::{
+        self, ConsensusConfig, ConsensusError, ConsensusStatus,
+        protection::{Protection, ProtectionError, SignedKind, Slot},
+    },
 };
 
 const BLOCK_TIME: Duration = Duration::from_millis(250);
@@ -257,6 +261,43 @@ fn nodes_killed_at_any_moment_come_back() {
     }
     let end = cluster.nodes.iter().map(|node| node.chain.head_number()).min().unwrap();
     cluster.assert_agreement(1, end);
+    cluster.stop();
+}
+
+/// A key that signed something else before, on another machine or before its log was lost, stops its node with the
+/// reason, and the others go on.
+#[test]
+fn a_contradiction_stops_the_node_that_would_sign_it() {
+    let mut cluster = Cluster::start();
+    cluster.reach(2, Duration::from_secs(60));
+    cluster.kill(1);
+    {
+        // What a copy of this node would have signed a few heights from now.
+        let mut table = None;
+        wait("the killed node to let go of its table", Duration::from_secs(5), || {
+            table = Protection::open(cluster.nodes[1].dir.path()).ok();
+            table.is_some()
+        });
+        let height = cluster.head(0) + 12;
+        let slot = Slot { fork: 0, height, round: 0, kind: SignedKind::Precommit };
+        table.unwrap().allow(slot, B256::repeat_byte(1)).unwrap();
+    }
+    cluster.launch(1);
+    let mut stopped = None;
+    wait("the node to stop", Duration::from_secs(30), || {
+        stopped = cluster.nodes[1].running.as_mut().unwrap().result.try_recv().ok();
+        stopped.is_some()
+    });
+    let error = stopped.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, ConsensusError::Protection(refused) if matches!(**refused, ProtectionError::Conflict { .. })),
+        "{error}"
+    );
+    assert!(error.must_stay_down());
+    cluster.kill(1);
+    let next = cluster.head(0) + 5;
+    cluster.reach(next, Duration::from_secs(30));
+    cluster.assert_agreement(1, next);
     cluster.stop();
 }
 

@@ -1,5 +1,6 @@
 //! Tests of consensus: its parts one by one, and four engines over loopback TCP.
 
+mod app;
 mod chain;
 mod cluster;
 mod parts;

@@ -12,7 +12,7 @@ use malachitebft_core_consensus::LivenessMsg;
 use malachitebft_core_types::{
     CommitCertificate, CommitSignature, Context as _, ExtendedCommitCertificate, ExtendedCommitSignature, NilOrVal,
     PolkaCertificate, PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage,
-    SignedProposal, SignedVote, SigningScheme, Validator as _, Validity, ValidatorProof, ValidatorSet as _, VoteType,
+    SignedProposal, SignedVote, SigningScheme, Validator as _, ValidatorProof, ValidatorSet as _, Validity, VoteType,
 };
 use malachitebft_engine::util::streaming::StreamContent;
 use malachitebft_peer::PeerId;
@@ -96,9 +96,7 @@ fn extended(n: u8) -> ExtendedCommitCertificate<Ctx> {
         height: Height(5),
         round: Round::new(1),
         value_id: block_ref(n),
-        commit_signatures: (1..=n)
-            .map(|n| ExtendedCommitSignature::new(signer(n), signature(n), None))
-            .collect(),
+        commit_signatures: (1..=n).map(|n| ExtendedCommitSignature::new(signer(n), signature(n), None)).collect(),
     }
 }
 
