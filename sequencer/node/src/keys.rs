@@ -113,15 +113,24 @@ pub fn development_signer(index: u32) -> Result<PrivateKeySigner, KeyError> {
         .map_err(|source| KeyError::Development { index, source: Box::new(source) })
 }
 
-/// Reads the libp2p identity.
+/// Reads the secret of the libp2p identity.
 ///
 /// # Errors
 /// An unreadable file, or not 32 bytes of hex.
-pub fn load_identity(path: &Path) -> Result<Keypair, KeyError> {
+pub fn load_identity_secret(path: &Path) -> Result<[u8; 32], KeyError> {
     let text = fs::read_to_string(path).map_err(|source| KeyError::Io { path: path.into(), source })?;
-    let malformed = || KeyError::Malformed { path: path.into() };
-    let mut secret = hex::decode(text.trim()).map_err(|_| malformed())?;
-    Keypair::ed25519_from_bytes(&mut secret).map_err(|_| malformed())
+    let mut secret = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| KeyError::Malformed { path: path.into() })?;
+    Ok(secret)
+}
+
+/// Reads the libp2p identity.
+///
+/// # Errors
+/// As [`load_identity_secret`].
+pub fn load_identity(path: &Path) -> Result<Keypair, KeyError> {
+    let secret = load_identity_secret(path)?;
+    Keypair::ed25519_from_bytes(secret).map_err(|_| KeyError::Malformed { path: path.into() })
 }
 
 /// Reads the libp2p identity, making one first if there is none.

@@ -5,8 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod cli {
+    pub mod export;
     pub mod init;
     pub mod keys;
+    pub mod run;
 }
 
 /// A sequencer node of a Rota chain.
@@ -24,6 +26,12 @@ struct Cli {
 enum Command {
     /// Write the configuration and keys of a new node and print what was written.
     Init(Box<cli::init::InitArgs>),
+    /// Run the node: vote and lead when its operator is in the serving set, follow otherwise.
+    Run,
+    /// Run the node without its consensus key: check and serve the chain, sign nothing.
+    Follow,
+    /// Print decided blocks or sealed batches as JSON lines. The node must not be running.
+    Export(cli::export::ExportArgs),
     /// Make, import or show keys.
     #[command(subcommand)]
     Keys(cli::keys::KeysCommand),
@@ -34,12 +42,15 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Init(args) => cli::init::run(&home, *args),
         Command::Keys(command) => cli::keys::run(&home, command),
+        Command::Export(args) => cli::export::run(&home, &args),
+        Command::Run => cli::run::run(&home, true),
+        Command::Follow => cli::run::run(&home, false),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            cli::run::exit_code(&error)
         }
     }
 }

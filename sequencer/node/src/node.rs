@@ -1,1 +1,339 @@
-//! Placeholder.
+//! The node: every task with its channels, one cancellation token over all of them.
+
+mod info;
+mod monitor;
+mod peers;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use alloy::signers::local::PrivateKeySigner;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rota_protocol::config::ChainConfig;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use info::NodeInfo;
+
+use crate::{
+    chain::{DecidedChain, EngineError, HeadContext, L1Ref},
+    config::{Config, ConfigError},
+    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
+    derivation::Rules,
+    execution::{Executor, ExecutorConfig, StartError, Started},
+    gossip::{self, GossipConfig, GossipError},
+    keys::{self, KeyError},
+    l1::{Follower, FollowerConfig, HttpSource, L1Error, L1View},
+    metrics::{self, MetricsError},
+    rpc::{self, ServeError},
+    sealed::SealedBatches,
+};
+
+/// Time all tasks together get to stop.
+const STOP: Duration = Duration::from_secs(4);
+
+/// Why a node does not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration is unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The chain file is missing or describes no chain.
+    #[error("{path}: {reason}")]
+    Chain {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// L1 data cannot be kept, or L1 is the wrong one.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// The chain's data cannot be opened.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Storage or execution failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Consensus stopped.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// Gossip cannot start.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
+    /// RPC cannot start.
+    #[error(transparent)]
+    Rpc(#[from] ServeError),
+    /// The metrics server cannot start.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A task ended although nobody asked it to.
+    #[error("the {0} task ended by itself")]
+    Ended(&'static str),
+    /// A task panicked: a defect.
+    #[error("a task panicked: {0}")]
+    Panicked(tokio::task::JoinError),
+}
+
+impl NodeError {
+    /// Whether a restart could do harm, so that an operator has to look first.
+    pub fn must_stay_down(&self) -> bool {
+        matches!(self, Self::Consensus(error) if error.must_stay_down())
+    }
+}
+
+/// Reads and checks a chain file.
+///
+/// # Errors
+/// [`NodeError::Chain`].
+pub fn load_chain(path: &Path) -> Result<ChainConfig, NodeError> {
+    let failed = |reason: String| NodeError::Chain { path: path.to_path_buf(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let chain: ChainConfig = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    chain.validate().map_err(|error| failed(error.to_string()))?;
+    Ok(chain)
+}
+
+/// The rules' state before block 1.
+pub fn genesis_context(chain: &ChainConfig) -> HeadContext {
+    let origin = chain.genesis_origin;
+    HeadContext {
+        // Its timestamp is not in the chain file, and no rule reads it.
+        origin: L1Ref { number: origin.number, hash: origin.hash, timestamp: 0 },
+        deposits_end: 0,
+        sigma: chain.sigma0,
+        first_height: 1,
+        sealing: chain.genesis_sealing(),
+    }
+}
+
+/// Opens the chain's data as the node does, executing what the derived state does not cover.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn open_chain(config: &Config, chain: &ChainConfig) -> Result<Started, StartError> {
+    let folder = config.path(&config.data).join("chain");
+    Executor::start(ExecutorConfig::new(folder, chain.clone(), genesis_context(chain)))
+}
+
+/// Runs a node until `shutdown` or until a task fails. Without `votes` it follows the chain and signs nothing.
+///
+/// # Errors
+/// The first failure; all other tasks are stopped then.
+pub async fn run(
+    config: Config,
+    votes: bool,
+    recorder: PrometheusHandle,
+    shutdown: CancellationToken,
+) -> Result<(), NodeError> {
+    let chain_file = config.path(&config.chain);
+    let settings = load_chain(&chain_file)?;
+    let signer = if votes { consensus_key(&config)? } else { None };
+    let identity = config.path(&config.keys.node);
+    let network_key = keys::load_identity_secret(&identity)?;
+    let own_peer = keys::load_identity(&identity)?.public().to_peer_id();
+    let data = config.path(&config.data);
+
+    let started = {
+        let (config, settings) = (config.clone(), settings.clone());
+        // Replaying blocks after a crash may take a while; it must not hold up the runtime.
+        tokio::task::spawn_blocking(move || open_chain(&config, &settings)).await.map_err(NodeError::Panicked)??
+    };
+    let Started { executor, chain, pool, replayed } = started;
+    info!(
+        head = chain.head_number(),
+        replayed,
+        chain_id = settings.l2_chain_id,
+        signer = signer.as_ref().map(|key| key.address().to_string()),
+        peer = %own_peer,
+        "starting"
+    );
+
+    let contracts = settings.contracts;
+    let followed = vec![contracts.sequencer_registry, contracts.sequencer_set, contracts.portal, contracts.batch_chain];
+    let source = Arc::new(HttpSource::new(&config.l1.rpc, followed)?);
+    let l1 = L1View::open(&data.join("l1"), &settings, Arc::clone(&source) as _)?;
+    let follower = FollowerConfig::new(&settings, config.l1.poll_interval, config.l1.log_range);
+    let follower = Follower::new(l1.clone(), follower);
+
+    let decided: Arc<dyn DecidedChain> = chain.clone();
+    let sealed = {
+        let chain = Arc::clone(&decided);
+        tokio::task::spawn_blocking(move || SealedBatches::open(&*chain)).await.map_err(NodeError::Panicked)??
+    };
+    let rules = Arc::new(Rules::new(settings.clone(), Arc::clone(&decided), l1.clone()));
+    let (status, consensus_status) = watch::channel(ConsensusStatus::default());
+    let (connected, gossip_peers) = watch::channel(Vec::new());
+    let (consensus_members, to_consensus) = watch::channel(Vec::new());
+    let (gossip_members, to_gossip) = watch::channel(Vec::new());
+    let info = Arc::new(NodeInfo {
+        chain: chain.clone(),
+        l1,
+        rules: Arc::clone(&rules),
+        sealed: sealed.clone(),
+        consensus: consensus_status,
+        gossip: gossip_peers,
+        signer: signer.as_ref().map(PrivateKeySigner::address),
+        challenge_window: std::sync::OnceLock::new(),
+    });
+
+    let mut tasks = Tasks::new(shutdown);
+    let (metrics_address, serving) =
+        metrics::serve(config.metrics.listen, recorder, Arc::clone(&info) as _, tasks.token()).await?;
+    info!(address = %metrics_address, "metrics, health and readiness over HTTP");
+    let rpc_config = rpc::Config {
+        listen: config.rpc.listen,
+        slots_per_window: settings.slots_per_window,
+        limits: rpc::Limits::default(),
+    };
+    let (_, rpc) = rpc::serve(
+        rpc_config,
+        chain.clone(),
+        pool.clone(),
+        Arc::clone(&info) as _,
+        Arc::clone(&info) as _,
+        tasks.token(),
+    )
+    .await?;
+
+    let token = tasks.token();
+    tasks.spawn("metrics", async move {
+        serving.await;
+        Ok(())
+    });
+    tasks.spawn("rpc", async move {
+        rpc.stopped().await;
+        Ok(())
+    });
+    tasks.spawn("l1", {
+        let token = token.clone();
+        async move { Ok(follower.run(token).await?) }
+    });
+    tasks.spawn("batch index", {
+        let (chain, token) = (Arc::clone(&decided), token.clone());
+        async move { Ok(sealed.follow(chain, token).await?) }
+    });
+    tasks.spawn("peers", {
+        let (info, token) = (Arc::clone(&info), token.clone());
+        async move {
+            peers::follow(&info, own_peer, consensus_members, gossip_members, token).await;
+            Ok(())
+        }
+    });
+    tasks.spawn("monitor", {
+        let (info, pool, token) = (Arc::clone(&info), pool.clone(), token.clone());
+        async move {
+            monitor::run(&info, pool, token).await;
+            Ok(())
+        }
+    });
+    let gossip_config = GossipConfig {
+        chain_id: settings.l2_chain_id,
+        network_key,
+        listen: config.gossip.listen.clone(),
+        peers: config.gossip.peers.clone(),
+        members: to_gossip,
+        connected,
+    };
+    tasks.spawn("gossip", {
+        let token = token.clone();
+        async move { Ok(gossip::run(gossip_config, Arc::new(pool), token).await?) }
+    });
+    let consensus_config = ConsensusConfig {
+        dir: data.join("consensus"),
+        moniker: config.moniker.clone(),
+        domain: settings.vote_domain(),
+        key: signer.map(|key| key.into_credential()),
+        network_key,
+        listen: config.consensus.listen.clone(),
+        peers: config.consensus.peers.clone(),
+        members: to_consensus,
+        block_time: Duration::from_millis(settings.block_time_ms),
+        status,
+    };
+    tasks.spawn("consensus", {
+        let (executor, token) = (Arc::clone(&executor), token.clone());
+        async move { Ok(consensus::run(consensus_config, executor, decided, rules, token).await?) }
+    });
+
+    let result = tasks.join().await;
+    // Saves the next start some work; nothing depends on it.
+    match tokio::time::timeout(STOP, executor.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the last checkpoint was not written"),
+        Err(_) => warn!("the last checkpoint took too long"),
+    }
+    result
+}
+
+fn consensus_key(config: &Config) -> Result<Option<PrivateKeySigner>, NodeError> {
+    match (&config.keys.consensus, &config.keys.consensus_password) {
+        (Some(keystore), Some(password)) => {
+            Ok(Some(keys::load_signer(&config.path(keystore), &config.path(password))?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The node's tasks: when one ends, all end.
+struct Tasks {
+    set: JoinSet<(&'static str, Result<(), NodeError>)>,
+    /// Cancelled from outside, or when a task fails.
+    token: CancellationToken,
+}
+
+impl Tasks {
+    fn new(shutdown: CancellationToken) -> Self {
+        Self { set: JoinSet::new(), token: shutdown.child_token() }
+    }
+
+    fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), NodeError>> + Send + 'static) {
+        self.set.spawn(async move { (name, task.await) });
+    }
+
+    /// Waits for the end of all; the first failure is the result.
+    async fn join(mut self) -> Result<(), NodeError> {
+        let mut result = Ok(());
+        let mut deadline = None;
+        loop {
+            let ended = match deadline {
+                None => tokio::select! {
+                    ended = self.set.join_next() => ended,
+                    () = self.token.cancelled() => {
+                        info!("stopping");
+                        deadline = Some(tokio::time::Instant::now() + STOP);
+                        continue;
+                    }
+                },
+                Some(deadline) => match tokio::time::timeout_at(deadline, self.set.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        warn!(tasks = self.set.len(), "some tasks did not stop in time");
+                        return result;
+                    }
+                },
+            };
+            let failure = match ended {
+                None => return result,
+                Some(Ok((_, Ok(())))) if self.token.is_cancelled() => continue,
+                Some(Ok((name, Ok(())))) => NodeError::Ended(name),
+                Some(Ok((name, Err(error)))) => {
+                    error!(task = name, %error, "a task failed");
+                    error
+                }
+                Some(Err(error)) => NodeError::Panicked(error),
+            };
+            if result.is_ok() {
+                result = Err(failure);
+            }
+            self.token.cancel();
+        }
+    }
+}

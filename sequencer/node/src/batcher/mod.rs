@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Posting of sealed batches to L1.
