@@ -55,6 +55,8 @@ const MAX_SYNC_BYTES: usize = 8 << 20;
 const MAX_BLOCKS_PER_ROUND: usize = 3;
 /// Time between two looks at something that waits for L1.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
+/// What looking at confirmed L1 takes when nothing has to be waited for.
+const NO_WAIT: Duration = Duration::from_millis(100);
 /// Attempts to make a decided block durable.
 const COMMIT_ATTEMPTS: u32 = 3;
 
@@ -100,6 +102,17 @@ enum Start {
     Next(Reply<Next<RotaContext>>),
 }
 
+/// On what occasion a block is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It was just proposed.
+    Proposed,
+    /// It was proposed before and could not be judged then; a round is about to start and does not wait.
+    Again,
+    /// A quorum voted for it: no clock may stand against it.
+    Certified,
+}
+
 /// What is known of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -130,7 +143,7 @@ impl App {
                 let accept = |init: &ProposalInit| is_expected(init, decided, round, set, domain);
                 let assembled = self.streams.take(from, published_by, part, accept);
                 let value = match assembled {
-                    Ok(Some(assembled)) => self.assembled(assembled).await?,
+                    Ok(Some(assembled)) => self.assembled(assembled, Occasion::Proposed).await?,
                     Ok(None) => None,
                     Err(error) => {
                         tracing::debug!(%error, peer = %from, "dropped a proposal stream");
@@ -227,7 +240,7 @@ impl App {
         for early in std::mem::take(&mut self.next.early) {
             if early.init.height > height {
                 self.next.early.push_back(early);
-            } else if let Some(value) = self.assembled(early).await? {
+            } else if let Some(value) = self.assembled(early, Occasion::Again).await? {
                 values.push(value);
             }
         }
@@ -239,7 +252,7 @@ impl App {
                 continue;
             };
             let Some(block) = self.block(hash, &stored.body) else { continue };
-            if self.judge(&block, true).await? == Verdict::Valid {
+            if self.judge(&block, Occasion::Again).await? == Verdict::Valid {
                 values.push(self.offer(init, EngineValidity::Valid));
             }
         }
@@ -335,6 +348,7 @@ impl App {
     async fn assembled(
         &mut self,
         Assembled { init, body }: Assembled,
+        occasion: Occasion,
     ) -> Result<Option<ProposedValue<RotaContext>>, ConsensusError> {
         let upcoming = self.chain.head_number() + 1;
         let set = match &self.next.set {
@@ -368,7 +382,7 @@ impl App {
             return Ok(None);
         }
         let started = Instant::now();
-        let verdict = self.judge(&block, true).await?;
+        let verdict = self.judge(&block, occasion).await?;
         metrics::histogram!("rota_validate_seconds").record(started.elapsed().as_secs_f64());
         match verdict {
             Verdict::Invalid => Ok(Some(proposed(&init, EngineValidity::Invalid))),
@@ -401,7 +415,7 @@ impl App {
         };
         let hash = block.hash;
         self.next.blocks.insert(hash, block.clone());
-        let validity = match self.judge(&block, false).await? {
+        let validity = match self.judge(&block, Occasion::Certified).await? {
             Verdict::Later => return Ok(SyncedValueOutcome::LocalTransientError),
             Verdict::Valid if !self.store(height.0, hash, None, &body)? => {
                 return Ok(SyncedValueOutcome::LocalTransientError);
@@ -462,13 +476,22 @@ impl App {
         // After a restart the engine's log may lead straight to the decision, past every check of this process, while
         // the L1 data this node knew before it stopped is still being read again.
         loop {
-            match self.judge(&block, false).await? {
+            match self.judge(&block, Occasion::Certified).await? {
                 Verdict::Valid => break,
                 Verdict::Invalid => return Err(ConsensusError::DecidedInvalid { height, hash }),
                 Verdict::Later => tokio::time::sleep(RETRY).await,
             }
         }
-        let context = self.rules.advance(&block).await?;
+        let context = loop {
+            match self.rules.advance(&block).await {
+                Ok(context) => break context,
+                Err(RulesError::Waiting(what)) => {
+                    tracing::warn!(height, what, "a decided block waits for L1");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
         let decided = DecidedBlock { block: block.clone(), certificate, context };
         let mut attempt = 1;
         while let Err(error) = self.execution.commit(decided.clone()).await {
@@ -525,15 +548,11 @@ impl App {
     }
 
     /// The verdict on a block that extends the head.
-    async fn judge(&mut self, block: &SealedBlock, live: bool) -> Result<Verdict, ConsensusError> {
+    async fn judge(&mut self, block: &SealedBlock, occasion: Occasion) -> Result<Verdict, ConsensusError> {
         if let Some(known) = self.next.verdicts.get(&block.hash) {
             return Ok(if *known == Validity::Valid { Verdict::Valid } else { Verdict::Invalid });
         }
-        let validity = match self.check(block, live).await {
-            Ok(Some(validity)) => validity,
-            Ok(None) => return Ok(Verdict::Later),
-            Err(error) => return Err(error),
-        };
+        let Some(validity) = self.check(block, occasion).await? else { return Ok(Verdict::Later) };
         if let Validity::Invalid(reason) = &validity {
             tracing::warn!(height = block.number(), hash = %block.hash, reason, "invalid block");
             metrics::counter!("rota_invalid_blocks_total").increment(1);
@@ -544,7 +563,7 @@ impl App {
     }
 
     /// Every rule of validity, cheap ones first; `None` while one cannot be answered yet.
-    async fn check(&self, block: &SealedBlock, live: bool) -> Result<Option<Validity>, ConsensusError> {
+    async fn check(&self, block: &SealedBlock, occasion: Occasion) -> Result<Option<Validity>, ConsensusError> {
         let invalid = |reason: &str| Ok(Some(Validity::Invalid(reason.into())));
         if block.header().parent_hash != self.chain.head_hash() {
             return invalid("does not extend the decided chain");
@@ -553,7 +572,15 @@ impl App {
         if !set.rules().pays_a_member(block) {
             return invalid("beneficiary is not the coinbase of a member");
         }
-        match self.rules.check(block, live).await {
+        let check = self.rules.check(block, occasion != Occasion::Certified);
+        let checked = match occasion {
+            Occasion::Again => match tokio::time::timeout(NO_WAIT, check).await {
+                Ok(checked) => checked,
+                Err(_) => return Ok(None),
+            },
+            Occasion::Proposed | Occasion::Certified => check.await,
+        };
+        match checked {
             Ok(Check::Valid) => {}
             Ok(Check::Invalid(reason)) => return Ok(Some(Validity::Invalid(reason))),
             Ok(waiting @ (Check::MissingL1Data | Check::Untimely)) => {

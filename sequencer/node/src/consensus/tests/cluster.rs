@@ -48,27 +48,27 @@ struct Cluster {
     nodes: Vec<Node>,
 }
 
-fn network_key(index: usize) -> [u8; 32] {
+pub(super) fn network_key(index: usize) -> [u8; 32] {
     [index as u8 + 100; 32]
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn address(index: usize, port: u16) -> Multiaddr {
+pub(super) fn address(index: usize, port: u16) -> Multiaddr {
     let peer = Keypair::ed25519_from_bytes(network_key(index)).unwrap().public().to_peer_id();
     format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse().unwrap()
 }
 
 /// Scratch space in memory where there is one: fsync is what these tests wait for most.
-fn scratch() -> TempDir {
+pub(super) fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
 /// Waits for `done`, and says what for if it does not come.
-fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+pub(super) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < limit, "waited {limit:?} for {what}");

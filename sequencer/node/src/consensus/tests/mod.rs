@@ -3,6 +3,7 @@
 mod app;
 mod chain;
 mod cluster;
+mod execution;
 mod parts;
 
 use std::sync::Arc;
