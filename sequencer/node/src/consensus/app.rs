@@ -24,6 +24,7 @@ use malachitebft_core_types::{
     VoteExtensionPolicy,
 };
 use malachitebft_engine::host::{Next, SyncedValueOutcome};
+use parking_lot::Mutex;
 use rota_protocol::vote::VoteDomain;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -67,7 +68,7 @@ pub(super) struct App {
     pub(super) rules: Arc<dyn Derivation>,
     pub(super) digests: Digests,
     pub(super) key: Option<ProtectedKey>,
-    pub(super) proposals: Proposals,
+    pub(super) proposals: Arc<Mutex<Proposals>>,
     pub(super) network: mpsc::Sender<NetworkMsg<RotaContext>>,
     pub(super) block_time: Duration,
     pub(super) timeouts: LinearTimeouts,
@@ -245,7 +246,7 @@ impl App {
             }
         }
         let stored: Vec<(B256, Arc<Stored>)> =
-            self.proposals.at(height.0).map(|(hash, stored)| (hash, Arc::clone(stored))).collect();
+            self.proposals.lock().at(height.0).map(|(hash, stored)| (hash, Arc::clone(stored))).collect();
         for (hash, stored) in stored {
             // A synced body has no head; sync itself brings it again.
             let Some(init) = stored.inits.values().next_back().filter(|_| !self.next.offered.contains(&hash)) else {
@@ -277,7 +278,8 @@ impl App {
         }
         let address = key.address();
         let own = |stored: &Stored| stored.inits.get(&number).is_some_and(|init| init.proposer == address);
-        let known = self.proposals.at(height.0).find(|(_, stored)| own(stored)).map(|(hash, s)| (hash, Arc::clone(s)));
+        let known =
+            self.proposals.lock().at(height.0).find(|(_, stored)| own(stored)).map(|(hash, s)| (hash, Arc::clone(s)));
         let (hash, stored) = match known {
             Some(known) => known,
             None => match self.build(height, number, deadline, &key, &set).await? {
@@ -336,12 +338,12 @@ impl App {
             body_len: body.len() as u32,
         })?;
         // Durable before the engine signs for it.
-        if !self.store(height.0, hash, Some(&init), &body)? {
+        if !self.store(height.0, hash, Some(&init), &body).await? {
             return Ok(None);
         }
         self.next.verdicts.insert(hash, Validity::Valid);
         self.next.blocks.insert(hash, block);
-        Ok(self.proposals.get(height.0, hash).map(|stored| (hash, Arc::clone(stored))))
+        Ok(self.stored(height.0, hash).map(|stored| (hash, stored)))
     }
 
     /// Judges a complete body; `None` if it is of no use, not yet or never.
@@ -387,12 +389,12 @@ impl App {
         match verdict {
             Verdict::Invalid => Ok(Some(proposed(&init, EngineValidity::Invalid))),
             Verdict::Later => {
-                self.store(init.height.0, hash, Some(&init), &body)?;
+                self.store(init.height.0, hash, Some(&init), &body).await?;
                 Ok(None)
             }
             Verdict::Valid => {
                 // Durable before the engine may vote for it: its log keeps the hash only.
-                let stored = self.store(init.height.0, hash, Some(&init), &body)?;
+                let stored = self.store(init.height.0, hash, Some(&init), &body).await?;
                 Ok(stored.then(|| self.offer(&init, EngineValidity::Valid)))
             }
         }
@@ -417,7 +419,7 @@ impl App {
         self.next.blocks.insert(hash, block.clone());
         let validity = match self.judge(&block, Occasion::Certified).await? {
             Verdict::Later => return Ok(SyncedValueOutcome::LocalTransientError),
-            Verdict::Valid if !self.store(height.0, hash, None, &body)? => {
+            Verdict::Valid if !self.store(height.0, hash, None, &body).await? => {
                 return Ok(SyncedValueOutcome::LocalTransientError);
             }
             Verdict::Valid => EngineValidity::Valid,
@@ -444,7 +446,7 @@ impl App {
         proposer: Signer,
         value: BlockRef,
     ) -> Result<(), ConsensusError> {
-        let (Some(stored), Some(number)) = (self.proposals.get(height.0, value.0).cloned(), round.as_u32()) else {
+        let (Some(stored), Some(number)) = (self.stored(height.0, value.0), round.as_u32()) else {
             tracing::warn!(%height, %value, "asked to stream a block that is not stored");
             return Ok(());
         };
@@ -454,7 +456,7 @@ impl App {
             (None, Some(key)) if key.address() == proposer => {
                 let body_len = stored.body.len() as u32;
                 let init = key.sign_stream(Stream { height, round: number, pol_round, block: value, body_len })?;
-                self.store(height.0, value.0, Some(&init), &stored.body)?;
+                self.store(height.0, value.0, Some(&init), &stored.body).await?;
                 init
             }
             _ => return Ok(()),
@@ -469,7 +471,7 @@ impl App {
         let missing = || ConsensusError::NoBody { height, hash };
         let set = self.next.set.clone().filter(|_| height == self.chain.head_number() + 1);
         let set = set.ok_or(ConsensusError::WrongHeight { height, head: self.chain.head_number() })?;
-        let stored = self.proposals.get(height, hash).cloned().ok_or_else(missing)?;
+        let stored = self.stored(height, hash).ok_or_else(missing)?;
         let block = self.block(hash, &stored.body).ok_or_else(missing)?;
         let certificate = types::to_certificate(&certificate, set.rules())?;
 
@@ -518,7 +520,7 @@ impl App {
         }
         let transactions = block.block.body.transactions.len();
         tracing::info!(height, %hash, round = round.as_i64(), transactions, "decided");
-        self.proposals.prune(height)?;
+        self.proposals.lock().prune(height)?;
         self.streams.prune(height);
         let early = std::mem::take(&mut self.next.early);
         self.next = Upcoming { early, ..Upcoming::default() };
@@ -615,15 +617,22 @@ impl App {
         proposed(init, validity)
     }
 
+    fn stored(&self, height: u64, hash: B256) -> Option<Arc<Stored>> {
+        self.proposals.lock().get(height, hash).cloned()
+    }
+
     /// Makes a body durable; `false` if there is no room for it.
-    fn store(
-        &mut self,
+    async fn store(
+        &self,
         height: u64,
         hash: B256,
         init: Option<&ProposalInit>,
         body: &Bytes,
     ) -> Result<bool, ConsensusError> {
-        match self.proposals.insert(height, hash, init, body) {
+        let (proposals, init, body) = (Arc::clone(&self.proposals), init.cloned(), body.clone());
+        // The disk is waited for elsewhere than on a runtime thread.
+        let task = tokio::task::spawn_blocking(move || proposals.lock().insert(height, hash, init.as_ref(), &body));
+        match task.await.map_err(|_| ConsensusError::Died)? {
             Ok(()) => Ok(true),
             Err(ProposalsError::Full) => {
                 tracing::warn!(height, %hash, "too many undecided bodies");

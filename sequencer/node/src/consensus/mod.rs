@@ -41,6 +41,7 @@ use malachitebft_app_channel::{
     app::types::{Keypair, codec::Codec},
 };
 use malachitebft_signing::Signer as _;
+use parking_lot::Mutex;
 use rota_protocol::vote::VoteDomain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -224,7 +225,7 @@ pub async fn run(
         rules,
         digests,
         key,
-        proposals,
+        proposals: Arc::new(Mutex::new(proposals)),
         network: channels.network.clone(),
         block_time: config.block_time,
         timeouts: network::timeouts(),

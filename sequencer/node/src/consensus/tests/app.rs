@@ -22,6 +22,7 @@ use malachitebft_core_types::{
     CommitCertificate, CommitSignature, HeightParams, NilOrVal, Round, Validity, Vote as _, VoteType,
 };
 use malachitebft_engine::host::{Next, SyncedValueOutcome};
+use parking_lot::Mutex;
 use rota_protocol::vote;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,7 +73,7 @@ impl Node {
             rules: chain.clone(),
             digests: digests.clone(),
             key: Some(ProtectedKey::new(key(number), digests, table)),
-            proposals: Proposals::open(&dir.join("proposals"), chain.head_number()).unwrap(),
+            proposals: Arc::new(Mutex::new(Proposals::open(&dir.join("proposals"), chain.head_number()).unwrap())),
             network,
             block_time: Duration::from_millis(250),
             timeouts: network::timeouts(),
@@ -250,7 +251,7 @@ async fn bodies_are_judged_stored_and_offered_again() {
     // Decided: durable, acknowledged, and forgotten.
     assert!(voter.decide(1, hash).await.unwrap());
     assert_eq!((chain.head_number(), chain.head_hash()), (1, hash));
-    assert!(voter.app.proposals.get(1, hash).is_none());
+    assert!(voter.app.proposals.lock().get(1, hash).is_none());
     let next: Next<Ctx> = voter
         .ask(|reply| AppMsg::Finalized {
             certificate: certificate(&Node::digests(), 1, hash),
@@ -319,7 +320,7 @@ async fn only_the_scheduled_proposer_is_heard_and_only_for_itself() {
     assert_eq!(voter.receive(&stream(second, &others, 0, Round::Nil)).await, None);
     assert_eq!(voter.receive(&stream(9, &own, 0, Round::Nil)).await, None);
     assert_eq!(voter.receive(&stream(leader, &own, 99, Round::Nil)).await, None);
-    assert!(voter.app.proposals.at(1).next().is_none());
+    assert!(voter.app.proposals.lock().at(1).next().is_none());
     // The leader's round, but another member's block: fresh it is dropped, also under a polka that cannot be.
     assert_eq!(voter.receive(&stream(leader, &others, 0, Round::Nil)).await, None);
     assert_eq!(voter.receive(&stream(second, &own, 1, Round::Nil)).await, None);
@@ -352,7 +353,7 @@ async fn only_the_scheduled_proposer_is_heard_and_only_for_itself() {
     let bad = SealedBlock::new(bad);
     let verdict = voter.receive(&stream(by_round[2], &bad, 2, Round::Nil)).await.unwrap();
     assert_eq!(verdict.validity, Validity::Invalid);
-    assert!(voter.app.proposals.get(1, bad.hash).is_none());
+    assert!(voter.app.proposals.lock().get(1, bad.hash).is_none());
     // So is a block that pays nobody, even when a certificate is said to exist.
     let nobody = chain.assemble(chain.attributes_for(77, 5));
     let SyncedValueOutcome::Verdict(value) = voter.synced(1, body::encode(&nobody)).await else { panic!() };
@@ -452,7 +453,7 @@ async fn what_cannot_be_committed_stops_the_node() {
     let mut bad = (*block_by(&other.chain, leader).block).clone();
     bad.header.state_root = B256::repeat_byte(1);
     let bad = SealedBlock::new(bad);
-    other.app.proposals.insert(1, bad.hash, None, &body::encode(&bad)).unwrap();
+    other.app.proposals.lock().insert(1, bad.hash, None, &body::encode(&bad)).unwrap();
     let invalid = other.decide(1, bad.hash).await;
     assert!(matches!(invalid, Err(ConsensusError::DecidedInvalid { .. })), "{invalid:?}");
     assert_eq!(other.chain.head_number(), 0);
@@ -487,7 +488,7 @@ async fn a_peer_catches_up_by_certificates() {
     let SyncedValueOutcome::Verdict(value) = late.synced(1, body).await else { panic!() };
     assert_eq!((value.value.0, value.validity), (hash, Validity::Valid));
     // Stored before the engine heard of it.
-    assert!(late.app.proposals.get(1, hash).is_some());
+    assert!(late.app.proposals.lock().get(1, hash).is_some());
     assert!(late.decide(1, hash).await.unwrap());
     assert_eq!(behind.head_hash(), chain.head_hash());
 }

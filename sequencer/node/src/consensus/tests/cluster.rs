@@ -76,16 +76,15 @@ pub(super) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) 
     }
 }
 
+impl Node {
+    fn new(index: usize) -> Self {
+        Self { index, dir: scratch(), chain: TestChain::new(rules(&WEIGHTS)), port: free_port(), running: None }
+    }
+}
+
 impl Cluster {
     fn start() -> Self {
-        let node = |index| Node {
-            index,
-            dir: scratch(),
-            chain: TestChain::new(rules(&WEIGHTS)),
-            port: free_port(),
-            running: None,
-        };
-        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(node).collect() };
+        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(Node::new).collect() };
         (0..WEIGHTS.len()).for_each(|index| cluster.launch(index));
         cluster
     }
@@ -103,7 +102,8 @@ impl Cluster {
             dir: node.dir.path().into(),
             moniker: format!("node-{index}-{}", node.port),
             domain: domain(),
-            key: Some(key(index as u8 + 1)),
+            // Whoever is not in the set only follows.
+            key: (index < WEIGHTS.len()).then(|| key(index as u8 + 1)),
             network_key: network_key(index),
             listen: format!("/ip4/127.0.0.1/tcp/{}", node.port).parse().unwrap(),
             peers: fixed.to_vec(),
@@ -298,6 +298,22 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
     let next = cluster.head(0) + 5;
     cluster.reach(next, Duration::from_secs(30));
     cluster.assert_agreement(1, next);
+    cluster.stop();
+}
+
+/// A node without a key comes late: it takes every block with its certificate, then follows as blocks are decided.
+#[test]
+fn a_follower_catches_up_and_keeps_up() {
+    let mut cluster = Cluster::start();
+    cluster.reach(12, Duration::from_secs(60));
+    let follower = cluster.nodes.len();
+    cluster.nodes.push(Node::new(follower));
+    cluster.launch(follower);
+    let target = cluster.head(0) + 8;
+    cluster.reach(target, Duration::from_secs(60));
+    cluster.assert_agreement(1, target);
+    let signers = |height| cluster.nodes[0].chain.block(height).unwrap().0.certificate.signers;
+    assert!((1..=target).all(|height| !signers(height).bit(follower)));
     cluster.stop();
 }
 
