@@ -421,6 +421,7 @@ contract BatchChain is IBatchChain, EpochClock {
 
     /// @inheritdoc IBatchChain
     function epochSeenAt(uint64 l1Block) public view returns (uint32) {
+        // forge-lint: disable-next-line(unsafe-typecast)
         uint48 key = l1Block > type(uint48).max ? type(uint48).max : uint48(l1Block);
         // forge-lint: disable-next-line(unsafe-typecast)
         return uint32(_epochs.upperLookupRecent(key));

@@ -139,6 +139,7 @@ library CommitCertificate {
             buffer := mload(0x40)
             mstore(buffer, digest)
         }
+        // forge-lint: disable-start(unsafe-typecast): a member word is cut into its fields.
         unchecked {
             for (uint256 i = 0; i < count; ++i) {
                 uint256 member;
@@ -153,6 +154,7 @@ library CommitCertificate {
                 cursor += 65;
             }
         }
+        // forge-lint: disable-end(unsafe-typecast)
     }
 
     /// @dev Checks the signature at calldata position `cursor` against the digest in the buffer.

@@ -80,6 +80,7 @@ contract Portal is IPortal {
     /// @inheritdoc IPortal
     function depositCountAt(uint64 l1Block) external view returns (uint64) {
         // Block numbers beyond 48 bits are all in the future. Counts are sums of ones and far below 2^64.
+        // forge-lint: disable-next-line(unsafe-typecast)
         uint48 key = l1Block > type(uint48).max ? type(uint48).max : uint48(l1Block);
         // forge-lint: disable-next-line(unsafe-typecast)
         return uint64(_counts.upperLookupRecent(key));

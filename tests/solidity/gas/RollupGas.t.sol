@@ -6,45 +6,39 @@ import {RollupKit} from "../kit/RollupKit.sol";
 
 /// @notice Gas of whole transactions (run with `--isolate`), against the targets of the gas table. The batch data is three
 /// bytes: its calldata is the price of data availability, not of the checks.
+/// forge-config: default.isolate = true
 contract RollupGasTest is RollupKit {
-    /// forge-config: default.isolate = true
     function test_gas_post_10() public {
-        _measurePost(10, false, "post, set of 10, 7 signatures");
+        _measurePost(10, false, 160_000, "post, set of 10, 7 signatures");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_post_64() public {
-        _measurePost(64, false, "post, set of 64, 43 signatures");
+        _measurePost(64, false, 380_000, "post, set of 64, 43 signatures");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_post_128() public {
-        _measurePost(128, false, "post, set of 128, 86 signatures");
+        _measurePost(128, false, 630_000, "post, set of 128, 86 signatures");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_post_10_withDeposits() public {
-        _measurePost(10, true, "post, set of 10, with deposits");
+        _measurePost(10, true, 166_000, "post, set of 10, with deposits");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_post_10_late() public {
         _prepare(10);
         Bundle memory bundle = _quorum(_header(1200, 2), 10);
         chain.anchor(bundle.header.l1OriginNumber);
         vm.roll(block.number + 10_000);
-        _postMeasured(bundle, "post, set of 10, old origin that was anchored");
+        _postMeasured(bundle, 160_000, "post, set of 10, old origin that was anchored");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_finalize() public {
         _prepare(10);
         skip(CHALLENGE_WINDOW);
         chain.finalize(chain.finalizable());
-        vm.snapshotGasLastCall("rollup", "finalize");
+        vm.snapshotGasLastCall("Rollup", "finalize");
     }
 
-    /// forge-config: default.isolate = true
     function test_gas_deposit() public {
         address sender = makeAddr("depositor");
         token.transfer(sender, 10 ether);
@@ -53,12 +47,12 @@ contract RollupGasTest is RollupKit {
         portal.deposit(sender, 1 ether);
         _mine(1);
         portal.deposit(sender, 1 ether);
-        vm.snapshotGasLastCall("rollup", "deposit, first in a block");
+        vm.snapshotGasLastCall("Rollup", "deposit, first in a block");
         portal.deposit(sender, 1 ether);
-        vm.snapshotGasLastCall("rollup", "deposit, again in the same block");
+        vm.snapshotGasLastCall("Rollup", "deposit, again in the same block");
     }
 
-    function _measurePost(uint256 size, bool deposits, string memory name) private {
+    function _measurePost(uint256 size, bool deposits, uint256 target, string memory name) private {
         _prepare(size);
         if (deposits) {
             token.approve(address(portal), 4 ether);
@@ -69,7 +63,7 @@ contract RollupGasTest is RollupKit {
         }
         IBatchChain.BatchHeader memory header = _header(1200, 2);
         if (deposits) header.depositEnd = 4;
-        _postMeasured(_quorum(header, size), name);
+        _postMeasured(_quorum(header, size), target, name);
     }
 
     /// @dev A chain in its stride: the set is the measured one, a batch came before, time has passed.
@@ -85,8 +79,8 @@ contract RollupGasTest is RollupKit {
         _sign(bundle.certificate, keysOf[2], (1 << (2 * size / 3 + 1)) - 1);
     }
 
-    function _postMeasured(Bundle memory bundle, string memory name) private {
+    function _postMeasured(Bundle memory bundle, uint256 target, string memory name) private {
         _post(bundle);
-        vm.snapshotGasLastCall("rollup", name);
+        assertLe(vm.snapshotGasLastCall("Rollup", name), target);
     }
 }
