@@ -8,6 +8,8 @@ mod best;
 mod error;
 mod pool;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use alloy_primitives::{Address, U256};

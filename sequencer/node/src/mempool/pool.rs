@@ -210,6 +210,34 @@ impl Mempool {
         }
     }
 
+    /// Compares everything the pool keeps count of with its transactions.
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        let state = self.inner.state.read();
+        let entries = || state.senders.iter().flat_map(|(sender, queue)| queue.entries.values().map(move |entry| (sender, entry)));
+        assert_eq!(entries().count(), state.by_hash.len());
+        assert_eq!(entries().count(), state.by_worth.len());
+        assert_eq!(entries().map(|(_, entry)| entry.transaction.raw.len()).sum::<usize>(), state.bytes);
+        for (sender, entry) in entries() {
+            assert_eq!(state.by_hash.get(&entry.transaction.hash), Some(&entry.transaction));
+            assert_eq!(entry.transaction.sender, *sender);
+            let worth = Worth { tip_cap: entry.transaction.tip_cap(), arrival: entry.arrival };
+            assert!(state.by_worth.contains(&(worth, *sender)));
+        }
+        let mut pending = 0;
+        for queue in state.senders.values() {
+            assert!(!queue.entries.is_empty(), "no queue is kept for nothing");
+            let nonces: Vec<u64> = queue.entries.keys().copied().collect();
+            let front = nonces.iter().zip(queue.account.nonce..).take_while(|(nonce, want)| **nonce == *want).count();
+            assert_eq!(queue.pending(), front);
+            assert!(nonces[0] >= queue.account.nonce);
+            let cost = queue.entries.values().map(|entry| entry.transaction.cost()).sum::<alloy_primitives::U256>();
+            assert_eq!(queue.cost, cost);
+            pending += front;
+        }
+        assert_eq!(state.pending, pending);
+    }
+
     fn insert(&self, transaction: Arc<PoolTransaction>) -> Result<B256, PoolError> {
         let hash = transaction.hash;
         loop {

@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -35,10 +35,15 @@ pub(crate) const CHAIN_ID: u64 = 5_890;
 pub(crate) const GWEI: u128 = 1_000_000_000;
 const MNEMONIC: &str = "test test test test test test test test test test test junk";
 
-/// Account `index` of the test mnemonic.
+/// Deriving a key takes thousands of hashes: once is enough.
+static SIGNERS: LazyLock<Vec<PrivateKeySigner>> = LazyLock::new(|| {
+    let derive = |index| MnemonicBuilder::<English>::default().phrase(MNEMONIC).index(index).unwrap().build().unwrap();
+    (0..4).map(derive).collect()
+});
+
+/// Account `index` (0 to 3) of the test mnemonic.
 pub(crate) fn signer(index: u32) -> PrivateKeySigner {
-    let builder = MnemonicBuilder::<English>::default().phrase(MNEMONIC).index(index).unwrap();
-    builder.build().unwrap()
+    SIGNERS[index as usize].clone()
 }
 
 /// A chain whose first `rich` accounts own a million coins each.
