@@ -35,9 +35,9 @@ const TOKEN: Address = Address::repeat_byte(0x70);
 /// `balances[caller] -= amount; balances[to] += amount; emit Transfer` for calldata `to ‖ amount`: what an ERC-20
 /// transfer costs to execute, without the function selector.
 const TOKEN_CODE: &[u8] = &hex!(
-    "335f5260405f2080546020359003905"
-    "55f355f5260405f20805460203501905560203"
-    "55f525f35337fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef60205fa300"
+    "335f5260405f20805460203590039055"
+    "5f355f5260405f2080546020350190556020355f52"
+    "5f35337fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef60205fa300"
 );
 
 struct Load {
@@ -75,7 +75,8 @@ impl Load {
                     (keccak256(key), B256::from(U256::from(1_000_000_000u64)))
                 })
                 .collect();
-            let account = AllocAccount { code: Bytes::from_static(TOKEN_CODE), nonce: 1, storage, ..Default::default() };
+            let account =
+                AllocAccount { code: Bytes::from_static(TOKEN_CODE), nonce: 1, storage, ..Default::default() };
             alloc.insert(TOKEN, account);
         }
         ChainConfig {
@@ -161,9 +162,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let chain = load.chain();
     let context = context(&chain);
     let folder = tempfile::tempdir()?;
-    let start = |name: &str| {
-        Executor::start(ExecutorConfig::new(folder.path().join(name), chain.clone(), context.clone()))
-    };
+    let start =
+        |name: &str| Executor::start(ExecutorConfig::new(folder.path().join(name), chain.clone(), context.clone()));
     let begun = Instant::now();
     let leader: Started = start("leader")?;
     let follower: Started = start("follower")?;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Instant};
 use alloy_consensus::{
     BlockBody, EMPTY_OMMER_ROOT_HASH, Header, ReceiptEnvelope,
     proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root},
-    transaction::{Recovered, SignerRecoverable},
+    transaction::Recovered,
 };
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_evm::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     chain::{Block, BlockAttributes, EngineError, SealedBlock, Transaction},
-    mempool::{BestTransactions, Mempool, PoolTransaction},
+    mempool::{BestTransactions, Mempool, PoolTransaction, recover_signer},
     store::{BlockReceipts, ExecutedBlock, Head, Store},
 };
 
@@ -74,7 +74,12 @@ struct Outcome {
 impl Builder<'_> {
     /// Fills a block from the pool: best tips first, until the gas, the bytes or the time is used up. `deadline` is
     /// when to stop adding.
-    pub fn build(&mut self, head: &Head, attributes: BlockAttributes, deadline: Instant) -> Result<Candidate, EngineError> {
+    pub fn build(
+        &mut self,
+        head: &Head,
+        attributes: BlockAttributes,
+        deadline: Instant,
+    ) -> Result<Candidate, EngineError> {
         let template = Header {
             parent_hash: head.hash,
             number: head.number + 1,
@@ -95,13 +100,14 @@ impl Builder<'_> {
         });
         let outcome = outcome.map_err(|rejection| match rejection {
             Rejection::Failed(error) => error,
-            Rejection::Invalid(reason) => EngineError::Internal(format!("building block {}: {reason}", template.number)),
+            Rejection::Invalid(reason) => {
+                EngineError::Internal(format!("building block {}: {reason}", template.number))
+            }
         })?;
         let senders = chosen.iter().map(|transaction| transaction.sender).collect();
         let transactions = chosen.iter().map(|transaction| transaction.transaction.clone()).collect();
         let (header, executed) = self.seal(template, &transactions, &withdrawals, senders, outcome)?;
-        let body =
-            BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Withdrawals::new(withdrawals)) };
+        let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Withdrawals::new(withdrawals)) };
         Ok(Candidate { block: SealedBlock::new(Block { header, body }), executed })
     }
 
@@ -164,9 +170,8 @@ impl Builder<'_> {
                 if let Some(known) = self.pool.get(transaction.tx_hash()) {
                     return Ok(known.sender);
                 }
-                transaction
-                    .recover_signer()
-                    .map_err(|_| Rejection::Invalid(format!("transaction {index} has an invalid signature")))
+                recover_signer(transaction)
+                    .ok_or_else(|| Rejection::Invalid(format!("transaction {index} has an invalid signature")))
             })
             .collect()
     }
@@ -192,9 +197,7 @@ impl Builder<'_> {
             .apply_pre_execution_changes()
             .map_err(|error| classify(error, "system call"))
             .and_then(|()| fill(&mut executor))
-            .and_then(|()| {
-                executor.apply_post_execution_changes().map_err(|error| classify(error, "end of block"))
-            });
+            .and_then(|()| executor.apply_post_execution_changes().map_err(|error| classify(error, "end of block")));
         // A failing disk may come disguised as an invalid block.
         overlay.check()?;
         let result = result?;

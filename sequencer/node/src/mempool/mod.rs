@@ -8,6 +8,7 @@ mod best;
 mod error;
 mod pool;
 mod queue;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -21,6 +22,7 @@ use rota_protocol::{
 pub use best::BestTransactions;
 pub use error::PoolError;
 pub use pool::{Mempool, PoolContent, PoolStatus};
+pub(crate) use signer::recover_signer;
 pub use transaction::PoolTransaction;
 
 use crate::store::StoreError;

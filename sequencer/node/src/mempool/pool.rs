@@ -214,7 +214,9 @@ impl Mempool {
     #[cfg(test)]
     pub(super) fn assert_consistent(&self) {
         let state = self.inner.state.read();
-        let entries = || state.senders.iter().flat_map(|(sender, queue)| queue.entries.values().map(move |entry| (sender, entry)));
+        let entries = || {
+            state.senders.iter().flat_map(|(sender, queue)| queue.entries.values().map(move |entry| (sender, entry)))
+        };
         assert_eq!(entries().count(), state.by_hash.len());
         assert_eq!(entries().count(), state.by_worth.len());
         assert_eq!(entries().map(|(_, entry)| entry.transaction.raw.len()).sum::<usize>(), state.bytes);
@@ -333,7 +335,8 @@ impl State {
             if incoming.tip_cap() <= worth.tip_cap {
                 return Err(PoolError::Underpriced);
             }
-            let Some(nonce) = self.senders.get(&victim).and_then(|queue| queue.last()).map(|last| last.transaction.nonce())
+            let Some(nonce) =
+                self.senders.get(&victim).and_then(|queue| queue.last()).map(|last| last.transaction.nonce())
             else {
                 return Err(PoolError::Full);
             };

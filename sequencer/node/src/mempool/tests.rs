@@ -69,15 +69,15 @@ fn refusals_read_as_in_go_ethereum() {
     };
     pool.add(tip(10, 0).sign(&alice)).unwrap();
     assert_eq!(fixture.refusal(tip(10, 0).sign(&alice)), "already known");
-    assert_eq!(fixture.refusal(tip(10, 0).sign_legacy(&alice, None)), "only replay-protected (EIP-155) transactions allowed over RPC");
+    assert_eq!(
+        fixture.refusal(tip(10, 0).sign_legacy(&alice, None)),
+        "only replay-protected (EIP-155) transactions allowed over RPC"
+    );
     let text = fixture.refusal(tip(10, 0).sign_legacy(&alice, Some(1)));
     assert_eq!(text, format!("invalid chain id for signer: have 1 want {CHAIN_ID}"));
     assert_eq!(with(|call| call.gas = 20_999), "intrinsic gas too low: have 20999, want 21000");
     assert_eq!(with(|call| call.gas = 30_000_001), "exceeds block gas limit");
-    assert_eq!(
-        with(|call| call.gas = 16_777_217),
-        "transaction gas limit too high (cap: 16777216, tx: 16777217)"
-    );
+    assert_eq!(with(|call| call.gas = 16_777_217), "transaction gas limit too high (cap: 16777216, tx: 16777217)");
     let text = with(|call| (call.data, call.gas) = (vec![1u8; 1000].into(), 38_000));
     assert_eq!(text, "insufficient gas for floor data gas cost: have 38000, want 61000");
     let text = with(|call| (call.tip, call.fee) = (3, 2));
@@ -260,9 +260,15 @@ static SIGNED: LazyLock<Vec<Transaction>> = LazyLock::new(|| {
 #[derive(Clone, Debug)]
 enum Step {
     Add(usize),
-    Block { who: u32, used: u64, balance: u128 },
+    Block {
+        who: u32,
+        used: u64,
+        balance: u128,
+    },
     /// Builds a block from the pool and commits it.
-    Mine { take: usize },
+    Mine {
+        take: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

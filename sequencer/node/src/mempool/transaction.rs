@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use alloy_consensus::{Transaction as _, transaction::SignerRecoverable};
+use alloy_consensus::Transaction as _;
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{
@@ -10,7 +10,7 @@ use revm::{
     primitives::{eip3860::MAX_INITCODE_SIZE, eip7825::TX_GAS_LIMIT_CAP, hardfork::SpecId},
 };
 
-use super::{PoolConfig, PoolError};
+use super::{PoolConfig, PoolError, recover_signer};
 use crate::chain::Transaction;
 
 /// A transaction in the pool.
@@ -34,7 +34,8 @@ impl PoolTransaction {
             return Err(PoolError::Oversized { size: raw.len(), limit: config.max_transaction_bytes });
         }
         let mut rest = raw;
-        let transaction = Transaction::decode_2718(&mut rest).map_err(|error| PoolError::Malformed(error.to_string()))?;
+        let transaction =
+            Transaction::decode_2718(&mut rest).map_err(|error| PoolError::Malformed(error.to_string()))?;
         if !rest.is_empty() {
             return Err(PoolError::Malformed("bytes after the transaction".into()));
         }
@@ -76,9 +77,9 @@ impl PoolTransaction {
         if authorizations == Some(0) {
             return Err(PoolError::EmptyAuthorizations);
         }
-        let (accounts, slots) = transaction.access_list().map_or((0, 0), |list| {
-            (list.len() as u64, list.iter().map(|item| item.storage_keys.len() as u64).sum())
-        });
+        let (accounts, slots) = transaction
+            .access_list()
+            .map_or((0, 0), |list| (list.len() as u64, list.iter().map(|item| item.storage_keys.len() as u64).sum()));
         let intrinsic = calculate_initial_tx_gas(
             SpecId::OSAKA,
             transaction.input(),
@@ -97,7 +98,7 @@ impl PoolTransaction {
         if transaction.nonce() == u64::MAX {
             return Err(PoolError::NonceMax);
         }
-        let sender = transaction.recover_signer().map_err(|_| PoolError::InvalidSender)?;
+        let sender = recover_signer(&transaction).ok_or(PoolError::InvalidSender)?;
         let hash = *transaction.tx_hash();
         Ok(Self { transaction, sender, hash, raw })
     }

@@ -262,9 +262,7 @@ impl BlockLog {
         let mut rest = vec![0u8; (len - offset) as usize];
         segment.file.read_exact_at(&mut rest, offset)?;
         for at in 1..rest.len().saturating_sub(RECORD_HEADER as usize) {
-            if &rest[at..at + 4] == RECORD_MAGIC
-                && read_record(&segment.file, offset + at as u64, len)?.is_some()
-            {
+            if &rest[at..at + 4] == RECORD_MAGIC && read_record(&segment.file, offset + at as u64, len)?.is_some() {
                 return Ok(Some(offset + at as u64));
             }
         }

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{KECCAK_EMPTY, TrieAccount};
-use revm::{
-    DatabaseRef,
-    bytecode::Bytecode,
-    state::AccountInfo,
-};
+use revm::{DatabaseRef, bytecode::Bytecode, state::AccountInfo};
 
 use super::{
     StoreError,

@@ -18,7 +18,7 @@ use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use ethrex_common::H256;
 use ethrex_crypto::NativeCrypto;
-use ethrex_trie::{NodeHash, NodeRef, Nibbles, Trie, TrieDB, TrieError};
+use ethrex_trie::{Nibbles, NodeHash, NodeRef, Trie, TrieDB, TrieError};
 
 use super::{
     StoreError,
@@ -123,11 +123,7 @@ impl StateTrie {
     ///
     /// # Errors
     /// A node is missing or the database fails; never caused by the content of a block.
-    pub fn update(
-        &self,
-        diff: &mut StateDiff,
-        storage_roots: &AddressMap<B256>,
-    ) -> Result<TrieUpdate, StoreError> {
+    pub fn update(&self, diff: &mut StateDiff, storage_roots: &AddressMap<B256>) -> Result<TrieUpdate, StoreError> {
         let mut nodes = NodeMap::default();
         let mut storage = B256Map::default();
         for (address, slots) in &diff.storage {
@@ -149,8 +145,7 @@ impl StateTrie {
         }
 
         let mut trie = self.trie(None, self.accounts.clone());
-        let mut sorted: Vec<_> =
-            diff.accounts.iter().map(|(address, account)| (hashed(*address), account)).collect();
+        let mut sorted: Vec<_> = diff.accounts.iter().map(|(address, account)| (hashed(*address), account)).collect();
         sorted.sort_unstable_by_key(|(key, _)| *key);
         for (key, account) in sorted {
             match account {
@@ -234,7 +229,11 @@ fn reference(root: B256) -> NodeRef {
 }
 
 fn node_root(node: &NodeRef) -> B256 {
-    if node.is_valid() { B256::from(node.compute_hash(&NativeCrypto).finalize(&NativeCrypto).0) } else { EMPTY_ROOT_HASH }
+    if node.is_valid() {
+        B256::from(node.compute_hash(&NativeCrypto).finalize(&NativeCrypto).0)
+    } else {
+        EMPTY_ROOT_HASH
+    }
 }
 
 /// Hashes the trie and gathers its new nodes. Hashing any other way would hide them from the next call.

@@ -322,8 +322,7 @@ impl ChainInner {
         self.tables.write(checkpoint)?;
         {
             let mut view = self.view.write();
-            let recent =
-                view.recent.iter().filter(|block| block.header.number > checkpoint.number).cloned().collect();
+            let recent = view.recent.iter().filter(|block| block.header.number > checkpoint.number).cloned().collect();
             *view = Arc::new(View { head: view.head.clone(), flushed: checkpoint.number, recent });
         }
         let mut index = self.index.write();
@@ -346,12 +345,8 @@ fn write_genesis(tables: &Arc<Tables>, chain: &ChainConfig, root: B256) -> Resul
     let mut diff = StateDiff::default();
     for (address, entry) in &chain.alloc {
         let hash = code_hash(&entry.code);
-        let account = TrieAccount {
-            nonce: entry.nonce,
-            balance: entry.balance,
-            storage_root: EMPTY_ROOT_HASH,
-            code_hash: hash,
-        };
+        let account =
+            TrieAccount { nonce: entry.nonce, balance: entry.balance, storage_root: EMPTY_ROOT_HASH, code_hash: hash };
         diff.accounts.insert(*address, Some(account));
         if !entry.code.is_empty() {
             diff.codes.insert(hash, entry.code.clone());

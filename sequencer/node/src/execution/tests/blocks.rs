@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use alloy::consensus::{SignableTransaction, TxEip4844};
 use alloy::signers::SignerSync;
-use alloy_consensus::{BlockBody, Header, TxReceipt};
+use alloy_consensus::{BlockBody, Header};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::{
     EMPTY_ROOT_HASH, Nibbles, TrieAccount,
@@ -155,7 +155,9 @@ async fn roots_agree_with_another_trie() {
                         contracts.push(from.address().create(nonce));
                         deploy(nonce, STORE)
                     }
-                    1 => Call { value: rng.random_range(0..9), ..Call::to(Address::with_last_byte(rng.random()), nonce) },
+                    1 => {
+                        Call { value: rng.random_range(0..9), ..Call::to(Address::with_last_byte(rng.random()), nonce) }
+                    }
                     _ => match contracts.last() {
                         None => Call { value: 1, ..Call::to(Address::random(), nonce) },
                         Some(_) => {
@@ -213,7 +215,9 @@ async fn a_built_block_is_what_another_node_validates() {
     for round in 0..6u64 {
         for index in 0..3 {
             let from = signer(index);
-            let call = if round == 0 { deploy(0, TOKEN) } else {
+            let call = if round == 0 {
+                deploy(0, TOKEN)
+            } else {
                 let token = from.address().create(0);
                 let data = words(&[U256::from(round * 31 + u64::from(index)), U256::from(1)]);
                 Call { gas: 120_000, data, ..Call::to(token, round) }
@@ -249,8 +253,7 @@ fn with_header(block: &SealedBlock, change: impl FnOnce(&mut Header)) -> SealedB
 fn with_body(block: &SealedBlock, change: impl FnOnce(&mut BlockBody<Transaction>)) -> SealedBlock {
     let mut changed: Block = block.block.as_ref().clone();
     change(&mut changed.body);
-    changed.header.transactions_root =
-        alloy_consensus::proofs::calculate_transaction_root(&changed.body.transactions);
+    changed.header.transactions_root = alloy_consensus::proofs::calculate_transaction_root(&changed.body.transactions);
     SealedBlock::new(changed)
 }
 
@@ -389,7 +392,9 @@ async fn gas_bounds_the_block() {
     let node = TestNode::start(executor_config(folder.path(), chain_config(3))).unwrap();
     // An endless loop burns its whole limit: JUMPDEST, PUSH0, JUMP.
     let looping = initcode(&[0x5b, 0x5f, 0x56]);
-    node.pool.add(Call { to: TxKind::Create, gas: 200_000, data: looping, ..Call::default() }.sign(&signer(0))).unwrap();
+    node.pool
+        .add(Call { to: TxKind::Create, gas: 200_000, data: looping, ..Call::default() }.sign(&signer(0)))
+        .unwrap();
     node.advance(Vec::new()).await;
     let contract = signer(0).address().create(0);
     for (who, nonce) in [(0, 1), (1, 0), (2, 0)] {

@@ -110,7 +110,8 @@ async fn a_torn_record_is_cut_wherever_the_crash_fell() {
     // No record at all, part of its header, part of its payload, all but the last byte; and garbage of full length,
     // as a file system that grew the file before it wrote the data leaves behind.
     let cuts = [before, before + 1, before + 4, before + 11, before + 12, before + 100, full - 1];
-    for (case, cut) in cuts.into_iter().map(|cut| (format!("cut at {cut}"), Some(cut))).chain([("zeros".into(), None)]) {
+    for (case, cut) in cuts.into_iter().map(|cut| (format!("cut at {cut}"), Some(cut))).chain([("zeros".into(), None)])
+    {
         let folder = tempfile::tempdir().unwrap();
         copy(source.path(), folder.path());
         let file = OpenOptions::new().read(true).write(true).open(log_file(folder.path())).unwrap();
