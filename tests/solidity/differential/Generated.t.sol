@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Test} from "forge-std/Test.sol";
+
+import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
+import {IRollupLibraries} from "../harness/IRollupLibraries.sol";
+
+interface ISchedule {
+    function leader(
+        bytes32 seed,
+        uint64 height,
+        uint64 firstHeight,
+        uint32 round,
+        uint256 slots,
+        bytes calldata members
+    ) external pure returns (uint256);
+}
+
+/// @notice Solidity and Rust agree on random cases (invariants L1 and B5): 10^4 of each kind in `make test`, 10^6 in
+/// `make soak`. `cargo run -p rota-protocol --example differential` writes the cases with the answers of Rust to
+/// out/differential; without them these tests are skipped, unless `ROTA_DIFFERENTIAL=required`.
+contract GeneratedTest is Test {
+    struct ScheduleCase {
+        bytes32 seed;
+        uint64 height;
+        uint64 firstHeight;
+        uint32 round;
+        uint32 slots;
+        bytes members;
+        uint256 leader;
+    }
+
+    struct VoteCase {
+        uint64 chainId;
+        address batchChain;
+        uint8 kind;
+        uint32 fork;
+        uint32 epoch;
+        uint64 height;
+        uint32 round;
+        bytes32 blockHash;
+        bytes32 digest;
+    }
+
+    struct HeaderCase {
+        bytes rlp;
+        bytes32 hash;
+        bytes32 parentHash;
+        address beneficiary;
+        bytes32 stateRoot;
+        uint64 number;
+        uint64 timestamp;
+        bytes extraData;
+        bytes32 parentBeaconBlockRoot;
+    }
+
+    struct BatchCase {
+        bytes header;
+        bytes32 hash;
+    }
+
+    struct CertificateCase {
+        uint32 fork;
+        uint32 epoch;
+        uint64 height;
+        uint32 round;
+        bytes32 blockHash;
+        uint256 signers;
+        bytes signatures;
+        bytes32 domain;
+        bytes members;
+        bool valid;
+    }
+
+    string private constant FOLDER = "out/differential/";
+
+    ISchedule private _schedule;
+    IRollupLibraries private _rollup;
+
+    function setUp() public {
+        _schedule = ISchedule(vm.deployCode("LeaderScheduleHarness.sol:LeaderScheduleHarness"));
+        _rollup = IRollupLibraries(vm.deployCode("RollupLibraries.sol:RollupLibraries"));
+    }
+
+    function test_L1_schedule() public {
+        _eachChunk("schedule", this.checkSchedule);
+    }
+
+    function test_votes() public {
+        _eachChunk("votes", this.checkVotes);
+    }
+
+    function test_headers() public {
+        _eachChunk("headers", this.checkHeaders);
+    }
+
+    function test_batches() public {
+        _eachChunk("batches", this.checkBatches);
+    }
+
+    function test_B5_certificates() public {
+        _eachChunk("certificates", this.checkCertificates);
+    }
+
+    function checkSchedule(bytes calldata data) external view {
+        ScheduleCase[] memory cases = abi.decode(data, (ScheduleCase[]));
+        for (uint256 i = 0; i < cases.length; ++i) {
+            ScheduleCase memory c = cases[i];
+            uint256 leader = _schedule.leader(c.seed, c.height, c.firstHeight, c.round, c.slots, c.members);
+            require(leader == c.leader, _at("leader", i));
+        }
+    }
+
+    function checkVotes(bytes calldata data) external view {
+        VoteCase[] memory cases = abi.decode(data, (VoteCase[]));
+        for (uint256 i = 0; i < cases.length; ++i) {
+            VoteCase memory c = cases[i];
+            bytes32 domain = _rollup.domainSeparator(c.chainId, c.batchChain);
+            bytes32 digest = _rollup.voteDigest(domain, c.kind, c.fork, c.epoch, c.height, c.round, c.blockHash);
+            require(digest == c.digest, _at("digest", i));
+        }
+    }
+
+    function checkHeaders(bytes calldata data) external view {
+        HeaderCase[] memory cases = abi.decode(data, (HeaderCase[]));
+        for (uint256 i = 0; i < cases.length; ++i) {
+            HeaderCase memory c = cases[i];
+            IRollupLibraries.Fields memory fields = _rollup.decode(c.rlp);
+            bool same = fields.hash == c.hash && fields.parentHash == c.parentHash
+                && fields.beneficiary == c.beneficiary && fields.stateRoot == c.stateRoot && fields.number == c.number
+                && fields.timestamp == c.timestamp && fields.extraLength == c.extraData.length
+                && fields.extraData == bytes32(c.extraData) && fields.parentBeaconBlockRoot == c.parentBeaconBlockRoot;
+            require(same, _at("header", i));
+        }
+    }
+
+    function checkBatches(bytes calldata data) external pure {
+        BatchCase[] memory cases = abi.decode(data, (BatchCase[]));
+        for (uint256 i = 0; i < cases.length; ++i) {
+            IBatchChain.BatchHeader memory header = abi.decode(cases[i].header, (IBatchChain.BatchHeader));
+            require(keccak256(abi.encode(header)) == cases[i].hash, _at("batch", i));
+        }
+    }
+
+    function checkCertificates(bytes calldata data) external view {
+        CertificateCase[] memory cases = abi.decode(data, (CertificateCase[]));
+        for (uint256 i = 0; i < cases.length; ++i) {
+            require(_accepts(cases[i]) == cases[i].valid, _at("certificate", i));
+        }
+    }
+
+    function _accepts(CertificateCase memory c) private view returns (bool) {
+        IBatchChain.CommitCertificate memory certificate = IBatchChain.CommitCertificate({
+            fork: c.fork,
+            epoch: c.epoch,
+            height: c.height,
+            round: c.round,
+            blockHash: c.blockHash,
+            signers: c.signers,
+            signatures: c.signatures
+        });
+        try _rollup.verify(certificate, c.domain, c.members, keccak256(c.members)) {
+            return true;
+        } catch {
+            return false;
+        }
+    }
+
+    /// @dev Each file is checked in a call of its own, so that its memory is given back.
+    function _eachChunk(string memory kind, function(bytes memory) external view check) private {
+        uint256 chunk = 0;
+        string memory path = _path(kind, chunk);
+        if (!vm.exists(path)) {
+            assertNotEq(vm.envOr("ROTA_DIFFERENTIAL", string("")), "required", string.concat("missing: ", path));
+            vm.skip(true, "no cases: cargo run -p rota-protocol --example differential -- out/differential");
+        }
+        // Thousands of cases cost more gas than a test has; what they cost is of no interest here.
+        vm.pauseGasMetering();
+        for (; vm.exists(path); path = _path(kind, ++chunk)) {
+            check(vm.readFileBinary(path));
+        }
+    }
+
+    function _path(string memory kind, uint256 chunk) private pure returns (string memory) {
+        return string.concat(FOLDER, kind, "-", vm.toString(chunk), ".bin");
+    }
+
+    function _at(string memory what, uint256 index) private pure returns (string memory) {
+        return string.concat(what, " of case ", vm.toString(index));
+    }
+}
