@@ -154,6 +154,10 @@ await run("ethers", {
     await live.removeAllListeners();
     assert.equal(logs[0].transactionHash, receipt.hash);
     heads.slice(1).forEach((head, i) => assert.equal(head, heads[i] + 1));
+    const id = await live.send("eth_subscribe", ["newHeads"]);
+    assert.match(id, /^0x[1-9a-f][0-9a-f]*$/);
+    assert.equal(await live.send("eth_unsubscribe", [id]), true);
+    assert.equal(await live.send("eth_unsubscribe", [id]), false);
     await live.destroy();
   },
 });

@@ -12,10 +12,10 @@ use super::{
     Config, Labels, RotaInfo,
     convert::ExecutedBlock,
     error::{RpcError, RpcResult},
-    simulate,
 };
 use crate::{
     chain::DecidedChain,
+    execution::evm_env,
     mempool::Mempool,
     store::{Chain, StateSnapshot},
 };
@@ -133,7 +133,7 @@ impl Backend {
     /// What a call sees of the block at `number`.
     pub(super) fn environment(&self, number: u64) -> RpcResult<EvmEnv> {
         let header = self.header(number)?.ok_or_else(|| RpcError::refused("header not found"))?;
-        Ok(simulate::environment(&header, self.chain.chain_id()))
+        Ok(evm_env(self.chain.chain_id(), &header))
     }
 
     /// State after a block; of the head when the caller names none.

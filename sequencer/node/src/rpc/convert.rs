@@ -39,15 +39,10 @@ impl ExecutedBlock {
         self.block.header().base_fee_per_gas.unwrap_or_default()
     }
 
-    /// Gas charged to each transaction.
-    pub(super) fn gas_used(&self) -> impl Iterator<Item = u64> + '_ {
-        let mut before = 0;
-        self.outcome.receipts.iter().map(move |receipt| {
-            let cumulative = receipt.cumulative_gas_used();
-            let used = cumulative - before;
-            before = cumulative;
-            used
-        })
+    /// Gas charged to the transaction at `index`.
+    pub(super) fn gas_used(&self, index: usize) -> u64 {
+        let cumulative = |index| self.outcome.receipts.get(index).map_or(0, ReceiptEnvelope::cumulative_gas_used);
+        cumulative(index) - index.checked_sub(1).map_or(0, cumulative)
     }
 
     /// The block with transactions or only their hashes.
@@ -83,36 +78,44 @@ impl ExecutedBlock {
 
     /// All receipts; log indices run through the whole block.
     pub(super) fn to_receipts(&self) -> Vec<ReceiptResponse> {
-        let mut next_log = 0;
-        let transactions = self.block.block.body.transactions.iter().zip(self.outcome.senders.iter());
-        let outcomes = self.outcome.receipts.iter().zip(self.gas_used());
-        transactions
-            .zip(outcomes)
-            .enumerate()
-            .map(|(index, ((tx, sender), (receipt, gas_used)))| {
-                let mut log_index = next_log;
-                next_log += receipt.logs().len() as u64;
-                let inner = receipt.clone().map_logs(|log| {
-                    let log = self.to_log(index, log_index, log);
-                    log_index += 1;
-                    log
-                });
-                TransactionReceipt {
-                    inner,
-                    transaction_hash: *tx.tx_hash(),
-                    transaction_index: Some(index as u64),
-                    block_hash: Some(self.block.hash),
-                    block_number: Some(self.block.number()),
-                    gas_used,
-                    effective_gas_price: tx.effective_gas_price(Some(self.base_fee())),
-                    blob_gas_used: None,
-                    blob_gas_price: None,
-                    from: *sender,
-                    to: tx.to(),
-                    contract_address: tx.to().is_none().then(|| sender.create(tx.nonce())),
-                }
-            })
-            .collect()
+        let mut first_log = 0;
+        let receipts = self.outcome.receipts.iter().enumerate().filter_map(|(index, receipt)| {
+            let response = self.receipt_from(index, first_log);
+            first_log += receipt.logs().len();
+            response
+        });
+        receipts.collect()
+    }
+
+    /// The receipt at `index`.
+    pub(super) fn to_receipt(&self, index: usize) -> Option<ReceiptResponse> {
+        let earlier = self.outcome.receipts.get(..index)?;
+        self.receipt_from(index, earlier.iter().map(|receipt| receipt.logs().len()).sum())
+    }
+
+    fn receipt_from(&self, index: usize, first_log: usize) -> Option<ReceiptResponse> {
+        let tx = self.block.block.body.transactions.get(index)?;
+        let sender = *self.outcome.senders.get(index)?;
+        let mut log_index = first_log as u64;
+        let inner = self.outcome.receipts.get(index)?.clone().map_logs(|log| {
+            let log = self.to_log(index, log_index, log);
+            log_index += 1;
+            log
+        });
+        Some(TransactionReceipt {
+            inner,
+            transaction_hash: *tx.tx_hash(),
+            transaction_index: Some(index as u64),
+            block_hash: Some(self.block.hash),
+            block_number: Some(self.block.number()),
+            gas_used: self.gas_used(index),
+            effective_gas_price: tx.effective_gas_price(Some(self.base_fee())),
+            blob_gas_used: None,
+            blob_gas_price: None,
+            from: sender,
+            to: tx.to(),
+            contract_address: tx.to().is_none().then(|| sender.create(tx.nonce())),
+        })
     }
 
     /// Every log of the block, in order.

@@ -503,7 +503,7 @@ impl EthServer for EthApi {
     }
 
     fn transaction_receipt(&self, hash: B256) -> RpcResult<Option<ReceiptResponse>> {
-        Ok(self.backend.locate(hash)?.and_then(|(block, index)| block.to_receipts().into_iter().nth(index)))
+        Ok(self.backend.locate(hash)?.and_then(|(block, index)| block.to_receipt(index)))
     }
 
     async fn logs(&self, filter: Filter) -> RpcResult<Vec<Log>> {

@@ -86,8 +86,8 @@ fn rewards(block: &ExecutedBlock, percentiles: &[f64]) -> Vec<u128> {
     let base_fee = block.base_fee();
     let transactions = block.block.block.body.transactions.iter();
     let mut paid: Vec<(u128, u64)> = transactions
-        .zip(block.gas_used())
-        .map(|(tx, gas)| (tx.effective_tip_per_gas(base_fee).unwrap_or_default(), gas))
+        .enumerate()
+        .map(|(index, tx)| (tx.effective_tip_per_gas(base_fee).unwrap_or_default(), block.gas_used(index)))
         .collect();
     paid.sort_unstable();
     let total = block.block.header().gas_used as f64;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use alloy_eips::BlockNumberOrTag;
-use alloy_sol_types::SolValue as _;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolValue as _;
 use jsonrpsee::proc_macros::rpc;
 use rota_protocol::{
     batch::BatchHeader,

@@ -7,7 +7,6 @@ use alloy::rpc::types::{
     AccessList, AccessListResult, TransactionRequest,
     state::{EvmOverrides, StateOverride},
 };
-use alloy_consensus::Header;
 use alloy_evm::{
     EthEvmFactory, Evm, EvmEnv, EvmFactory,
     call::caller_gas_allowance,
@@ -17,19 +16,16 @@ use alloy_primitives::{Address, Bytes, TxKind, U256};
 use revm::{
     DatabaseRef,
     context::{
-        BlockEnv, CfgEnv, TxEnv,
+        TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
-    context_interface::{block::BlobExcessGasAndPrice, either::Either},
+    context_interface::either::Either,
     database::CacheDB,
-    primitives::{eip7825::TX_GAS_LIMIT_CAP, hardfork::SpecId},
+    primitives::eip7825::TX_GAS_LIMIT_CAP,
 };
 use revm_inspectors::access_list::AccessListInspector;
 
-use super::{
-    error::{RpcError, RpcResult},
-    fees,
-};
+use super::error::{RpcError, RpcResult};
 
 /// Gas of a plain transfer (yellow paper, `G_transaction`).
 const TRANSFER_GAS: u64 = 21_000;
@@ -39,27 +35,6 @@ const CALL_STIPEND: u64 = 2_300;
 const ESTIMATE_TOLERANCE_PERMILLE: u64 = 15;
 /// An access list changes the path of execution at most this many times before the last one is taken.
 const ACCESS_LIST_ROUNDS: usize = 8;
-
-/// The environment of the block with `header`, under the rules every L2 block has (Osaka).
-pub(super) fn environment(header: &Header, chain_id: u64) -> EvmEnv {
-    let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA).with_chain_id(chain_id);
-    cfg.tx_gas_limit_cap = Some(TX_GAS_LIMIT_CAP);
-    let block = BlockEnv {
-        number: U256::from(header.number),
-        beneficiary: header.beneficiary,
-        timestamp: U256::from(header.timestamp),
-        gas_limit: header.gas_limit,
-        basefee: header.base_fee_per_gas.unwrap_or_default(),
-        difficulty: U256::ZERO,
-        prevrandao: Some(header.mix_hash),
-        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
-            excess_blob_gas: 0,
-            blob_gasprice: fees::BLOB_BASE_FEE,
-        }),
-        ..BlockEnv::default()
-    };
-    EvmEnv::new(cfg, block)
-}
 
 /// A block's environment and state, ready to run calls on.
 pub(super) struct Simulation<DB> {

@@ -1,0 +1,13 @@
+//! The RPC server in front of a real chain of one member: every client, and every rule that clients depend on.
+
+mod accounts;
+mod blocks;
+mod calls;
+mod clients;
+mod contracts;
+mod fees;
+mod general;
+mod harness;
+mod limits;
+mod live;
+mod rota;
