@@ -70,6 +70,7 @@ library EpochTrace {
         uint256 length = word >> 232;
         if (index >= length) revert EpochTrace_OutOfRange(index, length);
         if (index + 1 < length) word = self.past[index];
+        // forge-lint: disable-next-line(unsafe-typecast)
         return (uint32(_epoch(word)), uint208(word));
     }
 
@@ -95,6 +96,7 @@ library EpochTrace {
     }
 
     function _epoch(uint256 word) private pure returns (uint256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
         return uint24(word >> 208);
     }
 }

@@ -63,6 +63,7 @@ library LeaderSchedule {
         returns (address signer, uint32 id, uint64 weight)
     {
         uint256 word = uint256(bytes32(members[index * MEMBER_BYTES:(index + 1) * MEMBER_BYTES]));
+        // forge-lint: disable-next-line(unsafe-typecast)
         return (address(uint160(word >> 96)), uint32(word >> 64), uint64(word));
     }
 
@@ -78,7 +79,9 @@ library LeaderSchedule {
     /// @param slots S.
     function permute(bytes32 windowSeed, uint256 slot, uint256 slots) internal pure returns (uint256) {
         uint256 half = 0;
+        // forge-lint: disable-next-line(incorrect-shift)
         while (1 << (2 * half) < slots) ++half;
+        // forge-lint: disable-next-line(incorrect-shift)
         uint256 mask = (1 << half) - 1;
         (uint256 a, uint256 b) = (slot >> half, slot & mask);
         for (uint256 j = 0; j < FEISTEL_ROUNDS; ++j) {

@@ -377,6 +377,7 @@ contract SequencerSet is ISequencerSet, EpochClock, AccessManaged {
         if (minimum > MIN_SELF_BOND_CEILING) {
             revert SequencerSet_InvalidMinSelfBond(minimum, MIN_SELF_BOND_CEILING);
         }
+        // forge-lint: disable-next-line(unsafe-typecast)
         _progress.minSelfBond = uint104(minimum);
         emit MinSelfBondChanged(minimum);
     }

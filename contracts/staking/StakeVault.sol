@@ -118,7 +118,9 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         (uint256 tokens, uint256 supply) = pool(id);
         amount = tokens * burned / supply;
         _writePool(id, cohortEpoch, tokens - amount, supply - burned);
+        // forge-lint: disable-next-line(unsafe-typecast)
         position.push(cohortEpoch + _EFFECTIVE_DELAY, uint208(held - burned));
+        // forge-lint: disable-next-line(unsafe-typecast)
         _totals.staked -= uint104(amount);
 
         // Nothing to thaw after a slash of 100 %; and then the cohort has no price either.
@@ -158,10 +160,12 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         (uint256 tokens, uint256 supply) = pool(id);
         taken = _lossUp(tokens, fractionWad);
         if (taken != 0) _writePool(id, epoch, tokens - taken, supply);
+        // forge-lint: disable-next-line(unsafe-typecast)
         _totals.staked -= uint104(taken);
         taken += _slashCohorts(id, sigma, epoch, fractionWad);
 
         uint256 seq = ++_totals.slashSeq;
+        // forge-lint: disable-next-line(unsafe-typecast)
         _slashes[seq] = SlashRecord({id: id, sigma: sigma, fractionWad: uint64(fractionWad)});
         emit Slashed(seq, id, sigma, fractionWad, taken);
         if (taken != 0) SafeTransferLib.safeTransfer(TOKEN, SLASH_ESCROW, taken);
@@ -286,7 +290,9 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
 
         _writePool(id, epoch, newTokens, supply + minted);
         EpochTrace.Trace storage position = _units[id][msg.sender];
+        // forge-lint: disable-next-line(unsafe-typecast)
         position.push(epoch + _EFFECTIVE_DELAY, position.latest() + uint208(minted));
+        // forge-lint: disable-next-line(unsafe-typecast)
         totals.staked += uint104(amount);
         emit Delegated(id, msg.sender, amount, minted, epoch + _EFFECTIVE_DELAY);
 
@@ -309,6 +315,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
             uint256 tokens = cohort.tokens;
             uint256 loss = _lossUp(tokens, fractionWad);
             if (loss == 0) continue;
+            // forge-lint: disable-next-line(unsafe-typecast)
             cohort.tokens = uint128(tokens - loss);
             taken += loss;
         }
@@ -326,6 +333,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
 
     function _setMaxPool(uint256 limit) private {
         if (limit == 0 || limit > MAX_POOL_CEILING) revert StakeVault_InvalidMaxPool(limit, MAX_POOL_CEILING);
+        // forge-lint: disable-next-line(unsafe-typecast)
         _totals.maxPool = uint104(limit);
         emit MaxPoolChanged(limit);
     }
@@ -344,6 +352,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     }
 
     function _unpack(uint208 word) private pure returns (uint256 tokens, uint256 supply) {
+        // forge-lint: disable-next-line(unsafe-typecast)
         return (word >> 104, uint104(word));
     }
 
