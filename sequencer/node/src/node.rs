@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 pub use info::NodeInfo;
 
 use crate::{
+    batcher::{Batcher, BatcherError, Submitter},
     chain::{DecidedChain, EngineError, HeadContext, L1Ref},
     config::{Config, ConfigError},
     consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
@@ -61,6 +62,9 @@ pub enum NodeError {
     /// Consensus stopped.
     #[error(transparent)]
     Consensus(#[from] ConsensusError),
+    /// The batch poster cannot read the chain.
+    #[error("batcher: {0}")]
+    Batcher(#[from] BatcherError),
     /// Gossip cannot start.
     #[error(transparent)]
     Gossip(#[from] GossipError),
@@ -171,7 +175,7 @@ pub async fn run(
     let (gossip_members, to_gossip) = watch::channel(Vec::new());
     let info = Arc::new(NodeInfo {
         chain: chain.clone(),
-        l1,
+        l1: l1.clone(),
         rules: Arc::clone(&rules),
         sealed: sealed.clone(),
         consensus: consensus_status,
@@ -180,6 +184,16 @@ pub async fn run(
         challenge_window: std::sync::OnceLock::new(),
     });
 
+    let batcher = batcher_key(&config, signer.as_ref())?.map(|key| Batcher {
+        chain: Arc::clone(&decided),
+        sealed: sealed.clone(),
+        l1: l1.clone(),
+        submitter: Submitter::new(Arc::clone(&source), key, settings.l1_chain_id, config.batcher.max_fee_per_gas),
+        contract: contracts.batch_chain,
+        signer: signer.as_ref().map(PrivateKeySigner::address),
+        slots: settings.slots_per_window,
+        turn: config.batcher.turn,
+    });
     let mut tasks = Tasks::new(shutdown);
     let (metrics_address, serving) =
         metrics::serve(config.metrics.listen, recorder, Arc::clone(&info) as _, tasks.token()).await?;
@@ -242,6 +256,10 @@ pub async fn run(
         let token = token.clone();
         async move { Ok(gossip::run(gossip_config, Arc::new(pool), token).await?) }
     });
+    if let Some(batcher) = batcher {
+        let token = token.clone();
+        tasks.spawn("batcher", async move { Ok(batcher.run(token).await?) });
+    }
     let consensus_config = ConsensusConfig {
         dir: data.join("consensus"),
         moniker: config.moniker.clone(),
@@ -267,6 +285,24 @@ pub async fn run(
         Err(_) => warn!("the last checkpoint took too long"),
     }
     result
+}
+
+/// The account that pays for posting; none if this node does not post.
+fn batcher_key(config: &Config, signer: Option<&PrivateKeySigner>) -> Result<Option<PrivateKeySigner>, NodeError> {
+    if !config.batcher.enabled {
+        return Ok(None);
+    }
+    match (&config.batcher.key, &config.batcher.password) {
+        (Some(keystore), Some(password)) => {
+            Ok(Some(keys::load_signer(&config.path(keystore), &config.path(password))?))
+        }
+        _ => {
+            if signer.is_none() {
+                warn!("batcher.enabled is set, but there is no key to pay with: this node does not post");
+            }
+            Ok(signer.cloned())
+        }
+    }
 }
 
 fn consensus_key(config: &Config) -> Result<Option<PrivateKeySigner>, NodeError> {

@@ -1,0 +1,237 @@
+//! One L1 transaction, from its first fee to its receipt.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    consensus::TxEnvelope,
+    eips::eip2718::Encodable2718,
+    network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
+    providers::{Provider, RootProvider},
+    rpc::types::{TransactionReceipt, TransactionRequest},
+    signers::local::PrivateKeySigner,
+};
+use alloy_primitives::{Address, B256, Bytes};
+use futures::future::BoxFuture;
+use rota_bindings::{RotaError, decode_revert};
+
+use crate::l1::{HttpSource, L1Error};
+
+/// Longest wait for one answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time a transaction gets at one fee.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Time between two looks for the receipt.
+const POLL: Duration = Duration::from_millis(400);
+/// Fee steps, per cent; nodes accept a replacement from 10 % on.
+const BUMP: u128 = 25;
+
+/// Why a transaction did not get onto L1.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// L1 does not answer as it should.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// The contract refuses the call.
+    #[error("refused by the contract: {0}")]
+    Refused(RotaError),
+    /// It was included, but reverted: somebody else was first.
+    #[error("transaction {0} reverted")]
+    Reverted(B256),
+    /// The fee limit of this node is below what L1 asks.
+    #[error("L1 asks {asked} wei per gas, this node offers at most {limit}")]
+    TooExpensive {
+        /// Needed.
+        asked: u128,
+        /// Configured.
+        limit: u128,
+    },
+    /// The key cannot sign it.
+    #[error("signing: {0}")]
+    Signing(String),
+}
+
+/// Sends transactions of one account.
+pub struct Submitter {
+    source: Arc<HttpSource>,
+    wallet: EthereumWallet,
+    address: Address,
+    chain_id: u64,
+    max_fee: u128,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fees {
+    max: u128,
+    tip: u128,
+}
+
+impl Fees {
+    /// The next fees that replace these, no less than what L1 asks by now.
+    fn bumped(self, current: Self) -> Self {
+        let step = |fee: u128| fee.saturating_add(fee.saturating_mul(BUMP) / 100).saturating_add(1);
+        Self { max: step(self.max).max(current.max), tip: step(self.tip).max(current.tip) }
+    }
+
+    /// At most `limit` in all.
+    fn capped(self, limit: u128) -> Self {
+        Self { max: self.max.min(limit), tip: self.tip.min(limit) }
+    }
+}
+
+impl Submitter {
+    /// An account on the L1 with `chain_id`.
+    pub fn new(source: Arc<HttpSource>, signer: PrivateKeySigner, chain_id: u64, max_fee: u64) -> Self {
+        let address = signer.address();
+        Self { source, wallet: EthereumWallet::from(signer), address, chain_id, max_fee: u128::from(max_fee) }
+    }
+
+    /// The account that pays.
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Calls a view of `to` at the newest block.
+    ///
+    /// # Errors
+    /// [`SubmitError::L1`], [`SubmitError::Refused`].
+    pub async fn view<C: alloy_sol_types::SolCall>(&self, to: Address, call: C) -> Result<C::Return, SubmitError> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let answer = self.ask(|l1| async move { l1.call(request).await }).await?;
+        C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(error.to_string()).into())
+    }
+
+    /// Sends `input` to `to` and waits until it is included, raising the fee again and again. `obsolete` is asked
+    /// before every raise; once it says so, the transaction is left alone.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]. Nothing was sent for [`SubmitError::Refused`].
+    pub async fn send<'a>(
+        &'a self,
+        to: Address,
+        input: Bytes,
+        obsolete: impl Fn() -> BoxFuture<'a, bool> + Send,
+    ) -> Result<Option<TransactionReceipt>, SubmitError> {
+        let request = TransactionRequest::default().with_from(self.address).with_to(to).with_input(input);
+        let gas = {
+            let request = request.clone();
+            self.ask(|l1| async move { l1.estimate_gas(request).latest().await }).await?
+        };
+        // The latest nonce, not the pending one: what an earlier run left in the pool is replaced.
+        let address = self.address;
+        let nonce = self.ask(|l1| async move { l1.get_transaction_count(address).latest().await }).await?;
+        let request = request
+            .with_nonce(nonce)
+            .with_chain_id(self.chain_id)
+            // Head room for the storage that other calls may change in the meantime.
+            .with_gas_limit(gas + gas / 5);
+        let mut fees = self.current_fees().await?;
+        let mut sent = Vec::new();
+        loop {
+            let asked = fees.max;
+            fees = fees.capped(self.max_fee);
+            match self.broadcast(request.clone(), fees).await {
+                Ok(hash) => sent.push(hash),
+                Err(L1Error::Rpc(message)) if outbid(&message) => {}
+                Err(error) if sent.is_empty() => return Err(error.into()),
+                Err(error) => tracing::debug!(%error, "replacement refused"),
+            }
+            if let Some(receipt) = self.included(&sent).await? {
+                return match receipt.status() {
+                    true => Ok(Some(receipt)),
+                    false => Err(SubmitError::Reverted(receipt.transaction_hash)),
+                };
+            }
+            if obsolete().await {
+                return Ok(None);
+            }
+            if asked > self.max_fee {
+                return Err(SubmitError::TooExpensive { asked, limit: self.max_fee });
+            }
+            fees = fees.bumped(self.current_fees().await?);
+            metrics::counter!("rota_batcher_fee_bumps_total").increment(1);
+            tracing::info!(max_fee = fees.max, tip = fees.tip, nonce, "raising the fee of a transaction");
+        }
+    }
+
+    async fn current_fees(&self) -> Result<Fees, SubmitError> {
+        let fees = self.ask(|l1| async move { l1.estimate_eip1559_fees().await }).await?;
+        Ok(Fees { max: fees.max_fee_per_gas, tip: fees.max_priority_fee_per_gas })
+    }
+
+    async fn broadcast(&self, request: TransactionRequest, fees: Fees) -> Result<B256, L1Error> {
+        let request = request.with_max_fee_per_gas(fees.max).with_max_priority_fee_per_gas(fees.tip);
+        let signed: TxEnvelope =
+            request.build(&self.wallet).await.map_err(|error| L1Error::Rpc(format!("signing: {error}")))?;
+        let hash = *signed.tx_hash();
+        let raw = signed.encoded_2718();
+        match self.ask(|l1| async move { l1.send_raw_transaction(&raw).await.map(drop) }).await {
+            Ok(()) => Ok(hash),
+            Err(SubmitError::L1(L1Error::Rpc(message))) if message.contains("already known") => Ok(hash),
+            Err(SubmitError::L1(error)) => Err(error),
+            Err(error) => Err(L1Error::Rpc(error.to_string())),
+        }
+    }
+
+    /// Waits for the receipt of any of `sent`.
+    async fn included(&self, sent: &[B256]) -> Result<Option<TransactionReceipt>, SubmitError> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            for hash in sent.iter().rev() {
+                let receipt = self.ask(|l1| async move { l1.get_transaction_receipt(*hash).await }).await;
+                match receipt {
+                    Ok(Some(receipt)) => return Ok(Some(receipt)),
+                    Ok(None) => {}
+                    // It may be included all the same: only the time limit ends the wait.
+                    Err(error) => tracing::debug!(%error, "asking for a receipt"),
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(None)
+    }
+
+    async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
+    where
+        F: Future<Output = Result<T, alloy::transports::TransportError>>,
+    {
+        match tokio::time::timeout(REQUEST_TIMEOUT, request(self.source.provider().clone())).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+                Some(data) => Err(SubmitError::Refused(decode_revert(&data))),
+                None => Err(L1Error::Rpc(error.to_string()).into()),
+            },
+            Err(_) => Err(L1Error::Rpc(format!("no answer in {REQUEST_TIMEOUT:?}")).into()),
+        }
+    }
+}
+
+/// Whether an earlier transaction with this nonce is in the pool at a higher fee.
+fn outbid(message: &str) -> bool {
+    message.contains("underpriced")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_raise_is_accepted_as_a_replacement() {
+        let mut fees = Fees { max: 1, tip: 0 };
+        for _ in 0..200 {
+            let next = fees.bumped(Fees { max: 7, tip: 1 });
+            assert!(next.max * 10 >= fees.max * 11 && next.tip * 10 >= fees.tip * 11, "{fees:?} → {next:?}");
+            assert!(next.max > fees.max && next.tip > fees.tip);
+            fees = next;
+        }
+        assert_eq!(Fees { max: u128::MAX, tip: u128::MAX }.bumped(fees).max, u128::MAX);
+    }
+
+    #[test]
+    fn the_cap_holds_for_both_fees() {
+        assert_eq!(Fees { max: 100, tip: 60 }.capped(50), Fees { max: 50, tip: 50 });
+    }
+}
