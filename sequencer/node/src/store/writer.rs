@@ -72,6 +72,9 @@ pub(crate) struct Store {
     thread: Option<JoinHandle<()>>,
     in_flight: bool,
     last_checkpoint: u64,
+    /// Why a checkpoint failed. Its nodes are lost to this process, so no later one may be written; the next start
+    /// executes the blocks again.
+    failure: Option<String>,
 }
 
 impl Store {
@@ -152,6 +155,7 @@ impl Store {
             thread: Some(thread),
             in_flight: false,
             last_checkpoint: flushed,
+            failure: None,
         })
     }
 
@@ -211,6 +215,7 @@ impl Store {
     /// # Errors
     /// The log failed; nothing has changed.
     pub fn append(&self, decided: &DecidedBlock) -> Result<LogPosition, StoreError> {
+        self.check()?;
         self.inner.log.append(decided)
     }
 
@@ -246,6 +251,7 @@ impl Store {
     /// # Errors
     /// A checkpoint failed.
     pub fn maintain(&mut self) -> Result<(), StoreError> {
+        self.check()?;
         let view = self.inner.view();
         let waiting = view.recent.len() as u64;
         if self.in_flight {
@@ -265,12 +271,20 @@ impl Store {
     /// # Errors
     /// A checkpoint failed.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.check()?;
         self.finish(true)?;
         if self.head().number > self.last_checkpoint {
             self.start_checkpoint()?;
             self.finish(true)?;
         }
         self.inner.tables.sync()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match &self.failure {
+            Some(reason) => Err(StoreError::Invalid(format!("an earlier checkpoint failed: {reason}"))),
+            None => Ok(()),
+        }
     }
 
     fn start_checkpoint(&mut self) -> Result<(), StoreError> {
@@ -299,6 +313,9 @@ impl Store {
             }
         };
         self.in_flight = false;
+        if let Err(error) = &result {
+            self.failure = Some(error.to_string());
+        }
         result?;
         self.trie.flushed();
         Ok(())

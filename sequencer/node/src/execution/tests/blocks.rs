@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
-use alloy::consensus::{SignableTransaction, TxEip4844};
-use alloy::signers::SignerSync;
+use alloy::{
+    consensus::{SignableTransaction, TxEip4844, TxEip7702},
+    eips::eip7702::Authorization,
+    signers::SignerSync,
+};
 use alloy_consensus::{BlockBody, Header};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::{
@@ -206,6 +209,94 @@ async fn roots_agree_with_another_trie() {
     }
 }
 
+/// Accounts that delegate to code (EIP-7702) and contracts that are gone with the transaction that made them
+/// (EIP-6780): the two ways in which an account is neither a plain one nor a lasting contract.
+#[tokio::test(flavor = "multi_thread")]
+async fn delegated_and_short_lived_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = executor_config(folder.path(), chain_config(3));
+    let node = TestNode::start(config.clone()).unwrap();
+    let mut model = Model::genesis(&node.chain);
+    let (alice, bob) = (signer(0), signer(1));
+    let contract = alice.address().create(0);
+    node.pool.add(deploy(0, STORE).sign(&alice)).unwrap();
+    // Initcode that stores, then destroys what it just made and sends its value to the caller: SSTORE(1, 1),
+    // SELFDESTRUCT(CALLER).
+    let fleeting = Bytes::from_static(&[0x60, 1, 0x60, 1, 0x55, 0x33, 0xff]);
+    let ghost = alice.address().create(1);
+    let call = Call { nonce: 1, to: TxKind::Create, value: 9, gas: 200_000, data: fleeting, ..Call::default() };
+    node.pool.add(call.sign(&alice)).unwrap();
+    // Bob lets the contract's code act for his account.
+    let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address: contract, nonce: 0 };
+    let signature = bob.sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let delegate = TxEip7702 {
+        chain_id: CHAIN_ID,
+        nonce: 2,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10 * GWEI,
+        max_priority_fee_per_gas: GWEI,
+        to: bob.address(),
+        input: words(&[U256::from(5), U256::from(6)]),
+        authorization_list: vec![authorization.into_signed(signature)],
+        ..TxEip7702::default()
+    };
+    let signature = alice.sign_hash_sync(&delegate.signature_hash()).unwrap();
+    node.pool.add(Transaction::Eip7702(delegate.into_signed(signature))).unwrap();
+    let block = node.advance(Vec::new()).await;
+    assert_eq!(block.block.body.transactions.len(), 3);
+    let receipts = node.chain.receipts(1).unwrap().unwrap();
+    assert!(receipts.receipts.iter().all(|receipt| receipt.status()));
+    model.apply(&node.chain.diff_of(1).unwrap());
+    assert_eq!(model.root(), block.header().state_root);
+
+    // Someone sends the vanished contract money: a plain account now. Bob's nonce moved with his authorization.
+    node.pool.add(Call { value: 4, ..Call::to(ghost, 3) }.sign(&alice)).unwrap();
+    assert_eq!(node.pool.pending_nonce(bob.address()).unwrap(), 1);
+    let data = words(&[U256::from(5), U256::ZERO]);
+    node.pool.add(Call { gas: 100_000, data, ..Call::to(bob.address(), 1) }.sign(&bob)).unwrap();
+    let block = node.advance(Vec::new()).await;
+    assert_eq!(block.block.body.transactions.len(), 2);
+    model.apply(&node.chain.diff_of(2).unwrap());
+    assert_eq!(model.root(), block.header().state_root);
+
+    let check = |node: &TestNode| {
+        let before = node.chain.state_at(1).unwrap();
+        assert_eq!(before.trie_account(ghost).unwrap(), None);
+        assert_eq!(before.storage(bob.address(), U256::from(5)).unwrap(), U256::from(6));
+        let after = node.chain.state_at(2).unwrap();
+        assert_eq!(after.balance(ghost).unwrap(), U256::from(4));
+        assert_eq!(after.storage(ghost, U256::from(1)).unwrap(), U256::ZERO);
+        assert_eq!(after.storage(bob.address(), U256::from(5)).unwrap(), U256::ZERO);
+        let code = after.code(bob.address()).unwrap();
+        assert_eq!(&code[..3], [0xef, 0x01, 0x00]);
+        assert_eq!(&code[3..], contract.as_slice());
+    };
+    check(&node);
+    node.executor.close().await.unwrap();
+    drop(node);
+    let node = TestNode::start(config).unwrap();
+    check(&node);
+    // Removed again.
+    let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address: Address::ZERO, nonce: 2 };
+    let signature = bob.sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let revoke = TxEip7702 {
+        chain_id: CHAIN_ID,
+        nonce: 4,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10 * GWEI,
+        max_priority_fee_per_gas: GWEI,
+        to: alice.address(),
+        authorization_list: vec![authorization.into_signed(signature)],
+        ..TxEip7702::default()
+    };
+    let signature = alice.sign_hash_sync(&revoke.signature_hash()).unwrap();
+    node.pool.add(Transaction::Eip7702(revoke.into_signed(signature))).unwrap();
+    let block = node.advance(Vec::new()).await;
+    model.apply(&node.chain.diff_of(3).unwrap());
+    assert_eq!(model.root(), block.header().state_root);
+    assert_eq!(node.chain.head_state().code(bob.address()).unwrap(), Bytes::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_built_block_is_what_another_node_validates() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -332,6 +423,11 @@ async fn every_deviation_is_refused_by_name() {
     let malleable = Transaction::Eip1559(signed.tx().clone().into_signed(high));
     let bad = with_body(&good, |body| body.transactions[0] = malleable);
     assert!(reason(bad).await.contains("invalid signature"));
+
+    // More gas than one transaction may have (EIP-7825), although the block has it.
+    let greedy = Call { gas: 16_777_217, ..Call::default() };
+    let bad = with_body(&good, |body| body.transactions = vec![greedy.sign(&alice)]);
+    assert!(reason(bad).await.contains("transaction 0"));
 
     // More than a batch can carry.
     let big = Call { data: vec![0u8; 70_000].into(), gas: 10_000_000, ..Call::default() };

@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, U256};
 
 use super::fixture::*;
 use crate::{
-    chain::{DecidedChain, SealedBlock},
+    chain::{DecidedChain, EngineError, SealedBlock},
     execution::StartError,
     store::{BlockLog, StoreError},
 };
@@ -248,4 +248,24 @@ async fn the_log_rolls_over_to_new_files() {
     let first = OpenOptions::new().write(true).open(log_file(folder.path())).unwrap();
     first.set_len(first.metadata().unwrap().len() - 1).unwrap();
     assert!(matches!(TestNode::start(config), Err(StartError::Store(StoreError::Corrupt(_)))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_the_block_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = TestNode::start(executor_config(folder.path(), chain_config(1))).unwrap();
+    // The first file of the log is made by the first commit; every write to this one says that the disk is full.
+    std::os::unix::fs::symlink("/dev/full", log_file(folder.path())).unwrap();
+    node.pool.add(Call { value: 5, ..Call::to(recipient(0), 0) }.sign(&signer(0))).unwrap();
+    let block = node.build(Vec::new()).await;
+    let Err(EngineError::Storage(reason)) = node.commit(block.clone()).await else { panic!("it was committed") };
+    assert!(reason.contains("No space left"), "{reason}");
+    assert_eq!(node.chain.head().number, 0);
+    assert_eq!(node.pool.status().pending, 1);
+    // With space again the same block goes in.
+    fs::remove_file(log_file(folder.path())).unwrap();
+    node.commit(block.clone()).await.unwrap();
+    drop(node);
+    let node = TestNode::start(executor_config(folder.path(), chain_config(1))).unwrap();
+    assert_chain(&node, &[block]);
 }
