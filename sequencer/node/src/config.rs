@@ -115,6 +115,9 @@ pub struct NetworkConfig {
     /// Peers to stay connected to, besides those that operators published on L1.
     #[serde(default)]
     pub peers: Vec<Multiaddr>,
+    /// Refuse everybody else: for members that serve the public by followers of their own.
+    #[serde(default)]
+    pub members_only: bool,
 }
 
 /// JSON-RPC server.
@@ -199,8 +202,10 @@ const OVERRIDES: &[&str] = &[
     "keys.node",
     "consensus.listen",
     "consensus.peers",
+    "consensus.members-only",
     "gossip.listen",
     "gossip.peers",
+    "gossip.members-only",
     "rpc.listen",
     "metrics.listen",
     "batcher.enabled",

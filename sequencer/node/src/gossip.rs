@@ -70,6 +70,8 @@ pub struct GossipConfig {
     pub peers: Vec<Multiaddr>,
     /// Peers to stay connected to as long as they are named: members of the frozen sets.
     pub members: watch::Receiver<Vec<Multiaddr>>,
+    /// Refuse everybody else. Peers are known by the id at the end of their address, which must be there.
+    pub members_only: bool,
     /// Where the ids of connected peers are published, sorted.
     pub connected: watch::Sender<Vec<PeerId>>,
 }
@@ -165,6 +167,7 @@ pub async fn run(
         connected: config.connected,
         fixed: config.peers,
         members: config.members,
+        members_only: config.members_only,
     };
     gossip.serve(accepted, judged, &shutdown).await;
     worker.abort();
@@ -385,6 +388,7 @@ struct Gossip {
     connected: watch::Sender<Vec<PeerId>>,
     fixed: Vec<Multiaddr>,
     members: watch::Receiver<Vec<Multiaddr>>,
+    members_only: bool,
 }
 
 impl Gossip {
@@ -428,6 +432,9 @@ impl Gossip {
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
                 if endpoint.is_dialer() {
                     self.peers.answered(endpoint.get_remote_address(), peer_id);
+                } else if self.members_only && !self.wanted().iter().any(|addr| self::peer_id(addr) == Some(peer_id)) {
+                    tracing::debug!(peer = %peer_id, "refused: not a member");
+                    let _ = self.swarm.disconnect_peer_id(peer_id);
                 }
                 self.publish_connected();
             }
@@ -512,6 +519,15 @@ impl Gossip {
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &from, acceptance);
     }
 
+    /// Addresses to stay connected to.
+    fn wanted(&self) -> Vec<Multiaddr> {
+        let own = *self.swarm.local_peer_id();
+        let mut wanted = self.fixed.clone();
+        wanted.extend(self.members.borrow().iter().filter(|addr| !self.fixed.contains(addr)).cloned());
+        wanted.retain(|addr| peer_id(addr) != Some(own));
+        wanted
+    }
+
     fn on_tick(&mut self) {
         let now = Instant::now();
         let over: Vec<_> =
@@ -520,11 +536,7 @@ impl Gossip {
             self.peers.shut_out.remove(&peer);
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
-        let own = *self.swarm.local_peer_id();
-        let mut wanted = self.fixed.clone();
-        wanted.extend(self.members.borrow().iter().cloned());
-        wanted.retain(|addr| peer_id(addr) != Some(own));
-        wanted.dedup();
+        let wanted = self.wanted();
         let swarm = &self.swarm;
         for addr in self.peers.due(&wanted, |peer| swarm.is_connected(peer), now) {
             // With the peer named, an address that leads elsewhere is refused by the handshake.

@@ -249,6 +249,7 @@ pub async fn run(
         network_key,
         listen: config.gossip.listen.clone(),
         peers: config.gossip.peers.clone(),
+        members_only: config.gossip.members_only,
         members: to_gossip,
         connected,
     };
@@ -268,6 +269,7 @@ pub async fn run(
         network_key,
         listen: config.consensus.listen.clone(),
         peers: config.consensus.peers.clone(),
+        members_only: config.consensus.members_only,
         members: to_consensus,
         block_time: Duration::from_millis(settings.block_time_ms),
         status,

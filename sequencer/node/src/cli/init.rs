@@ -120,8 +120,8 @@ pub fn run(home: &Path, args: InitArgs) -> eyre::Result<()> {
             consensus_password: consensus.as_ref().map(|key| key.password.clone()),
             ..KeysConfig::default()
         },
-        consensus: NetworkConfig { listen: args.consensus_listen, peers: args.consensus_peers },
-        gossip: NetworkConfig { listen: args.gossip_listen, peers: args.gossip_peers },
+        consensus: NetworkConfig { listen: args.consensus_listen, peers: args.consensus_peers, members_only: false },
+        gossip: NetworkConfig { listen: args.gossip_listen, peers: args.gossip_peers, members_only: false },
         rpc: RpcConfig { listen: args.rpc_listen },
         metrics: MetricsConfig { listen: args.metrics_listen },
         batcher: BatcherConfig {

@@ -534,6 +534,7 @@ impl App {
         range: RangeInclusive<Height>,
     ) -> Result<Vec<RawDecidedValue<RotaContext>>, ConsensusError> {
         let end = range.end().0.min(self.chain.head_number());
+        let set = self.next.set.as_ref().map(|set| &*set.rules().set);
         let (mut values, mut bytes) = (Vec::new(), 0);
         for height in (range.start().0..=end).take(SYNC_BATCH) {
             let Some(decided) = self.chain.decided(height)? else { break };
@@ -542,7 +543,7 @@ impl App {
             if bytes > MAX_SYNC_BYTES && !values.is_empty() {
                 break;
             }
-            let certificate = types::from_certificate(&decided.certificate, self.digests.domain())
+            let certificate = types::from_certificate(&decided.certificate, set, self.digests.domain())
                 .map_err(|error| EngineError::Storage(format!("certificate of block {height}: {error}")))?;
             values.push(RawDecidedValue::new(body, certificate));
         }

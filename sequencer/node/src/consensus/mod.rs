@@ -76,6 +76,8 @@ pub struct ConsensusConfig {
     pub peers: Vec<Multiaddr>,
     /// Peers to stay connected to as long as they are named: members of the frozen sets.
     pub members: watch::Receiver<Vec<Multiaddr>>,
+    /// Refuse everybody else. Peers are known by the id at the end of their address, which must be there.
+    pub members_only: bool,
     /// Time from one block to the next when nothing is amiss.
     pub block_time: Duration,
     /// Where the state of consensus is published.
@@ -205,7 +207,8 @@ pub async fn run(
         Some(key) => ConsensusContext::new_validator(key.address(), verifier, Box::new(key.clone())),
         None => ConsensusContext::new_full_node(types::Signer(Address::ZERO), verifier),
     };
-    let settings = network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone());
+    let settings =
+        network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone(), config.members_only);
     let (mut channels, engine) = malachitebft_app_channel::start_engine(
         RotaContext,
         settings,

@@ -46,13 +46,20 @@ impl NodeConfig for EngineSettings {
 pub const SYNC_BATCH: usize = 10;
 
 /// Settings of a network that only nodes of this chain take part in.
-pub fn settings(moniker: &str, domain: &VoteDomain, listen: Multiaddr, peers: Vec<Multiaddr>) -> EngineSettings {
+pub fn settings(
+    moniker: &str,
+    domain: &VoteDomain,
+    listen: Multiaddr,
+    peers: Vec<Multiaddr>,
+    members_only: bool,
+) -> EngineSettings {
     // Two chains on one host, even with one chain id, never mix: the contract tells them apart.
     let prefix = format!("/rota/{}-{}", domain.chain_id(), hex::encode(&domain.batch_chain()[..4]));
     let name = |part: &str| format!("{prefix}/{part}/1");
     let p2p = P2pConfig {
         listen_addr: listen,
         persistent_peers: peers,
+        persistent_peers_only: members_only,
         discovery: DiscoveryConfig {
             enabled: false,
             // Operators may share a host or a NAT; connections are authenticated and limited per peer.

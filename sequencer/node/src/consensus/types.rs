@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use malachitebft_core_types::{self as core, NilOrVal, Round, SignedExtension, VoteType, VotingPower};
 use rota_protocol::{
+    member::FrozenSet,
     schedule,
     vote::{Signature65, VoteDomain},
 };
@@ -352,24 +353,34 @@ pub fn to_certificate(
     rota_protocol::certificate::CommitCertificate::from_votes(&rules.set, &vote, votes)
 }
 
-/// A stored certificate as the engine sends it to a peer that catches up. The signers are recovered from their
-/// signatures, so no frozen set of the past is needed.
+/// A stored certificate as the engine sends it to a peer that catches up. Who signed is read from `set` if it is the
+/// one that served the block, else recovered from the signatures, at some 0.1 ms each.
 ///
 /// # Errors
 /// A stored signature is damaged.
 pub fn from_certificate(
     certificate: &rota_protocol::certificate::CommitCertificate,
+    set: Option<&FrozenSet>,
     domain: &VoteDomain,
 ) -> Result<core::ExtendedCommitCertificate<RotaContext>, rota_protocol::vote::SignatureError> {
-    let digest = certificate.vote().digest(domain);
-    let signatures = certificate.signatures.iter().map(|signature| {
-        let signer = Signer(signature.recover(digest)?);
-        Ok(core::ExtendedCommitSignature::new(signer, *signature, None))
-    });
+    let members = set.filter(|set| set.epoch() == certificate.epoch).map(FrozenSet::members);
+    let signers: Vec<Address> = match members {
+        Some(members) => {
+            let signed = members.iter().enumerate().filter(|(index, _)| certificate.signers.bit(*index));
+            signed.map(|(_, member)| member.signer).collect()
+        }
+        None => {
+            let digest = certificate.vote().digest(domain);
+            certificate.signatures.iter().map(|signature| signature.recover(digest)).collect::<Result<_, _>>()?
+        }
+    };
+    let signatures = signers.into_iter().zip(&certificate.signatures);
     Ok(core::ExtendedCommitCertificate {
         height: Height(certificate.height),
         round: Round::new(certificate.round),
         value_id: BlockRef(certificate.block_hash),
-        commit_signatures: signatures.collect::<Result<_, _>>()?,
+        commit_signatures: signatures
+            .map(|(signer, signature)| core::ExtendedCommitSignature::new(Signer(signer), *signature, None))
+            .collect(),
     })
 }

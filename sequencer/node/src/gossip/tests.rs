@@ -91,6 +91,10 @@ fn listen(addr: &Multiaddr) -> Multiaddr {
 }
 
 fn start(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<TestPool>) -> Node {
+    start_with(key, addr, peers, pool, false)
+}
+
+fn start_with(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<TestPool>, members_only: bool) -> Node {
     let (connected_tx, connected) = watch::channel(Vec::new());
     let (members, members_rx) = watch::channel(Vec::new());
     let config = GossipConfig {
@@ -99,6 +103,7 @@ fn start(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<TestPo
         listen: listen(&addr),
         peers,
         members: members_rx,
+        members_only,
         connected: connected_tx,
     };
     let shutdown = CancellationToken::new();
@@ -219,6 +224,28 @@ async fn peers_that_went_away_are_found_again() {
     until("the member to be connected", || member.connected.borrow().len() == 1).await;
     nodes.push(member);
     stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_are_refused_where_only_members_are_served() {
+    let (own, friend, stranger) = ([60; 32], [61; 32], [62; 32]);
+    let (addr, friend_addr) = (free_addr(own), free_addr(friend));
+    let closed = start_with(own, addr.clone(), vec![friend_addr.clone()], TestPool::new(), true);
+    let to_closed = || vec![closed.addr.clone()];
+    let outside = start(stranger, free_addr(stranger), to_closed(), TestPool::new());
+    // The stranger gets through to the door, again and again, and never stays; the friend does.
+    until("the stranger to be let in and thrown out", || {
+        outside.connected.has_changed().unwrap() && outside.connected.borrow().is_empty()
+    })
+    .await;
+    let news = outside.pool.add(transaction(1, CHAIN)).unwrap();
+    let inside = start(friend, friend_addr, to_closed(), TestPool::new());
+    let nodes = [closed, inside];
+    connected(&nodes).await;
+    let friend_id = Keypair::ed25519_from_bytes(friend).unwrap().public().to_peer_id();
+    until("the friend alone to be connected", || *nodes[0].connected.borrow() == [friend_id]).await;
+    assert_eq!(nodes[0].pool.times_offered(&news), 0);
+    stop(nodes.into_iter().chain([outside]).collect()).await;
 }
 
 #[test]

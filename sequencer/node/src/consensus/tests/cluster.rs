@@ -46,6 +46,7 @@ struct Running {
 
 struct Cluster {
     nodes: Vec<Node>,
+    members_only: bool,
 }
 
 pub(super) fn network_key(index: usize) -> [u8; 32] {
@@ -83,8 +84,13 @@ impl Node {
 }
 
 impl Cluster {
+    /// Members that talk to each other only.
     fn start() -> Self {
-        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(Node::new).collect() };
+        Self::start_with(true)
+    }
+
+    fn start_with(members_only: bool) -> Self {
+        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(Node::new).collect(), members_only };
         (0..WEIGHTS.len()).for_each(|index| cluster.launch(index));
         cluster
     }
@@ -108,6 +114,7 @@ impl Cluster {
             listen: format!("/ip4/127.0.0.1/tcp/{}", node.port).parse().unwrap(),
             peers: fixed.to_vec(),
             members,
+            members_only: self.members_only,
             block_time: BLOCK_TIME,
             status,
         };
@@ -304,7 +311,7 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
 /// A node without a key comes late: it takes every block with its certificate, then follows as blocks are decided.
 #[test]
 fn a_follower_catches_up_and_keeps_up() {
-    let mut cluster = Cluster::start();
+    let mut cluster = Cluster::start_with(false);
     cluster.reach(12, Duration::from_secs(60));
     let follower = cluster.nodes.len();
     cluster.nodes.push(Node::new(follower));

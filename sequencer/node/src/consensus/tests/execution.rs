@@ -125,6 +125,7 @@ impl Node {
                     listen: listen(ports[1]),
                     peers: gossip_peers,
                     members: members.clone(),
+                    members_only: true,
                     connected: watch::Sender::new(Vec::new()),
                 };
                 tokio::spawn(gossip::run(gossip, Arc::new(pool), token.clone()));
@@ -173,6 +174,7 @@ fn consensus_config(
         listen: listen(port),
         peers,
         members,
+        members_only: true,
         block_time: BLOCK_TIME,
         status: watch::Sender::new(ConsensusStatus::default()),
     }

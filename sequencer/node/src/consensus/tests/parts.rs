@@ -379,7 +379,10 @@ async fn certificates_translate_both_ways() {
     assert_eq!(ours.verify(&rules.set, &domain()), Ok(70));
     assert_eq!(ours.signers, U256::from(0b101));
 
-    let back = from_certificate(&ours, &domain()).unwrap();
+    let back = from_certificate(&ours, None, &domain()).unwrap();
+    assert_eq!(from_certificate(&ours, Some(&rules.set), &domain()).unwrap(), back);
+    let other_epoch = rota_protocol::member::FrozenSet::new(3, B256::ZERO, rules.set.members()[1..].to_vec()).unwrap();
+    assert_eq!(from_certificate(&ours, Some(&other_epoch), &domain()).unwrap(), back);
     assert_eq!(back.commit_signatures.len(), 2);
     let set = ValidatorSet::new(rules);
     Verifier::new(digests)
