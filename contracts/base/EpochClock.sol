@@ -12,10 +12,14 @@ abstract contract EpochClock is IEpochClock {
     /// @inheritdoc IEpochClock
     uint64 public immutable EPOCH_SECONDS;
 
+    /// @dev EpochTrace numbers epochs with 24 bits: at this length they last ten years, and nobody's exit may ever fail
+    /// because a trace is full.
+    uint64 private constant _MIN_EPOCH_SECONDS = 20;
+
     /// @param genesis Start of epoch 0, unix seconds.
-    /// @param epochSeconds Length of an epoch, seconds, at least 2.
+    /// @param epochSeconds Length of an epoch, seconds, at least 20.
     constructor(uint64 genesis, uint64 epochSeconds) {
-        if (epochSeconds < 2) revert EpochClock_InvalidEpochSeconds(epochSeconds);
+        if (epochSeconds < _MIN_EPOCH_SECONDS) revert EpochClock_InvalidEpochSeconds(epochSeconds);
         GENESIS = genesis;
         EPOCH_SECONDS = epochSeconds;
     }

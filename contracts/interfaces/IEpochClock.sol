@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 /// @title IEpochClock
 /// @notice The division of L1 time into epochs shared by every contract of a deployment (protocol section 1).
 interface IEpochClock {
-    /// @notice The epoch length given to the constructor is shorter than two seconds (an epoch must have two halves).
+    /// @notice The epoch length given to the constructor is below 20 seconds.
     error EpochClock_InvalidEpochSeconds(uint256 epochSeconds);
 
     /// @notice The asked time lies before epoch 0.
@@ -16,7 +16,7 @@ interface IEpochClock {
     /// @notice Start of epoch 0, unix seconds.
     function GENESIS() external view returns (uint64);
 
-    /// @notice Length of an epoch, seconds, at least 2.
+    /// @notice Length of an epoch, seconds, at least 20.
     function EPOCH_SECONDS() external view returns (uint64);
 
     /// @notice The epoch that contains `timestamp`: `(timestamp - GENESIS) / EPOCH_SECONDS`.

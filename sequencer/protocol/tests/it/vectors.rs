@@ -62,6 +62,53 @@ fn leader_schedule() {
     check("leader_schedule.json", vectors.into());
 }
 
+/// L1 on random inputs: the digest of the first 10^4 (and with `ROTA_SCHEDULE_INPUTS=1000000`, as `make soak` sets it,
+/// 10^6) inputs and their leaders; `LeaderSchedule.t.sol` draws the same inputs and must come to the same digests.
+#[test]
+fn leader_schedule_random() {
+    const COUNTS: [u64; 2] = [10_000, 1_000_000];
+    let most = std::env::var("ROTA_SCHEDULE_INPUTS").map_or(COUNTS[0], |text| text.parse().unwrap());
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/leader_schedule_random.json");
+    let mut chains = Vec::new();
+    for count in COUNTS.into_iter().filter(|count| *count <= most) {
+        let digest = (0..count).fold(keccak256("rota leader schedule"), |digest, number| {
+            let seed = keccak256([digest.as_slice(), &number.to_be_bytes()].concat());
+            keccak256([digest.as_slice(), &[random_leader(seed) as u8]].concat())
+        });
+        chains.push(json!({ "count": count, "digest": digest }));
+    }
+    if most >= COUNTS[1] {
+        check("leader_schedule_random.json", chains.into());
+    } else {
+        let golden: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(chains[0], golden[0], "the schedule changed");
+    }
+}
+
+/// The leader of the random input that `seed` stands for. Field by field the same as in `LeaderSchedule.t.sol`.
+fn random_leader(seed: B256) -> usize {
+    let field = |word: B256, shift: usize, modulus: u64| -> u64 {
+        ((U256::from_be_bytes(word.0) >> shift) % U256::from(modulus)).to()
+    };
+    let size = 1 + field(seed, 0, 16);
+    let slots = 4u32.pow(field(seed, 8, 9) as u32);
+    let first = field(seed, 16, 1 << 40);
+    let offset = field(seed, 56, 1 << 40) >> field(seed, 96, 40);
+    // Mostly a round that can happen, now and then any.
+    let round = if field(seed, 104, 4) == 0 { field(seed, 112, 1 << 32) } else { field(seed, 112, size + 1) };
+    let members: Vec<Member> = (0..size as u8)
+        .map(|index| {
+            let noise = keccak256([seed.as_slice(), &[index]].concat());
+            Member {
+                signer: Address::from_word(noise),
+                id: u32::from(index) + 1,
+                weight: 1 + (field(noise, 160, 1 << 57) >> field(noise, 224, 57)),
+            }
+        })
+        .collect();
+    leader_index(seed, first + offset, first, round as u32, slots, &members)
+}
+
 #[test]
 fn votes() {
     let domains = [
