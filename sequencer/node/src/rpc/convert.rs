@@ -45,20 +45,11 @@ impl ExecutedBlock {
         cumulative(index) - index.checked_sub(1).map_or(0, cumulative)
     }
 
-    /// The block with transactions or only their hashes.
-    pub(super) fn to_block(&self, full: bool) -> BlockResponse {
-        let body = &self.block.block.body;
-        let transactions = if full {
-            BlockTransactions::Full(
-                (0..body.transactions.len()).filter_map(|index| self.to_transaction(index)).collect(),
-            )
-        } else {
-            BlockTransactions::Hashes(body.transactions.iter().map(|tx| *tx.tx_hash()).collect())
-        };
-        let mut header = to_header(&self.block);
-        header.size = Some(U256::from(self.block.block.length()));
-        RpcBlock::new(header, transactions)
-            .with_withdrawals(body.withdrawals.as_ref().map(|w| Withdrawals::new(w.to_vec())))
+    /// The block with its transactions.
+    pub(super) fn to_block(&self) -> BlockResponse {
+        let count = self.block.block.body.transactions.len();
+        let transactions = (0..count).filter_map(|index| self.to_transaction(index)).collect();
+        with_transactions(&self.block, BlockTransactions::Full(transactions))
     }
 
     /// The transaction at `index`.
@@ -141,6 +132,19 @@ impl ExecutedBlock {
             removed: false,
         }
     }
+}
+
+/// The block with the hashes of its transactions.
+pub(super) fn to_block_of_hashes(block: &SealedBlock) -> BlockResponse {
+    let hashes = block.block.body.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+    with_transactions(block, BlockTransactions::Hashes(hashes))
+}
+
+fn with_transactions(block: &SealedBlock, transactions: BlockTransactions<TransactionResponse>) -> BlockResponse {
+    let mut header = to_header(block);
+    header.size = Some(U256::from(block.block.length()));
+    let withdrawals = block.block.body.withdrawals.as_ref().map(|withdrawals| Withdrawals::new(withdrawals.to_vec()));
+    RpcBlock::new(header, transactions).with_withdrawals(withdrawals)
 }
 
 /// The header as `eth_subscribe("newHeads")` sends it.

@@ -125,15 +125,15 @@ pub(super) trait Eth {
 
     /// A block by height or tag.
     #[method(name = "getBlockByNumber")]
-    fn block_by_number(&self, number: BlockNumberOrTag, full: Option<bool>) -> RpcResult<Option<BlockResponse>>;
+    async fn block_by_number(&self, number: BlockNumberOrTag, full: Option<bool>) -> RpcResult<Option<BlockResponse>>;
 
     /// A block by hash.
     #[method(name = "getBlockByHash")]
-    fn block_by_hash(&self, hash: B256, full: Option<bool>) -> RpcResult<Option<BlockResponse>>;
+    async fn block_by_hash(&self, hash: B256, full: Option<bool>) -> RpcResult<Option<BlockResponse>>;
 
     /// All receipts of a block.
     #[method(name = "getBlockReceipts")]
-    fn block_receipts(&self, block: BlockId) -> RpcResult<Option<Vec<ReceiptResponse>>>;
+    async fn block_receipts(&self, block: BlockId) -> RpcResult<Option<Vec<ReceiptResponse>>>;
 
     /// Number of transactions in a block.
     #[method(name = "getBlockTransactionCountByNumber")]
@@ -250,8 +250,12 @@ impl EthApi {
             .await
     }
 
-    fn block_response(&self, id: BlockId, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
-        Ok(self.backend.executed_by(id)?.map(|block| block.to_block(full.unwrap_or_default())))
+    async fn block_response(&self, id: BlockId, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
+        if full.unwrap_or_default() {
+            return self.backend.heavy(move |backend| Ok(backend.executed_by(id)?.map(|block| block.to_block()))).await;
+        }
+        let Some(number) = self.backend.number_of(id)? else { return Ok(None) };
+        Ok(self.backend.chain.block(number)?.map(|block| convert::to_block_of_hashes(&block)))
     }
 
     fn transaction_count_of(&self, id: BlockId) -> RpcResult<Option<U64>> {
@@ -443,16 +447,16 @@ impl EthServer for EthApi {
             .map_err(|_| RpcError::Pending(hash, timeout))?
     }
 
-    fn block_by_number(&self, number: BlockNumberOrTag, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
-        self.block_response(number.into(), full)
+    async fn block_by_number(&self, number: BlockNumberOrTag, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
+        self.block_response(number.into(), full).await
     }
 
-    fn block_by_hash(&self, hash: B256, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
-        self.block_response(hash.into(), full)
+    async fn block_by_hash(&self, hash: B256, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {
+        self.block_response(hash.into(), full).await
     }
 
-    fn block_receipts(&self, block: BlockId) -> RpcResult<Option<Vec<ReceiptResponse>>> {
-        Ok(self.backend.executed_by(block)?.map(|block| block.to_receipts()))
+    async fn block_receipts(&self, block: BlockId) -> RpcResult<Option<Vec<ReceiptResponse>>> {
+        self.backend.heavy(move |backend| Ok(backend.executed_by(block)?.map(|block| block.to_receipts()))).await
     }
 
     fn block_transaction_count_by_number(&self, number: BlockNumberOrTag) -> RpcResult<Option<U64>> {

@@ -1,12 +1,15 @@
 //! Accounts: storage, proofs, nonces and sending.
 
+use alloy::{network::TxSignerSync, signers::SignerSync};
+use alloy_consensus::{SignableTransaction, TxEip7702, TxEnvelope};
+use alloy_eips::{eip2718::Encodable2718, eip7702::Authorization};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::{Nibbles, TrieAccount, proof::verify_proof};
 use serde_json::{Value, json};
 
 use crate::{
-    contracts::{STORE, word},
-    harness::{Draft, GAS_LIMIT, Harness, address, key, quantity, sign_transaction},
+    contracts::{ECHO, STORE, word},
+    harness::{CHAIN_ID, Draft, GAS_LIMIT, Harness, address, key, quantity, sign_transaction},
 };
 
 #[tokio::test]
@@ -136,4 +139,41 @@ async fn sending_can_wait_for_the_receipt() {
     let raw = sign_transaction(&key(0), Draft::new(1));
     let receipt = harness.ok("eth_sendRawTransactionSync", json!([raw])).await;
     assert_eq!(receipt["status"], "0x1");
+}
+
+#[tokio::test]
+async fn accounts_can_delegate_to_code() {
+    let harness = Harness::new().await;
+    let echo = harness.deploy(&ECHO).await;
+    let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address: echo, nonce: 0 };
+    let signature = key(4).sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let authorization = authorization.into_signed(signature);
+    let call = json!({ "from": address(0), "to": address(4), "data": "0x1234", "authorizationList": [authorization] });
+    assert_eq!(harness.ok("eth_call", json!([call])).await, "0x1234");
+    let gas_limit = quantity(&harness.ok("eth_estimateGas", json!([call])).await);
+    let mut tx = TxEip7702 {
+        chain_id: CHAIN_ID,
+        nonce: 1,
+        gas_limit,
+        max_fee_per_gas: 10_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: address(4),
+        input: Bytes::from_static(&[0x12, 0x34]),
+        authorization_list: vec![authorization],
+        ..TxEip7702::default()
+    };
+    let signature = key(0).sign_transaction_sync(&mut tx).unwrap();
+    let raw: Bytes = TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into();
+    let hash = harness.ok("eth_sendRawTransaction", json!([raw])).await;
+    harness.mine().await;
+    let receipt = harness.ok("eth_getTransactionReceipt", json!([hash])).await;
+    assert_eq!((&receipt["type"], &receipt["status"]), (&json!("0x4"), &json!("0x1")));
+    let tx = harness.ok("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!(tx["authorizationList"][0]["address"], json!(echo));
+    let designator = [&[0xef, 0x01, 0x00], echo.as_slice()].concat();
+    assert_eq!(harness.ok("eth_getCode", json!([address(4)])).await, json!(Bytes::from(designator)));
+    assert_eq!(harness.ok("eth_call", json!([{ "to": address(4), "data": "0x56" }])).await, "0x56");
+    // Such an account still sends ordinary transactions.
+    harness.send(4, TxKind::Call(address(5)), Bytes::new(), 1).await;
+    assert_eq!(harness.mine().await.block.body.transactions.len(), 1);
 }

@@ -30,7 +30,7 @@ use rota_sequencer::{
     chain::{BlockAttributes, DecidedBlock, ExecutionEngine, HeadContext, L1Ref, SealedBlock},
     execution::{Executor, ExecutorConfig, Started},
     mempool::Mempool,
-    rpc::{self, BatchInfo, BatchStatus, Labels, Limits, NodeStatus, RotaInfo, Serving},
+    rpc::{self, BatchInfo, BatchStatus, Labels, Limits, NodeStatus, RotaInfo, RpcHandle, Serving},
     store::Chain,
 };
 use serde_json::{Value, json};
@@ -123,7 +123,9 @@ pub(crate) struct Harness {
     next_id: AtomicU64,
     mining: tokio::sync::Mutex<()>,
     _folder: tempfile::TempDir,
-    _stop: DropGuard,
+    handle: Mutex<Option<RpcHandle>>,
+    stop: CancellationToken,
+    _stop_at_end: DropGuard,
 }
 
 impl Harness {
@@ -153,7 +155,7 @@ impl Harness {
         let stop = CancellationToken::new();
         let rpc_config =
             rpc::Config { listen: "127.0.0.1:0".parse().expect("an address"), slots_per_window: SLOTS, limits };
-        let (address, _handle) = rpc::serve(
+        let (address, handle) = rpc::serve(
             rpc_config,
             Arc::clone(&chain),
             pool.clone(),
@@ -177,7 +179,9 @@ impl Harness {
             next_id: AtomicU64::new(1),
             mining: tokio::sync::Mutex::new(()),
             _folder: folder,
-            _stop: stop.drop_guard(),
+            handle: Mutex::new(Some(handle)),
+            stop: stop.clone(),
+            _stop_at_end: stop.drop_guard(),
         })
     }
 
@@ -229,6 +233,13 @@ impl Harness {
             .await
             .expect("the block is committed");
         block
+    }
+
+    /// Stops the server and waits until it has closed every connection.
+    pub(crate) async fn stop_serving(&self) {
+        let handle = self.handle.lock().take().expect("it is stopped once");
+        self.stop.cancel();
+        handle.stopped().await;
     }
 
     /// The whole answer to a JSON-RPC request.
@@ -302,7 +313,7 @@ impl Draft {
         Self {
             chain_id: CHAIN_ID,
             nonce,
-            gas_limit: 300_000,
+            gas_limit: 2_000_000,
             max_fee: 10_000_000_000,
             tip: 1_000_000_000,
             to: TxKind::Call(Address::repeat_byte(0xaa)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::transports::http::reqwest;
+use alloy::{providers::Provider, transports::http::reqwest};
 use alloy_primitives::{B256, Bytes, TxKind};
 use rota_sequencer::rpc::Limits;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     contracts::LOGGER,
     harness::{Harness, address, json_of},
+    websocket::WebSocket,
 };
 
 #[tokio::test]
@@ -122,4 +123,51 @@ async fn connections_are_bounded() {
     let held = [connect().await.unwrap(), connect().await.unwrap()];
     assert!(connect().await.is_err());
     drop(held);
+}
+
+#[tokio::test]
+async fn stopping_closes_what_is_open() {
+    let harness = Harness::new().await;
+    let connect = alloy::providers::WsConnect::new(&harness.ws).with_max_retries(0);
+    let provider = alloy::providers::ProviderBuilder::new().connect_ws(connect).await.unwrap();
+    let _heads = provider.subscribe_blocks().await.unwrap();
+    harness.ok("eth_blockNumber", json!([])).await;
+    tokio::time::timeout(Duration::from_secs(5), harness.stop_serving()).await.expect("the server stops in time");
+    assert!(tokio::net::TcpStream::connect(harness.http.trim_start_matches("http://")).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_loses_its_subscription() {
+    const LOGS: usize = 100;
+    let patience = Duration::from_millis(200);
+    let limits = Limits { subscription_buffer: 2, subscription_patience: patience, ..Limits::default() };
+    let harness = Harness::with_limits(limits).await;
+    // LOG0 of 100,000 zero bytes: large, so that the sockets' own buffers fill up.
+    let logger = harness.deploy(&alloy_primitives::hex!("620186a05fa000")).await;
+    let mut client = WebSocket::connect(&harness.ws).await;
+    client
+        .send(
+            &json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["logs", { "address": logger }] }),
+        )
+        .await;
+    let id = client.receive().await["result"].take();
+    for _ in 0..LOGS / 10 {
+        for index in 0..10 {
+            harness.send(index, TxKind::Call(logger), Bytes::new(), 0).await;
+        }
+        harness.mine().await;
+    }
+    // Nobody reads for longer than the node waits.
+    tokio::time::sleep(patience * 5).await;
+    client.send(&json!({ "jsonrpc": "2.0", "id": 2, "method": "eth_unsubscribe", "params": [id] })).await;
+    let mut received = 0;
+    let known = loop {
+        let message = client.receive().await;
+        if message["id"] == 2 {
+            break message["result"].clone();
+        }
+        received += 1;
+    };
+    assert!((1..LOGS).contains(&received), "{received} messages arrived");
+    assert_eq!(known, json!(false), "the subscription still exists");
 }

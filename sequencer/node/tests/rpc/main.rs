@@ -1,4 +1,5 @@
 //! The RPC server in front of a real chain of one member: every client, and every rule that clients depend on.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what it did not expect")]
 
 mod accounts;
 mod blocks;
@@ -11,3 +12,4 @@ mod harness;
 mod limits;
 mod live;
 mod rota;
+mod websocket;
