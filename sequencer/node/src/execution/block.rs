@@ -105,7 +105,7 @@ impl Builder<'_> {
             }
         })?;
         let senders = chosen.iter().map(|transaction| transaction.sender).collect();
-        let transactions = chosen.iter().map(|transaction| transaction.transaction.clone()).collect();
+        let transactions: Vec<Transaction> = chosen.iter().map(|transaction| transaction.transaction.clone()).collect();
         let (header, executed) = self.seal(template, &transactions, &withdrawals, senders, outcome)?;
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Withdrawals::new(withdrawals)) };
         Ok(Candidate { block: SealedBlock::new(Block { header, body }), executed })
@@ -213,7 +213,7 @@ impl Builder<'_> {
     fn seal(
         &self,
         template: Header,
-        transactions: &Vec<Transaction>,
+        transactions: &[Transaction],
         withdrawals: &[Withdrawal],
         senders: Vec<Address>,
         outcome: Outcome,

@@ -193,7 +193,7 @@ async fn roots_agree_with_another_trie() {
                 let slots: Vec<B256> = (0..4u64).map(|slot| B256::from(U256::from(slot))).collect();
                 let proof = node.chain.proof(number, address, &slots).unwrap().unwrap();
                 let account = state.trie_account(address).unwrap();
-                let expected = account.map(|account| alloy_rlp::encode(account));
+                let expected = account.map(alloy_rlp::encode);
                 let key = Nibbles::unpack(keccak256(address));
                 verify_proof(header.state_root, key, expected, &proof.account_proof).unwrap();
                 assert_eq!(proof.balance, state.balance(address).unwrap());

@@ -43,7 +43,7 @@ async fn what_was_committed_survives_sigkill() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let wait = Duration::from_millis(rand::rng().random_range(1..400));
         let (start, started) = std::sync::mpsc::channel::<()>();
         let killer = std::thread::spawn(move || {
@@ -53,7 +53,7 @@ async fn what_was_committed_survives_sigkill() {
             child.kill().unwrap();
             child.wait().unwrap();
         });
-        while let Some(Ok(line)) = lines.next() {
+        for line in lines.map_while(Result::ok) {
             // The test harness may print its own text before ours on one line.
             let Some(at) = line.find("committed ") else { continue };
             let mut words = line[at..].split(' ').skip(1);
