@@ -10,7 +10,7 @@ import {IGuardian} from "../interfaces/IGuardian.sol";
 import {IPortal} from "../interfaces/IPortal.sol";
 import {IRewardVault} from "../interfaces/IRewardVault.sol";
 import {ISequencerSet} from "../interfaces/ISequencerSet.sol";
-import {CommitCertificate as Certificates} from "./CommitCertificate.sol";
+import * as Certificates from "./CommitCertificate.sol";
 import {L2Header} from "./L2Header.sol";
 
 /// @title BatchChain
@@ -108,7 +108,7 @@ contract BatchChain is IBatchChain, EpochClock {
         PORTAL = IPortal(portal);
         REWARD_VAULT = IRewardVault(rewardVault);
         GUARDIAN = IGuardian(guardian);
-        domainSeparator = Certificates.domainSeparator(config.l2ChainId, address(this));
+        domainSeparator = Certificates.CommitCertificate.domainSeparator(config.l2ChainId, address(this));
         _hashAt[0] = config.l2GenesisHash;
     }
 
@@ -135,7 +135,7 @@ contract BatchChain is IBatchChain, EpochClock {
         _checkOrigin(header.l1OriginNumber, header.l1OriginHash, tip.l1OriginNumber);
         _checkDeposits(header.depositEnd, tip.depositEnd, header.l1OriginNumber);
         _checkCertificate(header, certificate, sealingHash);
-        Certificates.verify(certificate, domainSeparator, members, SET.setHash(header.epoch));
+        Certificates.CommitCertificate.verify(certificate, domainSeparator, members, SET.setHash(header.epoch));
 
         _append(header, tip, batchHash);
     }
