@@ -1,7 +1,230 @@
-//! How to get past each refusal.
+//! What to do about each refusal.
 
-/// A hint for the error with this name.
+/// A hint for the error with this name; every error of Rota's own contracts has one.
 pub(crate) fn hint(name: &str) -> Option<&'static str> {
-    let _ = name;
-    None
+    let (contract, reason) = name.split_once('_').unwrap_or(("", name));
+    match contract {
+        "StakeVault" => stake_vault(reason),
+        "SequencerRegistry" => sequencer_registry(reason),
+        "SequencerSet" | "LeaderSchedule" => sequencer_set(reason),
+        "BatchChain" => batch_chain(reason),
+        "CommitCertificate" | "L2Header" => certificate(reason),
+        "Portal" | "MessagePasser" => portal(reason),
+        "RewardVault" | "FeeSplitter" => rewards(reason),
+        "Guardian" | "NetworkParameters" | "Lens" => governance(reason),
+        "EpochClock" | "EpochTrace" => clock(reason),
+        "" => libraries(reason),
+        _ => None,
+    }
+}
+
+const PAUSED: &str = "the guardian has paused new exposure for at most 72 hours; undelegate and claim still work";
+const DEPLOYMENT: &str = "the deployment was given a bad parameter; compare with the profiles in script/Deploy.s.sol";
+const SLASHER_ONLY: &str = "only the slasher may call this";
+
+fn stake_vault(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "ClaimTooEarly" => "wait until claimableFrom (Unix seconds): the stake still answers for what it backed",
+        "FutureSet" => "only sets that have started can be slashed",
+        "InsufficientUnits" => "undelegate at most the units held; `rota stake position` shows them",
+        "InvalidFraction" => "a slash takes more than 0 and at most 1e18 (all)",
+        "NotSlasher" => SLASHER_ONLY,
+        "NothingToClaim" => "nothing of this account thaws there: check operator and cohort epoch, or it was claimed already",
+        "OperatorNotAccepting" => "the operator is unknown, jailed, retired or tombstoned; choose another",
+        "Paused" => PAUSED,
+        "PoolFull" => "delegate less, or to another operator: the pool would exceed the maximum",
+        "PoolWipedOut" => "a slash took all of this pool; choose another operator",
+        "TokenTookFee" => "the native token must transfer exactly what is asked; fee-on-transfer tokens cannot be staked",
+        "TooManyUnits" => "delegate less: the pool's units would not fit",
+        "UnknownSlash" => "slash numbers run from 0 to slashSeq() − 1",
+        "ZeroAmount" => "delegate more than zero",
+        "ZeroUnits" => "the amount is too small to be worth a unit; delegate more",
+        "InvalidMaxPool" | "InvalidUnbonding" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn sequencer_registry(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "CommissionChangePending" => "one change at a time: wait until effectiveEpoch",
+        "CommissionStepTooLarge" => "approach the rate in steps of at most maxStep basis points",
+        "CommissionTooHigh" => "choose a commission up to the maximum, in basis points",
+        "InvalidProof" => "sign the proof of possession with the new signer key for this chain, registry, owner and nonce",
+        "KeyAlreadyBound" => "a key belongs to one operator for ever; use a new key",
+        "MetadataTooLong" => "shorten the metadata URI",
+        "NotOwner" => "send it from the operator's owner account",
+        "NotOwnerOrSigner" => "send it from the operator's owner or its current signer key",
+        "NotPendingOwner" => "the current owner must name this account with transferOwnership first",
+        "NotSlasher" => SLASHER_ONLY,
+        "Paused" => PAUSED,
+        "UnknownOperator" => "operator ids run from 1 to operatorCount()",
+        "WrongStatus" => "the operator's status (1 active, 2 jailed, 3 retired, 4 tombstoned) does not allow this",
+        "ZeroRecipient" => "name an account for the rewards",
+        "ZeroSigner" => "name a signer key",
+        "InvalidMaxCommission" | "ZeroGuardian" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn sequencer_set(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "AlreadyFrozen" => "somebody froze this epoch already: nothing to do",
+        "AlreadySeated" => "the operator already has the seat named in the error",
+        "ChurnBudgetSpent" => "no more members of the frozen set can be displaced this epoch; try in the next",
+        "EpochStarted" => "a started epoch cannot be frozen any more; freeze the next one in the second half of this",
+        "FreeSeatExists" => "take a free seat instead of displacing somebody; seatDue(id) names one",
+        "NoSuchSeat" => "seats run from 0 to maxSeats − 1",
+        "NoWeight" => "stake counts two epochs after it was delegated; wait, or delegate",
+        "NobodyEligible" => "nobody is eligible, so the old set serves on; operators must be seated, ready and bonded",
+        "NotActive" => "the operator must be active: unjail it first if it is jailed",
+        "NotOwnerOrSigner" => "send it from the operator's owner or its current signer key",
+        "NotReady" => "the operator must declare itself ready with setReady first",
+        "NotSeated" => "the operator has no seat",
+        "OccupantTooHeavy" => "displacing takes more than 5 % more weight than the occupant's; seatDue(id) finds the lightest",
+        "Paused" => PAUSED,
+        "ReentryTooSoon" => "after leaving a seat, wait until the epoch named as earliest",
+        "SelfBondBelowMinimum" => "the owner must delegate to its own operator until selfBond reaches the minimum",
+        "TooEarlyToFreeze" => "wait until opensAt (Unix seconds): an epoch is frozen in the second half of the one before",
+        "WeightOverflow" => "the total stake does not fit the quorum arithmetic; maxPool is set too high",
+        "WrongMembers" => "pass the members as EpochFrozen of that epoch emitted them",
+        "HeightBeforeFirst" => "the height was served by an earlier set",
+        "MalformedMembers" => "pass the members as EpochFrozen emitted them, 32 bytes each",
+        "InvalidMinSelfBond" | "InvalidSeats" | "InvalidWindow" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn batch_chain(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NotDue" => "wait until finalAt (Unix seconds): the challenge window is still open",
+        "NotPosted" => "only a posted batch can be finalized: this one is unknown or already final",
+        "ParentNotFinal" => "finalize the batches before it first; finalizable() names the next",
+        "OriginUnknown" => "L1 no longer knows this block's hash; prove it with anchorAncestor from a later anchored block",
+        "BrokenAncestry" => "pass the RLP headers from the anchored block downwards, without gaps",
+        "InsufficientGas" => "send the transaction with more gas",
+        "Paused" => PAUSED,
+        "SetNotStarted" => "the batch is certified by a set of the future: is L1's clock behind?",
+        "SetTooOld" => "a newer set must seal this range again",
+        "UnknownTally" => "tallies run from 0 to tallyCount() − 1; the batch must be final first",
+        "WrongParent" | "WrongIndex" | "WrongFirstBlock" | "SetGoesBack" | "OriginGoesBack" | "DepositsGoBack" => {
+            "the batch does not continue the head: somebody posted it already, or one before it is missing"
+        }
+        "DepositsAhead" => "the batch credits deposits that its L1 origin does not have: nodes and L1 disagree",
+        "WrongOrigin" => "L1 was reorganised below the batch's origin, or the nodes follow another L1",
+        "WrongData" => "the data is not the canonical encoding that the header commits to",
+        "NotSealed" | "WrongSealingNumber" | "WrongSealingParent" => "pass the header of the block that follows the range",
+        "WrongCertificateBlock" | "WrongCertificateEpoch" | "WrongCertificateFork" | "WrongCertificateHeight" => {
+            "pass the commit certificate of the sealing block"
+        }
+        "TallyNotEmpty" | "WrongTally" | "WrongAttempt" | "WrongFork" | "WrongForcedEnd" | "WrongLastBlock" => {
+            "this release's nodes never seal such a header: check the versions of node and contracts"
+        }
+        "BadConfig" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn certificate(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NoQuorum" => "more than two thirds of the frozen weight must have signed",
+        "UnknownSet" => "no set was frozen for that epoch",
+        "WrongMembers" | "MalformedMembers" => "pass the members as EpochFrozen of that epoch emitted them",
+        "WrongSigner" | "BadRecoveryId" | "HighS" => "a signature is not the member's precommit on this chain",
+        "UnknownMember" | "WrongSignatureLength" => "one 65-byte signature for each bit of the signer mask, in member order",
+        "Malformed" | "WrongLength" => "pass the RLP of an Osaka header, byte for byte as the node serves it",
+        _ => return None,
+    })
+}
+
+fn portal(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "BadAmount" => "deposit a whole number of gwei (1e9 wei), more than zero and less than 2^64 gwei",
+        "BadRecipient" => "value sent to this account would be lost; deposit to an ordinary account",
+        "FeesAlreadyReleased" => "fees of an epoch are released once",
+        "NotRewardVault" => "only the reward vault may release fees",
+        "Paused" => PAUSED,
+        "ZeroAmount" => "send the value to withdraw along with the call",
+        "ZeroRecipient" => "name an account on L1",
+        "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn rewards(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NothingToOpen" => "no final batch carries a tally that is not opened yet; finalize batches first",
+        "EpochStillOpen" => "credit the open epoch to its end first",
+        "NoOpenEpoch" => "open an epoch first",
+        "WrongEpoch" => "credit the epoch that is open; openStatus() names it",
+        "EpochNotLater" => "tallies are opened in order, each epoch once",
+        "WrongHeader" => "pass the header of the batch that tallyAt(nextTally) names",
+        "WrongMembers" => "pass the members as EpochFrozen of the tally's epoch emitted them",
+        "WrongEntries" | "WrongLength" | "WrongId" | "WrongWork" => {
+            "pass the tally's entries as the node's rota_batch serves them, unchanged"
+        }
+        "PriorityAboveFees" => "the tally contradicts itself: check the versions of node and contracts",
+        "OnlyBatchChain" => "only the batch chain may book a posting reward",
+        "AboveMaximum" => "choose an amount up to the maximum",
+        "Zero" => "choose more than zero",
+        "NotFunded" => "transfer the tokens before splitting them",
+        "InvalidRecipient" => "name an account that can hold tokens",
+        "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn governance(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "CoolingDown" => "the guardian can pause again from pausableFrom (Unix seconds)",
+        "DurationOutOfRange" => "pause for more than zero and at most the maximum, in seconds",
+        "NotPaused" => "nothing is paused",
+        "StakeLeavesTooEarly" => "unbonding must outlast challenge, votes, grace, evidence and appeal together",
+        "TimelockTooShort" => "the timelock must be longer than unbonding",
+        "Zero" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn clock(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "BeforeGenesis" => "epoch 0 has not begun",
+        "InvalidEpochSeconds" => DEPLOYMENT,
+        "OutOfRange" | "EpochTooLarge" | "Unordered" => "a timestamp, epoch or index outside what the contracts can hold",
+        _ => return None,
+    })
+}
+
+/// Errors of the libraries that users meet most.
+fn libraries(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "ERC20InsufficientAllowance" => "approve the contract for at least `needed` first, or use the permit variant",
+        "ERC20InsufficientBalance" => "the account holds less of the native token than needed",
+        "ERC2612ExpiredSignature" => "sign the permit again with a later deadline",
+        "ERC2612InvalidSigner" => "the permit must be signed by the account that pays",
+        "InvalidAccountNonce" => "sign again with the account's current nonce",
+        "AccessManagedUnauthorized" | "AccessManagedRequiredDelay" | "AccessManagerUnauthorizedAccount" => {
+            "this is for governance: schedule it through the timelock"
+        }
+        "TimelockUnexpectedOperationState" => "the operation is not scheduled, not ready yet, or done already",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hint;
+    use crate::generated::errors::NAMES;
+
+    #[test]
+    fn every_error_of_our_contracts_has_a_hint() {
+        let silent: Vec<_> = NAMES.iter().filter(|name| name.contains('_') && hint(name).is_none()).collect();
+        assert!(silent.is_empty(), "no hint for {silent:?}");
+        assert!(NAMES.len() > 100);
+    }
+
+    #[test]
+    fn an_unknown_name_has_none() {
+        assert_eq!(hint("StakeVault_NoSuchError"), None);
+        assert_eq!(hint("Nonsense"), None);
+    }
 }
