@@ -121,8 +121,8 @@ impl Deployment {
     /// A [`DeploymentError`]: no such file, or not a deployment.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DeploymentError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| DeploymentError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| DeploymentError::Read { path: path.to_owned(), source })?;
         serde_json::from_str(&text).map_err(|source| DeploymentError::Parse { path: path.to_owned(), source })
     }
 }

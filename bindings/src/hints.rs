@@ -29,12 +29,16 @@ fn stake_vault(reason: &str) -> Option<&'static str> {
         "InsufficientUnits" => "undelegate at most the units held; `rota stake position` shows them",
         "InvalidFraction" => "a slash takes more than 0 and at most 1e18 (all)",
         "NotSlasher" => SLASHER_ONLY,
-        "NothingToClaim" => "nothing of this account thaws there: check operator and cohort epoch, or it was claimed already",
+        "NothingToClaim" => {
+            "nothing of this account thaws there: check operator and cohort epoch, or it was claimed already"
+        }
         "OperatorNotAccepting" => "the operator is unknown, jailed, retired or tombstoned; choose another",
         "Paused" => PAUSED,
         "PoolFull" => "delegate less, or to another operator: the pool would exceed the maximum",
         "PoolWipedOut" => "a slash took all of this pool; choose another operator",
-        "TokenTookFee" => "the native token must transfer exactly what is asked; fee-on-transfer tokens cannot be staked",
+        "TokenTookFee" => {
+            "the native token must transfer exactly what is asked; fee-on-transfer tokens cannot be staked"
+        }
         "TooManyUnits" => "delegate less: the pool's units would not fit",
         "UnknownSlash" => "slash numbers run from 0 to slashSeq() − 1",
         "ZeroAmount" => "delegate more than zero",
@@ -49,7 +53,9 @@ fn sequencer_registry(reason: &str) -> Option<&'static str> {
         "CommissionChangePending" => "one change at a time: wait until effectiveEpoch",
         "CommissionStepTooLarge" => "approach the rate in steps of at most maxStep basis points",
         "CommissionTooHigh" => "choose a commission up to the maximum, in basis points",
-        "InvalidProof" => "sign the proof of possession with the new signer key for this chain, registry, owner and nonce",
+        "InvalidProof" => {
+            "sign the proof of possession with the new signer key for this chain, registry, owner and nonce"
+        }
         "KeyAlreadyBound" => "a key belongs to one operator for ever; use a new key",
         "MetadataTooLong" => "shorten the metadata URI",
         "NotOwner" => "send it from the operator's owner account",
@@ -80,11 +86,15 @@ fn sequencer_set(reason: &str) -> Option<&'static str> {
         "NotOwnerOrSigner" => "send it from the operator's owner or its current signer key",
         "NotReady" => "the operator must declare itself ready with setReady first",
         "NotSeated" => "the operator has no seat",
-        "OccupantTooHeavy" => "displacing takes more than 5 % more weight than the occupant's; seatDue(id) finds the lightest",
+        "OccupantTooHeavy" => {
+            "displacing takes more than 5 % more weight than the occupant's; seatDue(id) finds the lightest"
+        }
         "Paused" => PAUSED,
         "ReentryTooSoon" => "after leaving a seat, wait until the epoch named as earliest",
         "SelfBondBelowMinimum" => "the owner must delegate to its own operator until selfBond reaches the minimum",
-        "TooEarlyToFreeze" => "wait until opensAt (Unix seconds): an epoch is frozen in the second half of the one before",
+        "TooEarlyToFreeze" => {
+            "wait until opensAt (Unix seconds): an epoch is frozen in the second half of the one before"
+        }
         "WeightOverflow" => "the total stake does not fit the quorum arithmetic; maxPool is set too high",
         "WrongMembers" => "pass the members as EpochFrozen of that epoch emitted them",
         "HeightBeforeFirst" => "the height was served by an earlier set",
@@ -99,7 +109,9 @@ fn batch_chain(reason: &str) -> Option<&'static str> {
         "NotDue" => "wait until finalAt (Unix seconds): the challenge window is still open",
         "NotPosted" => "only a posted batch can be finalized: this one is unknown or already final",
         "ParentNotFinal" => "finalize the batches before it first; finalizable() names the next",
-        "OriginUnknown" => "L1 no longer knows this block's hash; prove it with anchorAncestor from a later anchored block",
+        "OriginUnknown" => {
+            "L1 no longer knows this block's hash; prove it with anchorAncestor from a later anchored block"
+        }
         "BrokenAncestry" => "pass the RLP headers from the anchored block downwards, without gaps",
         "InsufficientGas" => "send the transaction with more gas",
         "Paused" => PAUSED,
@@ -112,7 +124,9 @@ fn batch_chain(reason: &str) -> Option<&'static str> {
         "DepositsAhead" => "the batch credits deposits that its L1 origin does not have: nodes and L1 disagree",
         "WrongOrigin" => "L1 was reorganised below the batch's origin, or the nodes follow another L1",
         "WrongData" => "the data is not the canonical encoding that the header commits to",
-        "NotSealed" | "WrongSealingNumber" | "WrongSealingParent" => "pass the header of the block that follows the range",
+        "NotSealed" | "WrongSealingNumber" | "WrongSealingParent" => {
+            "pass the header of the block that follows the range"
+        }
         "WrongCertificateBlock" | "WrongCertificateEpoch" | "WrongCertificateFork" | "WrongCertificateHeight" => {
             "pass the commit certificate of the sealing block"
         }
@@ -130,7 +144,9 @@ fn certificate(reason: &str) -> Option<&'static str> {
         "UnknownSet" => "no set was frozen for that epoch",
         "WrongMembers" | "MalformedMembers" => "pass the members as EpochFrozen of that epoch emitted them",
         "WrongSigner" | "BadRecoveryId" | "HighS" => "a signature is not the member's precommit on this chain",
-        "UnknownMember" | "WrongSignatureLength" => "one 65-byte signature for each bit of the signer mask, in member order",
+        "UnknownMember" | "WrongSignatureLength" => {
+            "one 65-byte signature for each bit of the signer mask, in member order"
+        }
         "Malformed" | "WrongLength" => "pass the RLP of an Osaka header, byte for byte as the node serves it",
         _ => return None,
     })
@@ -189,7 +205,9 @@ fn clock(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "BeforeGenesis" => "epoch 0 has not begun",
         "InvalidEpochSeconds" => DEPLOYMENT,
-        "OutOfRange" | "EpochTooLarge" | "Unordered" => "a timestamp, epoch or index outside what the contracts can hold",
+        "OutOfRange" | "EpochTooLarge" | "Unordered" => {
+            "a timestamp, epoch or index outside what the contracts can hold"
+        }
         _ => return None,
     })
 }

@@ -34,7 +34,8 @@ pub use deployment::{ContractAddresses, Deployment, DeploymentError};
 pub use generated::{
     access_manager::AccessManager, batch_chain::BatchChain, errors::Rota::RotaErrors, fee_splitter::FeeSplitter,
     guardian::Guardian, lens::Lens, message_passer::MessagePasser, native_token::NativeToken,
-    network_parameters::NetworkParameters, portal::Portal, reward_vault::RewardVault, sequencer_registry::SequencerRegistry, sequencer_set::SequencerSet,
-    stake_vault::StakeVault, timelock_controller::TimelockController,
+    network_parameters::NetworkParameters, portal::Portal, reward_vault::RewardVault,
+    sequencer_registry::SequencerRegistry, sequencer_set::SequencerSet, stake_vault::StakeVault,
+    timelock_controller::TimelockController,
 };
 pub use revert::{RotaError, decode_revert};

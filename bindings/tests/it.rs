@@ -54,7 +54,10 @@ fn each_kind_of_revert_is_told_apart() {
 #[test]
 fn states_have_names() {
     assert_eq!(OperatorStatus::try_from(4), Ok(OperatorStatus::Tombstoned));
-    assert_eq!(OperatorStatus::try_from(5).unwrap_err().to_string(), "5 is not a operator status known to these bindings");
+    assert_eq!(
+        OperatorStatus::try_from(5).unwrap_err().to_string(),
+        "5 is not a operator status known to these bindings"
+    );
     assert_eq!(BatchState::try_from(4), Ok(BatchState::Final));
     assert!(BatchState::try_from(6).is_err());
 }
@@ -76,10 +79,7 @@ fn a_deployment_file_is_read_strictly() {
     assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment);
 
     assert!(matches!(Deployment::load(&folder, 1), Err(DeploymentError::Read { .. })));
-    assert!(matches!(
-        Deployment::load(&folder, 5),
-        Err(DeploymentError::WrongChain { found: 31337, expected: 5, .. })
-    ));
+    assert!(matches!(Deployment::load(&folder, 5), Err(DeploymentError::WrongChain { found: 31337, expected: 5, .. })));
     let no_deployment = Path::new(env!("CARGO_MANIFEST_DIR")).join("abi/Lens.json");
     assert!(matches!(Deployment::from_file(no_deployment), Err(DeploymentError::Parse { .. })));
 }

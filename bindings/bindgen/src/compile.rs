@@ -67,11 +67,7 @@ impl FoundryProfile {
             .find(|profile| profile.name == "contracts")
             .ok_or_else(|| eyre!("foundry.toml has no compiler profile `contracts`"))?;
         let settings = Settings {
-            optimizer: Optimizer {
-                enabled: Some(self.optimizer),
-                runs: Some(deployed.optimizer_runs),
-                details: None,
-            },
+            optimizer: Optimizer { enabled: Some(self.optimizer), runs: Some(deployed.optimizer_runs), details: None },
             metadata: Some(SettingsMetadata::new(parse::<BytecodeHash>(&self.bytecode_hash)?, self.cbor_metadata)),
             evm_version: Some(parse::<EvmVersion>(&self.evm_version)?),
             via_ir: Some(deployed.via_ir),
@@ -117,15 +113,9 @@ pub fn contracts(root: &Path, wanted: &[(&'static str, &str)]) -> Result<Vec<Con
             let artifact = output.find_first(name).ok_or_else(|| eyre!("no contract {name}"))?;
             let abi = artifact.get_abi().ok_or_else(|| eyre!("{name} has no ABI"))?.into_owned();
             let bytecode = artifact.get_bytecode_bytes().ok_or_else(|| eyre!("{name} has no linked bytecode"))?;
-            let deployed = artifact
-                .get_deployed_bytecode_bytes()
-                .ok_or_else(|| eyre!("{name} has no linked runtime bytecode"))?;
-            Ok(Contract {
-                name,
-                abi,
-                bytecode: bytecode.to_string(),
-                deployed_bytecode: deployed.to_string(),
-            })
+            let deployed =
+                artifact.get_deployed_bytecode_bytes().ok_or_else(|| eyre!("{name} has no linked runtime bytecode"))?;
+            Ok(Contract { name, abi, bytecode: bytecode.to_string(), deployed_bytecode: deployed.to_string() })
         })
         .collect()
 }

@@ -65,7 +65,12 @@ fn errors_module(contracts: &[Contract]) -> Result<String> {
     let mut out = String::from(NOTICE);
     out.push_str("alloy::sol! {\n    #[derive(Debug, PartialEq, Eq)]\n    interface Rota {\n");
     for error in errors.values() {
-        writeln!(out, "        error {}({});", error.name, parameters(error, |index, kind| format!("{kind} {}", argument(error, index))).join(", "))?;
+        writeln!(
+            out,
+            "        error {}({});",
+            error.name,
+            parameters(error, |index, kind| format!("{kind} {}", argument(error, index))).join(", ")
+        )?;
     }
     out.push_str("    }\n}\n\n");
     out.push_str("pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {\n    match error {\n");
@@ -73,7 +78,9 @@ fn errors_module(contracts: &[Contract]) -> Result<String> {
         writeln!(out, "        Rota::RotaErrors::{name}(_) => \"{name}\",")?;
     }
     out.push_str("    }\n}\n\n");
-    out.push_str("pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)> {\n    match error {\n");
+    out.push_str(
+        "pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)> {\n    match error {\n",
+    );
     for (name, error) in &errors {
         let values = parameters(error, |index, _| {
             let argument = argument(error, index);

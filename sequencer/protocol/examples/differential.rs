@@ -240,16 +240,13 @@ fn batch(random: &mut StdRng) -> BatchCase {
 /// A certificate of a random part of a random set, often near the quorum, sometimes tampered with.
 fn certificate(random: &mut StdRng, keys: &[SigningKey]) -> CertificateCase {
     let domain = VoteDomain::new(bits(random, 64).max(1), random.random::<[u8; 20]>().into());
-    let members: Vec<Member> = if random.random() {
-        weights(random, 1..=8)
-    } else {
-        vec![7; random.random_range(1..=9)]
-    }
-    .into_iter()
-    .zip(keys)
-    .zip(1..)
-    .map(|((weight, key), id)| Member { signer: address_of(key), id, weight })
-    .collect();
+    let members: Vec<Member> =
+        if random.random() { weights(random, 1..=8) } else { vec![7; random.random_range(1..=9)] }
+            .into_iter()
+            .zip(keys)
+            .zip(1..)
+            .map(|((weight, key), id)| Member { signer: address_of(key), id, weight })
+            .collect();
     let set = FrozenSet::new(bits32(random), B256::ZERO, members).unwrap();
     let vote = Vote {
         kind: VoteKind::Precommit,

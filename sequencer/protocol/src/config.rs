@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_consensus::{
-    EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header,
-    constants::EMPTY_WITHDRAWALS,
-};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{
@@ -230,9 +227,7 @@ impl ChainConfig {
     }
 
     fn genesis_state_root(&self) -> B256 {
-        state_root_unsorted(
-            self.alloc.iter().map(|(address, account)| (keccak256(address), account.trie_account())),
-        )
+        state_root_unsorted(self.alloc.iter().map(|(address, account)| (keccak256(address), account.trie_account())))
     }
 }
 

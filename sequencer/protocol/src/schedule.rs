@@ -20,14 +20,7 @@ pub fn valid_slots(slots: u32) -> bool {
 ///
 /// Total on every input: a height before `first_height` counts as `first_height`, no members yields 0.
 /// `slots` must satisfy [`valid_slots`]; otherwise the result is meaningless but in bounds.
-pub fn leader_index(
-    seed: B256,
-    height: u64,
-    first_height: u64,
-    round: u32,
-    slots: u32,
-    members: &[Member],
-) -> usize {
+pub fn leader_index(seed: B256, height: u64, first_height: u64, round: u32, slots: u32, members: &[Member]) -> usize {
     let count = members.len();
     if count <= 1 {
         return 0;

@@ -528,12 +528,7 @@ impl OpenRange {
         let mut out = Vec::new();
         RangeEncoder::resume(tip.timestamp, tip.origin_number).push(block, &mut out)?;
         let len = encoded_len(block) as u64;
-        Ok(Self {
-            bytes: self.bytes.saturating_add(len),
-            last_len: len,
-            data: self.data.clone().with(&out),
-            ..*self
-        })
+        Ok(Self { bytes: self.bytes.saturating_add(len), last_len: len, data: self.data.clone().with(&out), ..*self })
     }
 }
 

@@ -272,8 +272,7 @@ impl Decodable for Signature65 {
 /// # Errors
 /// [`SignatureError::Signing`] if the key refuses, which no hash provokes.
 pub fn sign(key: &SigningKey, digest: B256) -> Result<Signature65, SignatureError> {
-    let (signature, recovery) =
-        key.sign_prehash_recoverable(digest.as_slice()).map_err(|_| SignatureError::Signing)?;
+    let (signature, recovery) = key.sign_prehash_recoverable(digest.as_slice()).map_err(|_| SignatureError::Signing)?;
     let mut bytes = [0; 65];
     bytes[..64].copy_from_slice(&signature.to_bytes());
     bytes[64] = 27 + u8::from(recovery.is_y_odd());

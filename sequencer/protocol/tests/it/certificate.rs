@@ -86,10 +86,7 @@ fn each_check_refuses() {
         CommitCertificate { round: 3, ..good.clone() },
         CommitCertificate { block_hash: keccak256("other"), ..good.clone() },
     ] {
-        assert!(matches!(
-            verify(other),
-            CertificateError::WrongSigner { .. } | CertificateError::Signature { .. }
-        ));
+        assert!(matches!(verify(other), CertificateError::WrongSigner { .. } | CertificateError::Signature { .. }));
     }
     let elsewhere = VoteDomain::new(10, Address::repeat_byte(9));
     assert!(good.verify(&set, &elsewhere).is_err());

@@ -4,8 +4,8 @@ use alloy_primitives::{Bytes, U256, keccak256};
 use alloy_sol_types::SolValue;
 use proptest::prelude::*;
 use rota_protocol::batch::{
-    BATCH_HEADER_LEN, BatchHeader, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, TallyEntry,
-    decode_entries, decode_range, encode_entries, encode_range, encoded_len, hash_batch, tally_of,
+    BATCH_HEADER_LEN, BatchHeader, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, TallyEntry, decode_entries,
+    decode_range, encode_entries, encode_range, encoded_len, hash_batch, tally_of,
 };
 
 pub fn blocks() -> impl Strategy<Value = Vec<RangeBlock>> {

@@ -7,8 +7,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use proptest::prelude::*;
 use rota_protocol::{
     batch::{
-        BatchHeader, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, Tally, TallyEntry,
-        encode_range, encoded_len, hash_batch, tally_of,
+        BatchHeader, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, Tally, TallyEntry, encode_range,
+        encoded_len, hash_batch, tally_of,
     },
     header::coinbase,
     member::FrozenSet,
@@ -446,16 +446,10 @@ fn blocks_that_do_not_continue_the_tip_are_refused() {
         change(&|b| b.content.origin_number = 100),
         SealingError::GoesBack { field: "L1 origin", from: 101, to: 100 }
     );
-    assert_eq!(
-        change(&|b| b.deposits_end = 2),
-        SealingError::GoesBack { field: "deposit index", from: 3, to: 2 }
-    );
+    assert_eq!(change(&|b| b.deposits_end = 2), SealingError::GoesBack { field: "deposit index", from: 3, to: 2 });
     assert_eq!(change(&|b| b.header.parent_beacon_block_root = None), SealingError::NoOrigin);
     assert_eq!(change(&|b| b.content.proposer = 77), SealingError::Proposer { id: 77, epoch: SIGMA0 });
-    assert_eq!(
-        change(&|b| b.set = set_of(SIGMA0 - 1)),
-        SealingError::Epoch { current: SIGMA0, got: SIGMA0 - 1 }
-    );
+    assert_eq!(change(&|b| b.set = set_of(SIGMA0 - 1)), SealingError::Epoch { current: SIGMA0, got: SIGMA0 - 1 });
     assert_eq!(change(&|b| b.set = set(SIGMA0, &[1])), SealingError::SetChanged(SIGMA0));
     assert_eq!(
         change(&|b| b.content.transactions.push(Bytes::new())),

@@ -50,7 +50,8 @@ fn every_rule_has_its_error() {
     assert_eq!(FrozenSet::decode(1, B256::ZERO, &crowd), Err(SetError::TooMany(MAX_MEMBERS + 1)));
     // The last total that fits: three times it is 2^64 − 1.
     assert!(FrozenSet::new(1, B256::ZERO, members(&[u64::MAX / 3])).is_ok());
-    let json = r#"{"epoch":1,"seed":"0x0000000000000000000000000000000000000000000000000000000000000000","members":[]}"#;
+    let json =
+        r#"{"epoch":1,"seed":"0x0000000000000000000000000000000000000000000000000000000000000000","members":[]}"#;
     assert!(serde_json::from_str::<FrozenSet>(json).is_err());
 }
 

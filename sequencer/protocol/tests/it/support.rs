@@ -14,11 +14,7 @@ pub fn key(index: u32) -> SigningKey {
 
 /// Members 1..=n with the given weights, member `i` holding `key(i)`.
 pub fn members(weights: &[u64]) -> Vec<Member> {
-    weights
-        .iter()
-        .zip(1..)
-        .map(|(&weight, id)| Member { signer: address_of(&key(id)), id, weight })
-        .collect()
+    weights.iter().zip(1..).map(|(&weight, id)| Member { signer: address_of(&key(id)), id, weight }).collect()
 }
 
 /// A set of these weights.

@@ -2,16 +2,12 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use proptest::prelude::*;
-use rota_protocol::vote::{
-    Proposal, Signature65, SignatureError, Vote, VoteDomain, VoteKind, address_of, sign,
-};
+use rota_protocol::vote::{Proposal, Signature65, SignatureError, Vote, VoteDomain, VoteKind, address_of, sign};
 
 use crate::support::key;
 
 /// Order of secp256k1.
-const ORDER: U256 = alloy_primitives::uint!(
-    0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141_U256
-);
+const ORDER: U256 = alloy_primitives::uint!(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141_U256);
 
 fn vote() -> Vote {
     Vote { kind: VoteKind::Precommit, fork: 0, epoch: 5, height: 77, round: 1, block_hash: keccak256("block") }
@@ -30,9 +26,7 @@ fn the_digest_is_eip_712() {
 
     let vote = vote();
     let mut encoded = Vec::new();
-    encoded.extend(keccak256(
-        "Vote(uint8 kind,uint32 fork,uint32 epoch,uint64 height,uint32 round,bytes32 blockHash)",
-    ));
+    encoded.extend(keccak256("Vote(uint8 kind,uint32 fork,uint32 epoch,uint64 height,uint32 round,bytes32 blockHash)"));
     for word in [2, 0, 5, 77, 1] {
         encoded.extend(U256::from(word).to_be_bytes::<32>());
     }
