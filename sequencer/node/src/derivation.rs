@@ -5,7 +5,7 @@
 //! that has not confirmed that origin yet says so instead of judging.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     sync::Arc,

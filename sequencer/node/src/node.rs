@@ -1,5 +1,6 @@
 //! The node: every task with its channels, one cancellation token over all of them.
 
+mod figures;
 mod info;
 mod monitor;
 mod peers;
@@ -241,6 +242,13 @@ pub async fn run(
         let (info, pool, token) = (Arc::clone(&info), pool.clone(), token.clone());
         async move {
             monitor::run(&info, pool, token).await;
+            Ok(())
+        }
+    });
+    tasks.spawn("figures", {
+        let (info, source, token) = (Arc::clone(&info), Arc::clone(&source), token.clone());
+        async move {
+            figures::follow(&info, source, contracts, token).await;
             Ok(())
         }
     });

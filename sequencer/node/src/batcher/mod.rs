@@ -5,6 +5,7 @@
 //! comes last. What is to be posted is read from L1 every time, so there is nothing to remember across a restart and
 //! nothing to undo after a reorganisation.
 
+mod anchor;
 mod payload;
 mod submit;
 
@@ -154,8 +155,8 @@ impl Batcher {
         }
         // A set is confirmed before it serves; after a restart the view may still be on its way there.
         let Some(set) = self.l1.set(header.epoch) else { return Ok(false) };
-        let rank = rank(&set, &sealed, self.chain.decided(sealed.block)?.map(|d| d.context.first_height), self);
-        if since.elapsed() < self.turn * rank {
+        let first_height = self.chain.decided(sealed.block)?.map_or(0, |decided| decided.context.first_height);
+        if since.elapsed() < self.turn * rank(&set, self.slots, sealed.block, first_height, self.signer) {
             return Ok(false);
         }
         self.post(&sealed, &set).await
@@ -174,10 +175,16 @@ impl Batcher {
         let started = Instant::now();
         let receipt = match self.submitter.send(self.contract, Bytes::from(call.abi_encode()), taken).await {
             Ok(receipt) => receipt,
-            // Another member was faster, or L1 has not reached the batch's origin in the block this was tried on.
+            // Another member was faster, or L1 is not there yet.
             Err(SubmitError::Refused(reason)) if is_early_or_late(&reason) => {
                 tracing::debug!(index = header.index, %reason, "not now");
                 return Ok(false);
+            }
+            // L1 itself cannot tell contracts the origin's hash any more.
+            Err(SubmitError::Refused(reason)) if is_forgotten(&reason) => {
+                tracing::info!(index = header.index, %reason, "the origin has to be anchored first");
+                self.submitter.anchor_by_headers(self.contract, header.l1OriginNumber).await?;
+                return Ok(true);
             }
             Err(SubmitError::Reverted(_)) if taken().await => return Ok(true),
             Err(error) => return Err(error.into()),
@@ -198,26 +205,99 @@ impl Batcher {
     }
 }
 
-/// Place of this node in the order of posters.
-fn rank(set: &FrozenSet, sealed: &Sealed, first_height: Option<u64>, batcher: &Batcher) -> u32 {
+/// Place of `signer` in the order of posters of the batch that block `sealing` seals: the round of that block in which
+/// it leads; last of all if it is no member.
+fn rank(set: &FrozenSet, slots: u32, sealing: u64, first_height: u64, signer: Option<Address>) -> u32 {
     let members = set.members().len() as u32;
-    let own = batcher.signer.and_then(|signer| set.index_of_signer(signer)).map(|index| set.members()[index].id);
-    let (Some(own), Some(first)) = (own, first_height) else { return members };
-    (0..members)
-        .find(|round| schedule::leader(set, sealed.block, first, *round, batcher.slots).id == own)
-        .unwrap_or(members)
+    let leads = |round| schedule::leader(set, sealing, first_height, round, slots).signer;
+    signer.and_then(|signer| (0..members).find(|round| leads(*round) == signer)).unwrap_or(members)
+}
+
+/// Refusals that end once the batch's origin is anchored. The hash is wrong, not missing, on a local L1 that was stopped
+/// and started again: anvil forgets the hashes of the blocks before.
+fn is_forgotten(reason: &RotaError) -> bool {
+    matches!(reason.name(), Some("BatchChain_OriginUnknown" | "BatchChain_WrongOrigin"))
 }
 
 /// Refusals that end by themselves.
 fn is_early_or_late(reason: &RotaError) -> bool {
     matches!(
         reason.name(),
-        Some(
-            "BatchChain_WrongParent"
-                | "BatchChain_WrongIndex"
-                | "BatchChain_OriginUnknown"
-                | "BatchChain_SetNotStarted"
-                | "BatchChain_Paused"
-        )
+        Some("BatchChain_WrongParent" | "BatchChain_WrongIndex" | "BatchChain_SetNotStarted" | "BatchChain_Paused")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use alloy_consensus::Header;
+    use alloy_primitives::{B256, keccak256};
+    use alloy_rlp::Decodable;
+    use rota_protocol::{
+        batch::{decode_range, hash_batch},
+        header::id_of_coinbase,
+        member::Member,
+    };
+
+    use super::*;
+    use crate::{
+        chain::SealedBlock,
+        consensus::rules::Derivation,
+        derivation::tests::{FakeChain, FakeL1, Node, assemble, config},
+    };
+
+    #[test]
+    fn members_take_turns_and_strangers_come_last() {
+        let member = |id: u8| Member { signer: Address::with_last_byte(id), id: id.into(), weight: id.into() };
+        let set = FrozenSet::new(2, B256::repeat_byte(3), (1..=5).map(member).collect()).unwrap();
+        for sealing in 10..40 {
+            let of = |id| rank(&set, 16, sealing, 7, Some(Address::with_last_byte(id)));
+            assert_eq!((1..=5).map(of).collect::<BTreeSet<_>>(), (0..5).collect());
+            let leader = schedule::leader(&set, sealing, 7, 0, 16).id;
+            assert_eq!(of(u8::try_from(leader).unwrap()), 0);
+            assert_eq!((of(9), rank(&set, 16, sealing, 7, None)), (5, 5));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_payload_is_what_the_sealing_block_certifies() {
+        let l1 = Arc::new(FakeL1::default());
+        let config = config(&l1);
+        let chain = Arc::new(FakeChain::new(&config));
+        let start = l1.tip().timestamp;
+        l1.mine(start + 1, 3, None);
+        let mut node = Node::new(&config, &chain, &l1);
+        node.follow().await;
+        for height in 1..=config.batch_blocks + 1 {
+            let attributes = node.rules.attributes(height, 1 + (height % 2) as u32, start + height).await.unwrap();
+            let block = SealedBlock::new(assemble(&attributes));
+            let context = node.rules.advance(&block).await.unwrap();
+            chain.push(block, context);
+        }
+        let sealed = SealedBatches::open(&*chain).unwrap().get(&*chain, 1).unwrap().unwrap();
+        assert_eq!(sealed.block, config.batch_blocks + 1);
+        let set = node.rules.params(sealed.block + 1).await.unwrap().set;
+        let call = post_call(&*chain, &sealed, &set).unwrap();
+
+        let sealing = Header::decode(&mut call.sealingHeaderRlp.as_ref()).unwrap();
+        assert_eq!(sealing.extra_data.as_ref(), hash_batch(&sealed.batch.header).as_slice());
+        assert_eq!((call.certificate.height, call.certificate.blockHash), (sealed.block, sealing.hash_slow()));
+        assert_eq!(keccak256(&call.members), set.hash());
+        assert_eq!(keccak256(&call.data), call.header.dataHash);
+        assert_eq!((call.header.firstBlock, call.header.lastBlock), (1, config.batch_blocks));
+        let (first, blocks) = decode_range(&call.data).unwrap();
+        assert_eq!((first, blocks.len() as u64), (1, config.batch_blocks));
+        for (height, block) in (1..).zip(&blocks) {
+            let decided = chain.decided(height).unwrap().unwrap();
+            assert_eq!(block.timestamp, decided.block.header().timestamp);
+            assert_eq!(block.origin_number, decided.context.origin.number);
+            assert_eq!(Some(block.proposer), id_of_coinbase(decided.block.header().beneficiary));
+        }
+
+        // A chain that decided something else cannot post under this certificate.
+        let mut other = sealed.clone();
+        other.batch.header.dataHash = B256::ZERO;
+        assert!(matches!(post_call(&*chain, &other, &set), Err(PayloadError::Data(1))));
+    }
 }

@@ -15,6 +15,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::SolCall;
 use futures::future::BoxFuture;
 use rota_bindings::{RotaError, decode_revert};
 
@@ -22,7 +23,7 @@ use crate::l1::{HttpSource, L1Error};
 
 /// Longest wait for one answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time a transaction gets at one fee.
+/// Time a transaction gets at one fee: longer than a block of Ethereum takes.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Time between two looks for the receipt.
 const POLL: Duration = Duration::from_millis(400);
@@ -61,6 +62,8 @@ pub struct Submitter {
     address: Address,
     chain_id: u64,
     max_fee: u128,
+    /// Time a transaction gets at one fee.
+    patience: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +89,8 @@ impl Submitter {
     /// An account on the L1 with `chain_id`.
     pub fn new(source: Arc<HttpSource>, signer: PrivateKeySigner, chain_id: u64, max_fee: u64) -> Self {
         let address = signer.address();
-        Self { source, wallet: EthereumWallet::from(signer), address, chain_id, max_fee: u128::from(max_fee) }
+        let (wallet, max_fee) = (EthereumWallet::from(signer), u128::from(max_fee));
+        Self { source, wallet, address, chain_id, max_fee, patience: PATIENCE }
     }
 
     /// The account that pays.
@@ -97,11 +101,9 @@ impl Submitter {
     /// Calls a view of `to` at the newest block.
     ///
     /// # Errors
-    /// [`SubmitError::L1`], [`SubmitError::Refused`].
-    pub async fn view<C: alloy_sol_types::SolCall>(&self, to: Address, call: C) -> Result<C::Return, SubmitError> {
-        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
-        let answer = self.ask(|l1| async move { l1.call(request).await }).await?;
-        C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(error.to_string()).into())
+    /// [`SubmitError::L1`].
+    pub async fn view<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SubmitError> {
+        Ok(self.source.view(to, &call).await?)
     }
 
     /// Sends `input` to `to` and waits until it is included, raising the fee again and again. `obsolete` is asked
@@ -178,7 +180,7 @@ impl Submitter {
 
     /// Waits for the receipt of any of `sent`.
     async fn included(&self, sent: &[B256]) -> Result<Option<TransactionReceipt>, SubmitError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         while Instant::now() < deadline {
             for hash in sent.iter().rev() {
                 let receipt = self.ask(|l1| async move { l1.get_transaction_receipt(*hash).await }).await;
@@ -194,7 +196,7 @@ impl Submitter {
         Ok(None)
     }
 
-    async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
+    pub(super) async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
     where
         F: Future<Output = Result<T, alloy::transports::TransportError>>,
     {
@@ -216,7 +218,96 @@ fn outbid(message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloy::{providers::ext::AnvilApi, rpc::types::BlockNumberOrTag};
+    use alloy_node_bindings::AnvilInstance;
+    use alloy_sol_types::SolError;
+    use futures::FutureExt;
+    use rota_bindings::BatchChain;
+
     use super::*;
+    use crate::{keys, l1::tests::anvil};
+
+    /// An account on a fresh anvil that loses patience quickly.
+    fn account(max_fee: u64) -> (AnvilInstance, Submitter) {
+        let anvil = anvil();
+        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], vec![]).unwrap());
+        let signer = keys::development_signer(0).unwrap();
+        let mut submitter = Submitter::new(source, signer, anvil.chain_id(), max_fee);
+        submitter.patience = Duration::from_millis(600);
+        (anvil, submitter)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_transaction_that_is_not_included_is_replaced_at_a_higher_fee() {
+        let (_anvil, submitter) = account(u64::MAX);
+        let l1 = submitter.source.provider().clone();
+        l1.anvil_set_auto_mine(false).await.unwrap();
+        let first = submitter.current_fees().await.unwrap();
+        let to = Address::repeat_byte(7);
+        let waiting = submitter.send(to, Bytes::new(), || async { false }.boxed());
+        let miner = async {
+            tokio::time::sleep(3 * submitter.patience).await;
+            l1.evm_mine(None).await.unwrap();
+        };
+        let (receipt, ()) = tokio::join!(waiting, miner);
+        let receipt = receipt.unwrap().unwrap();
+        let included = l1.get_transaction_by_hash(receipt.transaction_hash).await.unwrap().unwrap();
+        let included = included.inner.inner();
+        assert!(alloy::consensus::Transaction::max_fee_per_gas(included) >= first.max * 5 / 4, "{first:?}");
+        assert_eq!(l1.get_transaction_count(submitter.address()).await.unwrap(), 1);
+        let block = l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
+        assert_eq!(block.transactions.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_new_run_replaces_what_an_earlier_one_left_behind() {
+        let (_anvil, submitter) = account(u64::MAX);
+        let l1 = submitter.source.provider().clone();
+        l1.anvil_set_auto_mine(false).await.unwrap();
+        let to = Address::repeat_byte(7);
+        let abandoned = submitter.send(to, Bytes::new(), || async { true }.boxed()).await.unwrap();
+        assert!(abandoned.is_none());
+        let again = submitter.send(to, Bytes::from_static(b"again"), || async { false }.boxed());
+        let miner = async {
+            tokio::time::sleep(2 * submitter.patience).await;
+            l1.evm_mine(None).await.unwrap();
+        };
+        let (receipt, ()) = tokio::join!(again, miner);
+        let hash = receipt.unwrap().unwrap().transaction_hash;
+        let included = l1.get_transaction_by_hash(hash).await.unwrap().unwrap();
+        assert_eq!(alloy::consensus::Transaction::nonce(included.inner.inner()), 0);
+        assert_eq!(alloy::consensus::Transaction::input(included.inner.inner()).as_ref(), b"again");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refusal_names_the_contracts_reason_and_sends_nothing() {
+        let (_anvil, submitter) = account(u64::MAX);
+        let l1 = submitter.source.provider().clone();
+        let contract = Address::repeat_byte(9);
+        // Reverts with its calldata: CALLDATACOPY all, REVERT.
+        l1.anvil_set_code(contract, Bytes::from_static(&[0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xfd])).await.unwrap();
+        let reason = BatchChain::BatchChain_WrongIndex { actual: 3, expected: 2 };
+        let sent = submitter.send(contract, reason.abi_encode().into(), || async { false }.boxed()).await;
+        let Err(SubmitError::Refused(refusal)) = sent else { panic!("{sent:?}") };
+        assert_eq!(refusal.name(), Some("BatchChain_WrongIndex"));
+        assert_eq!(l1.get_transaction_count(submitter.address()).pending().await.unwrap(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_fee_limit_is_kept() {
+        let (_anvil, mut submitter) = account(u64::MAX);
+        let l1 = submitter.source.provider().clone();
+        l1.anvil_set_auto_mine(false).await.unwrap();
+        let first = submitter.current_fees().await.unwrap();
+        submitter.max_fee = first.max + first.max / 3;
+        let sent = submitter.send(Address::repeat_byte(7), Bytes::new(), || async { false }.boxed()).await;
+        assert!(matches!(sent, Err(SubmitError::TooExpensive { .. })), "{sent:?}");
+        l1.evm_mine(None).await.unwrap();
+        let block = l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
+        let hash = block.transactions.hashes().next().unwrap();
+        let included = l1.get_transaction_by_hash(hash).await.unwrap().unwrap();
+        assert!(alloy::consensus::Transaction::max_fee_per_gas(included.inner.inner()) <= submitter.max_fee);
+    }
 
     #[test]
     fn every_raise_is_accepted_as_a_replacement() {

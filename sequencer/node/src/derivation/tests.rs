@@ -10,6 +10,7 @@ use alloy_sol_types::SolEvent;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use rota_protocol::{
+    certificate::CommitCertificate,
     config::{ContractsConfig, OriginConfig},
     header::EMPTY_REQUESTS_HASH,
     member::Member,
@@ -28,18 +29,18 @@ const LAG: u64 = 60;
 
 /// An L1 in memory.
 #[derive(Default)]
-struct FakeL1 {
+pub(crate) struct FakeL1 {
     headers: Mutex<Vec<L1Header>>,
     logs: Mutex<Vec<L1Log>>,
     deposits: Mutex<u64>,
 }
 
 impl FakeL1 {
-    fn tip(&self) -> L1Ref {
+    pub(crate) fn tip(&self) -> L1Ref {
         self.headers.lock().last().map(|header| header.block).unwrap()
     }
 
-    fn mine(&self, timestamp: u64, deposits: u64, freeze: Option<u32>) {
+    pub(crate) fn mine(&self, timestamp: u64, deposits: u64, freeze: Option<u32>) {
         let mut headers = self.headers.lock();
         let (number, parent) = headers.last().map_or((0, B256::ZERO), |tip| (tip.block.number + 1, tip.block.hash));
         let hash = keccak256([parent.as_slice(), &number.to_be_bytes(), &timestamp.to_be_bytes()].concat());
@@ -89,13 +90,13 @@ impl L1Source for FakeL1 {
 }
 
 /// A chain that stores what it is told, without execution.
-struct FakeChain {
+pub(crate) struct FakeChain {
     blocks: Mutex<Vec<(SealedBlock, Arc<HeadContext>)>>,
     events: broadcast::Sender<ChainEvent>,
 }
 
 impl FakeChain {
-    fn new(config: &ChainConfig) -> Self {
+    pub(crate) fn new(config: &ChainConfig) -> Self {
         let genesis = SealedBlock::new(Block { header: config.genesis_header(), body: BlockBody::default() });
         let context = HeadContext {
             origin: L1Ref::default(),
@@ -105,6 +106,11 @@ impl FakeChain {
             sealing: config.genesis_sealing(),
         };
         Self { blocks: Mutex::new(vec![(genesis, Arc::new(context))]), events: broadcast::channel(1).0 }
+    }
+
+    /// Appends a block that the rules let through.
+    pub(crate) fn push(&self, block: SealedBlock, context: HeadContext) {
+        self.blocks.lock().push((block, Arc::new(context)));
     }
 
     fn head(&self) -> (SealedBlock, Arc<HeadContext>) {
@@ -128,8 +134,21 @@ impl DecidedChain for FakeChain {
     fn head_balance(&self, _: Address) -> Result<U256, EngineError> {
         Ok(U256::from(self.head_number()))
     }
-    fn decided(&self, _: u64) -> Result<Option<Arc<DecidedBlock>>, EngineError> {
-        Ok(None)
+    fn decided(&self, number: u64) -> Result<Option<Arc<DecidedBlock>>, EngineError> {
+        let blocks = self.blocks.lock();
+        let found = blocks.get(number as usize).filter(|_| number > 0);
+        Ok(found.map(|(block, context)| {
+            let certificate = CommitCertificate {
+                fork: 0,
+                epoch: context.sigma,
+                height: number,
+                round: 0,
+                block_hash: block.hash,
+                signers: U256::ZERO,
+                signatures: vec![],
+            };
+            Arc::new(DecidedBlock { block: block.clone(), certificate, context: (**context).clone() })
+        }))
     }
     fn lowest_decided(&self) -> u64 {
         1
@@ -140,21 +159,21 @@ impl DecidedChain for FakeChain {
 }
 
 /// A node: the shared chain, and its own knowledge of L1.
-struct Node {
-    rules: Rules,
+pub(crate) struct Node {
+    pub(crate) rules: Rules,
     follower: Follower,
     _dir: tempfile::TempDir,
 }
 
 impl Node {
-    fn new(config: &ChainConfig, chain: &Arc<FakeChain>, l1: &Arc<FakeL1>) -> Self {
+    pub(crate) fn new(config: &ChainConfig, chain: &Arc<FakeChain>, l1: &Arc<FakeL1>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let view = L1View::open(dir.path(), config, Arc::clone(l1) as _).unwrap();
         let follower = Follower::new(view.clone(), FollowerConfig::new(config, Duration::from_millis(1), 5));
         Self { rules: Rules::new(config.clone(), Arc::clone(chain) as _, view), follower, _dir: dir }
     }
 
-    async fn follow(&mut self) {
+    pub(crate) async fn follow(&mut self) {
         while self.follower.step().await.unwrap() {}
     }
 
@@ -168,7 +187,7 @@ impl Node {
     }
 }
 
-fn config(l1: &FakeL1) -> ChainConfig {
+pub(crate) fn config(l1: &FakeL1) -> ChainConfig {
     // Epoch 2 is frozen in epoch 1; the genesis origin is the first block of epoch 2.
     l1.mine(START, 0, None);
     l1.mine(START + EPOCH + 10, 3, Some(2));
@@ -196,7 +215,7 @@ fn config(l1: &FakeL1) -> ChainConfig {
     }
 }
 
-fn assemble(attributes: &BlockAttributes) -> Block {
+pub(crate) fn assemble(attributes: &BlockAttributes) -> Block {
     Block {
         header: Header {
             number: attributes.number,
@@ -208,6 +227,9 @@ fn assemble(attributes: &BlockAttributes) -> Block {
             extra_data: attributes.extra_data.clone(),
             gas_limit: attributes.gas_limit,
             base_fee_per_gas: Some(7),
+            withdrawals_root: Some(B256::ZERO),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
             requests_hash: Some(EMPTY_REQUESTS_HASH),
             nonce: B64::ZERO,
             ..Header::default()
@@ -353,7 +375,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             prop_assert_eq!(withdrawal.amount, withdrawal.index + 1);
         }
         credited = next.deposits_end;
-        chain.blocks.lock().push((block, Arc::new(next)));
+        chain.push(block, next);
         let older = l1.headers.lock()[origin.number as usize - 1].block;
         let attributes = late.rules.attributes(height + 1, id, now).await;
         if let Ok(mut attributes) = attributes {
@@ -423,7 +445,7 @@ async fn a_standing_l1_ends_the_chain_at_the_lag() {
         let attributes = node.rules.attributes(height, 1, now).await.unwrap();
         let block = SealedBlock::new(assemble(&attributes));
         let context = node.rules.advance(&block).await.unwrap();
-        chain.blocks.lock().push((block, Arc::new(context)));
+        chain.push(block, context);
     }
     let waiting = node.rules.attributes(3, 1, origin + LAG + 1).await;
     assert!(matches!(waiting, Err(RulesError::Waiting(_))), "{waiting:?}");

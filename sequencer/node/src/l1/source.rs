@@ -8,12 +8,14 @@ use std::{
 
 use alloy::{
     eips::BlockNumberOrTag,
+    network::TransactionBuilder,
     providers::{Provider, RootProvider},
-    rpc::types::Filter,
+    rpc::types::{Filter, TransactionRequest},
     transports::http::reqwest::Url,
 };
 use alloy_primitives::{Address, B256, Log};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
+use alloy_sol_types::SolCall;
 use async_trait::async_trait;
 
 use super::{L1Error, abi};
@@ -86,6 +88,16 @@ impl HttpSource {
     /// The endpoint in use.
     pub fn provider(&self) -> &RootProvider {
         &self.endpoints[self.current.load(Ordering::Relaxed) % self.endpoints.len()]
+    }
+
+    /// Calls a view of `to` at the newest block.
+    ///
+    /// # Errors
+    /// L1 does not answer, or the contract refuses.
+    pub async fn view<C: SolCall>(&self, to: Address, call: &C) -> Result<C::Return, L1Error> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let answer = self.ask(async { self.provider().call(request).await }).await?;
+        C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(error.to_string()))
     }
 
     /// Awaits one answer; a failure makes the next request go to the next endpoint.

@@ -28,7 +28,7 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// anvil's platform binary from node_modules: the npm shim would leave an orphan behind when killed.
-fn anvil() -> AnvilInstance {
+pub(crate) fn anvil() -> AnvilInstance {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
