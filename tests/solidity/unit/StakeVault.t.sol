@@ -189,14 +189,16 @@ contract StakeVaultTest is StakingFixture {
         _slash(id, 10, WAD - 1);
         (uint256 tokens, uint256 units) = vault.pool(id);
         assertEq(tokens, 90_000);
-        uint256 amount = 50_000e18;
+        // The last amount whose units fit, and one wei more.
+        uint256 amount = (type(uint104).max - units) / (units / tokens);
         _expectDelegateRevert(
             id,
-            amount,
+            amount + 1,
             abi.encodeWithSelector(
-                IStakeVault.StakeVault_TooManyUnits.selector, units + amount * units / tokens, type(uint104).max
+                IStakeVault.StakeVault_TooManyUnits.selector, units + (amount + 1) * (units / tokens), type(uint104).max
             )
         );
+        assertEq(_delegate(ALICE, id, amount), amount * (units / tokens));
     }
 
     function test_revert_delegate_noAllowance() public {
