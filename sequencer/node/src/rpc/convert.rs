@@ -109,15 +109,15 @@ impl ExecutedBlock {
         })
     }
 
-    /// Every log of the block, in order.
-    pub(super) fn to_logs(&self) -> impl Iterator<Item = Log> + '_ {
-        let logs = self
-            .outcome
-            .receipts
-            .iter()
+    /// The wanted logs of the block, in order.
+    pub(super) fn to_logs(&self, wanted: impl Fn(&alloy_primitives::Log) -> bool) -> Vec<Log> {
+        let receipts = self.outcome.receipts.iter().enumerate();
+        receipts
+            .flat_map(|(index, receipt)| receipt.logs().iter().map(move |log| (index, log)))
             .enumerate()
-            .flat_map(|(index, receipt)| receipt.logs().iter().map(move |log| (index, log)));
-        logs.enumerate().map(|(log_index, (index, log))| self.to_log(index, log_index as u64, log.clone()))
+            .filter(|(_, (_, log))| wanted(log))
+            .map(|(log_index, (index, log))| self.to_log(index, log_index as u64, log.clone()))
+            .collect()
     }
 
     fn to_log(&self, transaction: usize, log_index: u64, log: alloy_primitives::Log) -> Log {

@@ -13,6 +13,7 @@ use alloy::{
 use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
+use parking_lot::Mutex;
 
 use super::{
     backend::Backend,
@@ -214,6 +215,8 @@ pub(super) struct EthApi {
     filters: Arc<Filters>,
     /// Height when the server started, for `eth_syncing`.
     starting_block: u64,
+    /// Height and the priority fee suggested at it, wei.
+    suggestion: Mutex<Option<(u64, u128)>>,
 }
 
 impl EthApi {
@@ -221,7 +224,7 @@ impl EthApi {
         let limits = &backend.config.limits;
         let filters = Arc::new(Filters::new(limits.filters, limits.filter_ttl));
         let starting_block = backend.head();
-        Self { backend, filters, starting_block }
+        Self { backend, filters, starting_block, suggestion: Mutex::default() }
     }
 
     async fn simulate<T: Send + 'static>(
@@ -239,15 +242,22 @@ impl EthApi {
             .await
     }
 
+    /// Every wallet asks before every transaction, so a suggestion serves all of a block.
     async fn tip(&self) -> RpcResult<u128> {
-        self.backend
-            .heavy(|backend| {
-                let head = backend.head();
-                let blocks =
-                    (head.saturating_sub(fees::TIP_BLOCKS - 1)..=head).filter_map(|n| backend.executed(n).transpose());
+        let head = self.backend.head();
+        if let Some((_, tip)) = self.suggestion.lock().filter(|(number, _)| *number == head) {
+            return Ok(tip);
+        }
+        let tip = self
+            .backend
+            .heavy(move |backend| {
+                let numbers = head.saturating_sub(fees::TIP_BLOCKS - 1)..=head;
+                let blocks = numbers.filter_map(|number| backend.executed(number).transpose());
                 Ok(fees::suggest_tip(blocks.collect::<RpcResult<Vec<_>>>()?))
             })
-            .await
+            .await?;
+        *self.suggestion.lock() = Some((head, tip));
+        Ok(tip)
     }
 
     async fn block_response(&self, id: BlockId, full: Option<bool>) -> RpcResult<Option<BlockResponse>> {

@@ -13,7 +13,7 @@ pub(super) fn matching(block: &ExecutedBlock, filter: &Filter) -> Vec<Log> {
     if !filter.matches_bloom(block.block.header().logs_bloom) {
         return Vec::new();
     }
-    block.to_logs().filter(|log| filter.matches(&log.inner)).collect()
+    block.to_logs(|log| filter.matches(log))
 }
 
 /// The logs `filter` asks for.

@@ -9,7 +9,7 @@ use alloy::rpc::types::{
 };
 use alloy_evm::{
     EthEvmFactory, Evm, EvmEnv, EvmFactory,
-    call::caller_gas_allowance,
+    call::{CallError, caller_gas_allowance},
     overrides::{OverrideBlockHashes, apply_state_overrides},
 };
 use alloy_primitives::{Address, Bytes, TxKind, U256};
@@ -196,7 +196,13 @@ where
         };
         if fees.price > 0 && request.gas.is_none() {
             // Unsaid gas means as much as the sender can pay for.
-            let allowance = caller_gas_allowance(&mut self.db, &tx).map_err(|_| insufficient_funds())?;
+            let allowance = caller_gas_allowance(&mut self.db, &tx).map_err(|error| match error {
+                CallError::InsufficientFunds(_) => insufficient_funds(),
+                CallError::Database(error) => RpcError::internal(error),
+            })?;
+            if allowance < TRANSFER_GAS {
+                return Err(insufficient_funds());
+            }
             tx.gas_limit = tx.gas_limit.min(allowance);
         }
         Ok(tx)

@@ -58,6 +58,11 @@ async fn halts_and_shortages_name_their_cause() {
             "gas required exceeds allowance (28672)",
         ),
         (
+            "eth_estimateGas",
+            json!({ "from": poor, "to": address(1), "gasPrice": "0x77359400" }),
+            "insufficient funds for gas * price + value",
+        ),
+        (
             "eth_call",
             json!({ "from": poor, "to": address(1), "value": "0x1" }),
             "insufficient funds for gas * price + value",
