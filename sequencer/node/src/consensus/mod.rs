@@ -191,9 +191,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), ConsensusError> {
     let digests = Digests::new(config.domain);
+    let log_path = config.dir.join("wal").join("consensus.wal");
     let key = match config.key {
         Some(key) => {
-            let table = Protection::open(&config.dir).map_err(Arc::new)?;
+            let engine_log = std::fs::metadata(&log_path).is_ok_and(|log| log.len() > 0);
+            let table = Protection::open(&config.dir, engine_log).map_err(Arc::new)?;
             Some(ProtectedKey::new(key, digests.clone(), table))
         }
         None => None,
@@ -212,7 +214,7 @@ pub async fn run(
     let (mut channels, engine) = malachitebft_app_channel::start_engine(
         RotaContext,
         settings,
-        WalContext::new(config.dir.join("wal").join("consensus.wal"), WireCodec),
+        WalContext::new(log_path, WireCodec),
         NetworkContext::new(identity, WireCodec),
         consensus,
         SyncContext::new(WireCodec),

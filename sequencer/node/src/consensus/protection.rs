@@ -3,9 +3,15 @@
 //! Invariant: over the whole life of a home directory at most one digest is ever signed for each (fork, height, round,
 //! kind), across crashes, restarts and a lost engine log. Two are a fault that costs the stake (protocol section 10).
 //! The same digest may be signed again: signing is deterministic, so the signature is the same.
+//!
+//! A crash between a line of this table and the entry in the engine's log leaves a signature that nobody has seen: the
+//! engine publishes only what is in its log, and signs the next message after that. It can only be the last line, and
+//! after a restart the engine may well come to another vote. Then the node keeps silent in that slot and goes on.
+//! A contradiction anywhere else means that the engine's log was lost, and with it the locks that keep the
+//! node honest: then it stops.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
@@ -57,6 +63,17 @@ enum Record {
     Floor(u32, u64),
     /// A digest that was signed.
     Signed(Slot, B256),
+    /// A slot in which something was signed that never left the process, and nothing ever will.
+    Withheld(Slot),
+}
+
+/// What the holder of the key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Sign; it is on record.
+    Sign,
+    /// Keep silent: another digest was signed just before a crash, and not even that was published.
+    Withhold,
 }
 
 const RECORD_LEN: usize = 50;
@@ -67,13 +84,16 @@ impl Record {
         let (tag, fork, height) = match self {
             Self::Floor(fork, height) => (0, fork, height),
             Self::Signed(slot, _) => (1, &slot.fork, &slot.height),
+            Self::Withheld(slot) => (2, &slot.fork, &slot.height),
         };
         out[0] = tag;
         out[1..5].copy_from_slice(&fork.to_be_bytes());
         out[5..13].copy_from_slice(&height.to_be_bytes());
-        if let Self::Signed(slot, digest) = self {
+        if let Self::Signed(slot, _) | Self::Withheld(slot) = self {
             out[13..17].copy_from_slice(&slot.round.to_be_bytes());
             out[17] = slot.kind as u8;
+        }
+        if let Self::Signed(_, digest) = self {
             out[18..].copy_from_slice(digest.as_slice());
         }
         out
@@ -87,13 +107,12 @@ impl Record {
         let (round, rest) = rest.split_first_chunk::<4>()?;
         let (kind, digest) = rest.split_first()?;
         let (fork, height) = (u32::from_be_bytes(*fork), u64::from_be_bytes(*height));
+        let slot =
+            || Some(Slot { fork, height, round: u32::from_be_bytes(*round), kind: SignedKind::from_byte(*kind)? });
         match tag {
             0 => Some(Self::Floor(fork, height)),
-            1 => {
-                let slot =
-                    Slot { fork, height, round: u32::from_be_bytes(*round), kind: SignedKind::from_byte(*kind)? };
-                Some(Self::Signed(slot, B256::try_from(digest).ok()?))
-            }
+            1 => Some(Self::Signed(slot()?, B256::try_from(digest).ok()?)),
+            2 => Some(Self::Withheld(slot()?)),
             _ => None,
         }
     }
@@ -107,6 +126,9 @@ const COMPACT_LINES: usize = 1_024;
 pub struct Protection {
     log: RecordLog,
     signed: BTreeMap<Slot, B256>,
+    withheld: BTreeSet<Slot>,
+    /// What was signed last before this process: possibly not published.
+    unpublished: Option<Slot>,
     floor: Option<(u32, u64)>,
     /// Highest (fork, height) below which the chain is decided.
     committed: Option<(u32, u64)>,
@@ -158,11 +180,12 @@ pub enum ProtectionError {
 }
 
 impl Protection {
-    /// Opens or creates the table in `dir` and locks it until dropped.
+    /// Opens or creates the table in `dir` and locks it until dropped. `engine_log` says whether the engine's log is
+    /// there: without it nothing is known about what was published.
     ///
     /// # Errors
     /// See [`ProtectionError`].
-    pub fn open(dir: &Path) -> Result<Self, ProtectionError> {
+    pub fn open(dir: &Path, engine_log: bool) -> Result<Self, ProtectionError> {
         std::fs::create_dir_all(dir).map_err(ProtectionError::Lock)?;
         // A file of its own: the table's file is replaced when it is compacted.
         let lock_path = dir.join("protection.lock");
@@ -172,38 +195,57 @@ impl Protection {
             TryLockError::Error(error) => ProtectionError::Lock(error),
         })?;
         let (log, records) = RecordLog::open(&dir.join("protection.log"), RECORD_LEN, Damage::Refuse)?;
-        let (mut signed, mut floor, lines) = (BTreeMap::new(), None, records.len());
+        let (mut signed, mut withheld, mut floor, mut last) = (BTreeMap::new(), BTreeSet::new(), None, None);
+        let lines = records.len();
         for (line, bytes) in records.iter().enumerate() {
             match Record::decode(bytes).ok_or(ProtectionError::Unknown(line))? {
                 Record::Floor(fork, height) => floor = floor.max(Some((fork, height))),
                 Record::Signed(slot, digest) => {
                     signed.insert(slot, digest);
+                    last = Some(slot);
+                }
+                Record::Withheld(slot) => {
+                    withheld.insert(slot);
                 }
             }
         }
+        let unpublished = last.filter(|_| engine_log);
         let compact_at = COMPACT_LINES.max(lines);
-        Ok(Self { log, signed, floor, committed: floor, lines, compact_at, _lock: lock })
+        Ok(Self { log, signed, withheld, unpublished, floor, committed: floor, lines, compact_at, _lock: lock })
     }
 
     /// Allows the signature of `digest` in `slot` and makes that durable, or refuses it.
     ///
     /// # Errors
     /// See [`ProtectionError`]; the caller must not sign.
-    pub fn allow(&mut self, slot: Slot, digest: B256) -> Result<(), ProtectionError> {
+    pub fn allow(&mut self, slot: Slot, digest: B256) -> Result<Permission, ProtectionError> {
         if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
             return Err(ProtectionError::BelowFloor { slot, floor });
         }
+        if self.withheld.contains(&slot) {
+            return Ok(Permission::Withhold);
+        }
         match self.signed.get(&slot) {
-            Some(signed) if *signed == digest => return Ok(()),
+            Some(signed) if *signed == digest => return Ok(Permission::Sign),
+            Some(_) if self.unpublished == Some(slot) => {
+                self.append(Record::Withheld(slot))?;
+                self.withheld.insert(slot);
+                return Ok(Permission::Withhold);
+            }
             Some(signed) => return Err(ProtectionError::Conflict { slot, signed: *signed, digest }),
             None => {}
         }
         if self.lines >= self.compact_at {
             self.compact()?;
         }
-        self.log.append(&Record::Signed(slot, digest).encode())?;
-        self.lines += 1;
+        self.append(Record::Signed(slot, digest))?;
         self.signed.insert(slot, digest);
+        Ok(Permission::Sign)
+    }
+
+    fn append(&mut self, record: Record) -> Result<(), ProtectionError> {
+        self.log.append(&record.encode())?;
+        self.lines += 1;
         Ok(())
     }
 
@@ -219,18 +261,22 @@ impl Protection {
         self.signed.get(slot).copied()
     }
 
-    /// Drops lines of decided heights and writes the floor that replaces them, in one step.
+    /// Drops lines of decided heights and writes the floor that replaces them, in one step. The order of lines is lost,
+    /// but the signature that is about to be recorded becomes the last.
     fn compact(&mut self) -> Result<(), ProtectionError> {
         let Some(floor) = self.committed else { return Ok(()) };
-        let mut signed = self.signed.clone();
-        signed.retain(|slot, _| (slot.fork, slot.height) > floor);
+        let open = |slot: &Slot| (slot.fork, slot.height) > floor;
+        let (mut signed, mut withheld) = (self.signed.clone(), self.withheld.clone());
+        signed.retain(|slot, _| open(slot));
+        withheld.retain(open);
         let mut records = vec![Record::Floor(floor.0, floor.1).encode()];
+        records.extend(withheld.iter().map(|slot| Record::Withheld(*slot).encode()));
         records.extend(signed.iter().map(|(slot, digest)| Record::Signed(*slot, *digest).encode()));
         self.log.replace(records.iter().map(<[u8; RECORD_LEN]>::as_slice))?;
         self.lines = records.len();
         // Lines that a long undecided height keeps alive are not rewritten with every signature.
         self.compact_at = COMPACT_LINES.max(2 * self.lines);
-        self.signed = signed;
+        (self.signed, self.withheld) = (signed, withheld);
         self.floor = Some(floor);
         Ok(())
     }
@@ -252,7 +298,7 @@ mod tests {
     fn one_digest_per_slot_survives_restarts() {
         let dir = tempfile::tempdir().unwrap();
         let at = slot(7, 1, SignedKind::Prevote);
-        let mut table = Protection::open(dir.path()).unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
         table.allow(at, digest(1)).unwrap();
         table.allow(at, digest(1)).unwrap();
         // Another phase, round, height or fork is another slot.
@@ -260,9 +306,10 @@ mod tests {
         table.allow(slot(7, 1, SignedKind::Proposal), digest(3)).unwrap();
         table.allow(slot(7, 2, SignedKind::Prevote), digest(4)).unwrap();
         table.allow(Slot { fork: 1, ..at }, digest(5)).unwrap();
+        table.allow(slot(8, 0, SignedKind::Prevote), digest(6)).unwrap();
         drop(table);
         for _ in 0..2 {
-            let mut table = Protection::open(dir.path()).unwrap();
+            let mut table = Protection::open(dir.path(), true).unwrap();
             let refused = table.allow(at, digest(9)).unwrap_err();
             assert!(
                 matches!(refused, ProtectionError::Conflict { slot, signed, digest: d }
@@ -276,10 +323,47 @@ mod tests {
     #[test]
     fn a_second_process_is_locked_out() {
         let dir = tempfile::tempdir().unwrap();
-        let table = Protection::open(dir.path()).unwrap();
-        assert!(matches!(Protection::open(dir.path()), Err(ProtectionError::Locked(_))));
+        let table = Protection::open(dir.path(), true).unwrap();
+        assert!(matches!(Protection::open(dir.path(), true), Err(ProtectionError::Locked(_))));
         drop(table);
-        Protection::open(dir.path()).unwrap();
+        Protection::open(dir.path(), true).unwrap();
+    }
+
+    /// Signed, on record, not in the engine's log when the process died: nobody has seen it. Whatever the engine now wants
+    /// there, nothing is said; and everything else goes on.
+    #[test]
+    fn what_a_crash_kept_back_is_kept_back_for_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let (before, at, after) =
+            (slot(7, 0, SignedKind::Prevote), slot(7, 0, SignedKind::Precommit), slot(7, 1, SignedKind::Prevote));
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        table.allow(before, digest(1)).unwrap();
+        table.allow(at, digest(2)).unwrap();
+        // Not within one process: there the engine would contradict itself.
+        assert!(matches!(table.allow(at, digest(3)), Err(ProtectionError::Conflict { .. })));
+        drop(table);
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        // The engine may come to the same vote.
+        assert_eq!(table.allow(at, digest(2)).unwrap(), Permission::Sign);
+        drop(table);
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        assert_eq!(table.allow(at, digest(3)).unwrap(), Permission::Withhold);
+        assert_eq!(table.allow(at, digest(2)).unwrap(), Permission::Withhold);
+        assert!(matches!(table.allow(before, digest(9)), Err(ProtectionError::Conflict { .. })));
+        assert_eq!(table.allow(after, digest(4)).unwrap(), Permission::Sign);
+        drop(table);
+        // Another crash: still silent there, and now the later slot is the one in doubt.
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        assert_eq!(table.allow(at, digest(5)).unwrap(), Permission::Withhold);
+        assert_eq!(table.allow(after, digest(6)).unwrap(), Permission::Withhold);
+        drop(table);
+        // Without the engine's log nothing is known about what was published.
+        let mut table = Protection::open(dir.path(), false).unwrap();
+        let next = slot(8, 0, SignedKind::Prevote);
+        table.allow(next, digest(1)).unwrap();
+        drop(table);
+        let mut table = Protection::open(dir.path(), false).unwrap();
+        assert!(matches!(table.allow(next, digest(2)), Err(ProtectionError::Conflict { .. })));
     }
 
     /// A crash at any byte of the last write leaves a table that remembers every earlier signature, and the torn one
@@ -288,17 +372,20 @@ mod tests {
     fn a_torn_write_forgets_nothing_released() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("protection.log");
-        let mut table = Protection::open(dir.path()).unwrap();
-        (1..=3).for_each(|h| table.allow(slot(h, 0, SignedKind::Precommit), digest(h)).unwrap());
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        for height in 1..=3 {
+            table.allow(slot(height, 0, SignedKind::Precommit), digest(height)).unwrap();
+        }
         drop(table);
         let whole = std::fs::read(&path).unwrap();
         let record = 8 + RECORD_LEN;
         for cut in whole.len() - record..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let mut table = Protection::open(dir.path()).unwrap();
+            let mut table = Protection::open(dir.path(), true).unwrap();
             assert!(table.allow(slot(1, 0, SignedKind::Precommit), digest(9)).is_err());
-            assert!(table.allow(slot(2, 0, SignedKind::Precommit), digest(9)).is_err());
-            table.allow(slot(3, 0, SignedKind::Precommit), digest(9)).unwrap();
+            // The last whole line may be one that nobody saw; in any case nothing else is signed there.
+            assert_eq!(table.allow(slot(2, 0, SignedKind::Precommit), digest(9)).unwrap(), Permission::Withhold);
+            assert_eq!(table.allow(slot(3, 0, SignedKind::Precommit), digest(9)).unwrap(), Permission::Sign);
             assert!(table.allow(slot(3, 0, SignedKind::Precommit), digest(3)).is_err());
         }
     }
@@ -306,7 +393,7 @@ mod tests {
     #[test]
     fn pruning_keeps_undecided_heights_and_closes_decided_ones() {
         let dir = tempfile::tempdir().unwrap();
-        let mut table = Protection::open(dir.path()).unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
         for height in 1..=1_500 {
             table.allow(slot(height, 0, SignedKind::Prevote), digest(height)).unwrap();
             table.allow(slot(height, 0, SignedKind::Precommit), digest(height)).unwrap();
@@ -315,10 +402,10 @@ mod tests {
         let size = std::fs::metadata(dir.path().join("protection.log")).unwrap().len();
         assert!(size < 2 * (COMPACT_LINES * (8 + RECORD_LEN)) as u64, "{size}");
         drop(table);
-        let mut table = Protection::open(dir.path()).unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
         let low = slot(3, 0, SignedKind::Prevote);
         assert!(matches!(table.allow(low, digest(3)), Err(ProtectionError::BelowFloor { .. })));
-        let last = slot(1_500, 0, SignedKind::Precommit);
+        let last = slot(1_500, 0, SignedKind::Prevote);
         assert!(matches!(table.allow(last, digest(3)), Err(ProtectionError::Conflict { .. })));
         // A new fork signs the same heights again.
         table.allow(Slot { fork: 1, ..low }, digest(77)).unwrap();
@@ -327,10 +414,10 @@ mod tests {
     #[test]
     fn an_unknown_line_stops_the_node() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Protection::open(dir.path()).unwrap());
+        drop(Protection::open(dir.path(), true).unwrap());
         let (mut log, _) = RecordLog::open(&dir.path().join("protection.log"), RECORD_LEN, Damage::Refuse).unwrap();
         log.append(&[9; RECORD_LEN]).unwrap();
         drop(log);
-        assert!(matches!(Protection::open(dir.path()), Err(ProtectionError::Unknown(0))));
+        assert!(matches!(Protection::open(dir.path(), true), Err(ProtectionError::Unknown(0))));
     }
 }

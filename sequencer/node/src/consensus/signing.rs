@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     context::{Digests, RotaContext},
-    protection::{Protection, ProtectionError, SignedKind, Slot},
+    protection::{Permission, Protection, ProtectionError, SignedKind, Slot},
     types::{Height, Proposal, ProposalInit, Signer, Stream, Vote},
 };
 
@@ -150,18 +150,31 @@ impl ProtectedKey {
         let slot = Slot { fork: service.fork, height: height.0, round, kind };
         let inner = Arc::clone(&self.0);
         // The table waits for the disk: not on a runtime thread.
-        let signed = tokio::task::spawn_blocking(move || {
-            if let Err(refused) = inner.table.lock().allow(slot, digest) {
+        let signed = tokio::task::spawn_blocking(move || match inner.table.lock().allow(slot, digest) {
+            Ok(Permission::Sign) => Ok(vote::sign(&inner.key, digest)?),
+            Ok(Permission::Withhold) => {
+                metrics::counter!("rota_votes_withheld_total").increment(1);
+                tracing::warn!(?slot, "keeping silent: something else was signed here just before a crash");
+                Ok(withheld()?)
+            }
+            Err(refused) => {
                 metrics::counter!("rota_slashing_protection_refusals_total").increment(1);
                 tracing::error!(%refused, "slashing protection");
                 let refused = Arc::new(refused);
                 inner.refusal.send_replace(Some(Arc::clone(&refused)));
-                return Err(SigningError::Refused(refused));
+                Err(SigningError::Refused(refused))
             }
-            Ok(vote::sign(&inner.key, digest)?)
         });
         signed.await.map_err(|_| SigningError::Stopping)?
     }
+}
+
+/// A signature of nobody. The engine takes an error of its signer for the end of the node; a message that does not
+/// verify is dropped, by this node's engine before it is logged or counted, and by every peer.
+fn withheld() -> Result<Signature65, SignatureError> {
+    let mut bytes = [0; 65];
+    (bytes[31], bytes[63], bytes[64]) = (1, 1, 27);
+    Signature65::new(bytes)
 }
 
 #[async_trait]

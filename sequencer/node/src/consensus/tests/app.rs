@@ -65,7 +65,7 @@ impl Node {
     /// Opens a node on what is left in `dir` and in `chain`, and starts its height.
     async fn open(dir: &Path, chain: &Arc<TestChain>, number: u8) -> Self {
         let digests = Digests::new(domain());
-        let table = Protection::open(dir).unwrap();
+        let table = Protection::open(dir, true).unwrap();
         let (network, sent) = mpsc::channel(256);
         let app = App {
             chain: chain.clone(),

@@ -1,6 +1,7 @@
 //! Four real engines over loopback TCP, each on a runtime of its own so that one can be killed as a process would be.
 
 use std::{
+    fs::File,
     net::TcpListener,
     path::Path,
     sync::{Arc, atomic::Ordering},
@@ -77,6 +78,14 @@ pub(super) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) 
     }
 }
 
+/// Threads of the engine outlive a runtime for a moment, as nothing of a process would.
+pub(super) fn wait_until_free(dir: &Path) {
+    for file in [dir.join("wal/consensus.wal"), dir.join("protection.lock")] {
+        let free = || File::open(&file).map_or(true, |file| file.try_lock().is_ok());
+        wait("a killed node to let go of its files", Duration::from_secs(10), free);
+    }
+}
+
 impl Node {
     fn new(index: usize) -> Self {
         Self { index, dir: scratch(), chain: TestChain::new(rules(&WEIGHTS)), port: free_port(), running: None }
@@ -132,6 +141,7 @@ impl Cluster {
     fn kill(&mut self, index: usize) {
         let running = self.nodes[index].running.take().unwrap();
         running.runtime.shutdown_timeout(Duration::from_secs(5));
+        wait_until_free(self.nodes[index].dir.path());
     }
 
     fn head(&self, index: usize) -> u64 {
@@ -271,24 +281,50 @@ fn nodes_killed_at_any_moment_come_back() {
     cluster.stop();
 }
 
-/// A key that signed something else before, on another machine or before its log was lost, stops its node with the
-/// reason, and the others go on.
+/// All go down at one height and come back one after the other, each with what it had signed there.
+#[test]
+fn the_chain_goes_on_after_all_were_down() {
+    let mut cluster = Cluster::start();
+    for pause in [40, 130, 220] {
+        let next = cluster.head(0) + 3;
+        cluster.reach(next, Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(pause));
+        for node in &mut cluster.nodes {
+            // All tokens of life at once; the waiting comes after.
+            let running = node.running.take().unwrap();
+            running.runtime.shutdown_background();
+        }
+        for index in 0..WEIGHTS.len() {
+            wait_until_free(cluster.nodes[index].dir.path());
+            cluster.launch(index);
+            // Long enough for the first ones to give up on round 0 before there is a quorum.
+            std::thread::sleep(Duration::from_millis(400));
+        }
+    }
+    let end = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 3;
+    cluster.reach(end, Duration::from_secs(60));
+    cluster.assert_agreement(1, end);
+    cluster.stop();
+}
+
+/// Puts records into the table of a killed node: what it, or a copy of it, signed for heights yet to come.
+fn sign_ahead(node: &Node, records: &[(u64, SignedKind)]) {
+    let mut table = Protection::open(node.dir.path(), true).unwrap();
+    for (height, kind) in records {
+        let slot = Slot { fork: 0, height: *height, round: 0, kind: *kind };
+        table.allow(slot, B256::repeat_byte(1)).unwrap();
+    }
+}
+
+/// A key that signed something else before its engine's log was lost stops its node with the reason, and the others go
+/// on.
 #[test]
 fn a_contradiction_stops_the_node_that_would_sign_it() {
     let mut cluster = Cluster::start();
     cluster.reach(2, Duration::from_secs(60));
     cluster.kill(1);
-    {
-        // What a copy of this node would have signed a few heights from now.
-        let mut table = None;
-        wait("the killed node to let go of its table", Duration::from_secs(5), || {
-            table = Protection::open(cluster.nodes[1].dir.path()).ok();
-            table.is_some()
-        });
-        let height = cluster.head(0) + 12;
-        let slot = Slot { fork: 0, height, round: 0, kind: SignedKind::Precommit };
-        table.unwrap().allow(slot, B256::repeat_byte(1)).unwrap();
-    }
+    let height = cluster.head(0) + 12;
+    sign_ahead(&cluster.nodes[1], &[(height, SignedKind::Precommit), (height + 1, SignedKind::Prevote)]);
     cluster.launch(1);
     let mut stopped = None;
     wait("the node to stop", Duration::from_secs(30), || {
@@ -296,15 +332,30 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
         stopped.is_some()
     });
     let error = stopped.unwrap().unwrap_err();
-    assert!(
-        matches!(&error, ConsensusError::Protection(refused) if matches!(**refused, ProtectionError::Conflict { .. })),
-        "{error}"
-    );
-    assert!(error.must_stay_down());
+    let conflict = matches!(&error, ConsensusError::Protection(refused)
+        if matches!(**refused, ProtectionError::Conflict { .. }));
+    assert!(conflict && error.must_stay_down(), "{error}");
     cluster.kill(1);
     let next = cluster.head(0) + 5;
     cluster.reach(next, Duration::from_secs(30));
     cluster.assert_agreement(1, next);
+    cluster.stop();
+}
+
+/// What was signed last before a crash and never published silences the node in that slot, and nowhere else.
+#[test]
+fn an_unpublished_signature_costs_one_vote() {
+    let mut cluster = Cluster::start();
+    cluster.reach(2, Duration::from_secs(60));
+    cluster.kill(1);
+    let height = cluster.head(0) + 12;
+    sign_ahead(&cluster.nodes[1], &[(height, SignedKind::Precommit)]);
+    cluster.launch(1);
+    cluster.reach(height + 6, Duration::from_secs(60));
+    cluster.assert_agreement(1, height + 6);
+    let voted = |height| cluster.nodes[0].chain.block(height).unwrap().0.certificate.signers.bit(1);
+    assert!(!voted(height), "signed twice");
+    assert!((height + 1..=height + 6).any(voted), "silent for ever");
     cluster.stop();
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::{address, free_port, network_key, scratch, wait},
+    cluster::{address, free_port, network_key, scratch, wait, wait_until_free},
     domain, key, rules,
 };
 use crate::{
@@ -139,6 +139,7 @@ impl Node {
     fn kill(&mut self) {
         let running = self.running.take().unwrap();
         running.runtime.shutdown_timeout(Duration::from_secs(5));
+        wait_until_free(&self.dir.path().join("consensus"));
     }
 
     fn chain(&self) -> &Arc<Chain> {

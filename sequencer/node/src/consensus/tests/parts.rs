@@ -291,7 +291,7 @@ fn proposers_follow_the_schedule() {
 }
 
 fn protected(dir: &std::path::Path, digests: &Digests) -> ProtectedKey {
-    ProtectedKey::new(key(1), digests.clone(), Protection::open(dir).unwrap())
+    ProtectedKey::new(key(1), digests.clone(), Protection::open(dir, false).unwrap())
 }
 
 #[tokio::test]
@@ -351,6 +351,25 @@ async fn signatures_recover_and_contradictions_are_refused() {
     assert!(verifier.verify_validator_proof(&proof).await.unwrap().is_valid());
     let stolen = ValidatorProof::new(proof.public_key.clone(), vec![9], proof.signature);
     assert!(!verifier.verify_validator_proof(&stolen).await.unwrap().is_valid());
+}
+
+/// After a crash between the table and the engine's log: no error, for that would end the engine, and no signature.
+#[tokio::test]
+async fn a_withheld_vote_is_signed_by_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let digests = Digests::new(domain());
+    digests.enter(9, Service { sigma: 2, fork: 0 });
+    let open = || ProtectedKey::new(key(1), digests.clone(), Protection::open(dir.path(), true).unwrap());
+    let vote = a_vote(VoteType::Prevote, 0, NilOrVal::Val(block_ref(3)));
+    open().sign_vote(vote.clone()).await.unwrap();
+    let key = open();
+    let other = Vote { value: NilOrVal::Nil, ..vote };
+    let signed = key.sign_vote(other.clone()).await.unwrap();
+    assert!(key.refusals().borrow().is_none());
+    let digest = digests.vote(&other).unwrap();
+    assert_ne!(signed.signature.recover(digest), Ok(signer(1).0));
+    let verifier = Verifier::new(digests.clone());
+    assert!(verifier.verify_signed_vote(&other, &signed.signature, &signer(1)).await.unwrap().is_invalid());
 }
 
 #[test]
