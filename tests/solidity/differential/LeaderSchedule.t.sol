@@ -70,8 +70,8 @@ contract LeaderScheduleDifferentialTest is Test {
         }
     }
 
-    /// forge-config: default.gas-limit = 9223372036854775807
-    function test_L1_randomInputs() public view {
+    function test_L1_randomInputs() public {
+        vm.pauseGasMetering();
         uint256 most = vm.envOr("ROTA_SCHEDULE_INPUTS", uint256(10_000));
         string memory json = vm.readFile("tests/vectors/leader_schedule_random.json");
         bytes memory data = vm.parseJsonTypeArray(json, "$", "Stretch(uint256 count,bytes32 digest)");

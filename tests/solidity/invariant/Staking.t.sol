@@ -54,8 +54,9 @@ contract StakingInvariants is Test {
         targetContract(address(handler));
     }
 
-    /// @notice F4 F5 R1 R2 R4 E1 E2 E3 E5 after every action.
-    function invariant_F4_F5_R1_R2_R4_E1_E2_E3_E5() public {
+    /// @notice The state after every action (F4 F5 R1 R2 R4 E1 E2 E3 E4 E5); single actions are judged in the handler (F7 R3 and
+    /// again F4 F5 E3 E4), the whole history in `afterInvariant` (F1 F2).
+    function invariant_F1_F2_F4_F5_F7_R1_R2_R3_R4_E1_E2_E3_E4_E5() public {
         dice = uint256(keccak256(abi.encode(dice, block.timestamp)));
         (,,,, uint32 epoch) = handler.contracts();
         uint32 count = registry.operatorCount();

@@ -329,6 +329,12 @@ contract SequencerRegistryTest is StakingFixture {
         registry.transferOwnership(id, BOB);
         assertEq(registry.ownerOf(id), ALICE);
         assertEq(registry.pendingOwnerOf(id), BOB);
+        // The offer is to nobody else.
+        vm.expectRevert(
+            abi.encodeWithSelector(ISequencerRegistry.SequencerRegistry_NotPendingOwner.selector, id, slasher)
+        );
+        vm.prank(slasher);
+        registry.acceptOwnership(id);
 
         vm.expectEmit(address(registry));
         emit ISequencerRegistry.OwnershipHandOverCompleted(id, ALICE, BOB);
