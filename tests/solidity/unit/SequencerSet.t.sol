@@ -341,6 +341,24 @@ contract SequencerSetTest is StakingFixture {
         set.takeSeat(heavy[4], 0);
     }
 
+    /// @notice The privilege is used up by the return: a member that loses its new seat for another reason stands in line.
+    function test_E3_churn_returnsOnce() public {
+        uint32[] memory ids = _seated(SEATS);
+        uint32[] memory heavy = _newcomers(5);
+        _freeze(_epoch() + 1);
+        for (uint8 i = 0; i < 4; ++i) {
+            set.takeSeat(heavy[i], 7 - i);
+        }
+        set.takeSeat(ids[7], 0);
+        vm.prank(slasher);
+        registry.jail(ids[7]);
+        set.takeSeat(heavy[4], 0);
+        vm.prank(_owner(7));
+        registry.unjail(ids[7]);
+        vm.expectRevert(abi.encodeWithSelector(ISequencerSet.SequencerSet_ChurnBudgetSpent.selector, _epoch(), 4));
+        set.takeSeat(ids[7], 1);
+    }
+
     /// @notice A newcomer displaced in the epoch in which it came has no privilege: otherwise two outsiders taking turns
     /// would replace the whole set.
     function test_E3_churn_displacedNewcomerHasNoPrivilege() public {
@@ -544,9 +562,10 @@ contract SequencerSetTest is StakingFixture {
         vm.stopPrank();
         vm.prank(_owner(4));
         registry.retire(ids[4]);
-        // Operator 5 takes its own bond below the minimum, in the epoch before it counts.
+        // Operator 5 takes its own bond below the minimum; others' stake in its pool does not help.
         uint32 epoch = _epoch();
-        _undelegate(_owner(5), ids[5], 1500e9 - 100);
+        _delegate(STRANGER, ids[5], 5000e9);
+        _undelegate(_owner(5), ids[5], 1500e9 - 99);
         _toEpoch(epoch + 1);
         set.recordRandao();
         _toSecondHalf(epoch + 1);
