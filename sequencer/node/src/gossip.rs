@@ -6,7 +6,7 @@
 //! second and peer, messages waiting for the pool, transactions waiting to be sent.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use alloy_rlp::{Decodable, Encodable};
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, allow_block_list, connection_limits,
-    gossipsub::{self, IdentTopic, MessageAcceptance, MessageAuthenticity, MessageId, ValidationMode},
+    gossipsub::{self, IdentTopic, MessageAcceptance, MessageAuthenticity, MessageId, PublishError, ValidationMode},
     identity::Keypair,
     multiaddr::Protocol,
     noise,
@@ -40,6 +40,9 @@ const MAX_MESSAGE: usize = 256 << 10;
 const BATCH_BYTES: usize = 48 << 10;
 /// Time a batch waits for more.
 const BATCH_TIME: Duration = Duration::from_millis(10);
+/// Transactions kept while there is nobody to send them to, bytes; and the time between two attempts.
+const MAX_UNSENT: usize = 4 << 20;
+const RESEND: Duration = Duration::from_secs(1);
 /// Bytes a peer may send on average per second, and at once.
 const PEER_RATE: f64 = 4e6;
 const PEER_BURST: f64 = 8e6;
@@ -268,34 +271,55 @@ fn decode(data: &[u8]) -> Option<Vec<Transaction>> {
 /// Transactions that wait to be sent.
 #[derive(Debug, Default)]
 struct Outbox {
-    batch: Vec<Bytes>,
+    queue: VecDeque<Bytes>,
     bytes: usize,
     due: Option<Instant>,
+    /// Nobody took the last batch: what comes waits with it.
+    stuck: bool,
 }
 
 impl Outbox {
     fn push(&mut self, raw: Bytes) {
         self.bytes += raw.len();
-        self.batch.push(raw);
+        self.queue.push_back(raw);
+        while self.bytes > MAX_UNSENT {
+            self.bytes -= self.queue.pop_front().map_or(self.bytes, |oldest| oldest.len());
+        }
         self.due.get_or_insert_with(|| Instant::now() + BATCH_TIME);
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES
+        !self.stuck && self.bytes >= BATCH_BYTES
     }
 
-    /// The message to send.
-    fn take(&mut self) -> Option<Vec<u8>> {
-        self.due = None;
-        self.bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
-            return None;
+    /// The next batch, oldest first.
+    fn take(&mut self) -> Vec<Bytes> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH_BYTES {
+            let Some(raw) = self.queue.pop_front() else { break };
+            bytes += raw.len();
+            batch.push(raw);
         }
-        let mut message = Vec::with_capacity(batch.length());
-        batch.encode(&mut message);
-        Some(message)
+        self.bytes -= bytes;
+        self.stuck = false;
+        self.due = (!self.queue.is_empty()).then(Instant::now);
+        batch
     }
+
+    /// Puts back a batch that could not be sent.
+    fn put_back(&mut self, batch: Vec<Bytes>) {
+        self.bytes += batch.iter().map(|raw| raw.len()).sum::<usize>();
+        batch.into_iter().rev().for_each(|raw| self.queue.push_front(raw));
+        self.stuck = true;
+        self.due = Some(Instant::now() + RESEND);
+    }
+}
+
+/// The message that carries a batch.
+fn encode(batch: &Vec<Bytes>) -> Vec<u8> {
+    let mut message = Vec::with_capacity(batch.length());
+    batch.encode(&mut message);
+    message
 }
 
 /// What is known of peers.
@@ -502,11 +526,15 @@ impl Gossip {
     }
 
     fn send(&mut self) {
-        let Some(message) = self.outbox.take() else { return };
-        match self.swarm.behaviour_mut().gossip.publish(self.topic.clone(), message) {
-            Ok(_) | Err(gossipsub::PublishError::Duplicate) => {}
-            // Alone, or peers too slow: the transactions stay in this pool.
-            Err(error) => tracing::debug!(%error, "transactions not spread"),
+        let batch = self.outbox.take();
+        if batch.is_empty() {
+            return;
+        }
+        match self.swarm.behaviour_mut().gossip.publish(self.topic.clone(), encode(&batch)) {
+            Ok(_) | Err(PublishError::Duplicate) => {}
+            // Alone, or everybody too slow. A follower never leads: only others can include what it was given.
+            Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => self.outbox.put_back(batch),
+            Err(error) => tracing::warn!(%error, "transactions not spread"),
         }
     }
 

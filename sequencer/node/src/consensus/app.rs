@@ -315,7 +315,6 @@ impl App {
             }
             Err(error) => return Err(error.into()),
         };
-        let started = Instant::now();
         let block = match self.execution.build(attributes, deadline).await {
             Ok(block) => block,
             Err(error @ EngineError::NotOnHead { .. }) => {
@@ -324,7 +323,6 @@ impl App {
             }
             Err(error) => return Err(error.into()),
         };
-        metrics::histogram!("rota_build_seconds").record(started.elapsed().as_secs_f64());
         let body = body::encode(&block);
         if body.len() > MAX_BODY {
             return Err(EngineError::Internal(format!("built a block of {} bytes", body.len())).into());
@@ -383,10 +381,7 @@ impl App {
             tracing::warn!(height = %init.height, proposer = %init.proposer, %hash, "pays another than its proposer");
             return Ok(None);
         }
-        let started = Instant::now();
-        let verdict = self.judge(&block, occasion).await?;
-        metrics::histogram!("rota_validate_seconds").record(started.elapsed().as_secs_f64());
-        match verdict {
+        match self.judge(&block, occasion).await? {
             Verdict::Invalid => Ok(Some(proposed(&init, EngineValidity::Invalid))),
             Verdict::Later => {
                 self.store(init.height.0, hash, Some(&init), &body).await?;

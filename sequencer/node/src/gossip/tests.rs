@@ -253,8 +253,8 @@ fn messages_are_exact() {
     let transactions = [transaction(1, CHAIN), transaction(2, CHAIN)];
     let mut outbox = Outbox::default();
     transactions.iter().for_each(|transaction| outbox.push(transaction.encoded_2718().into()));
-    let message = outbox.take().unwrap();
-    assert_eq!(outbox.take(), None);
+    let message = encode(&outbox.take());
+    assert!(outbox.take().is_empty());
     assert_eq!(decode(&message).unwrap(), transactions);
     assert!(decode(&message[..message.len() - 1]).is_none());
     assert!(decode(&[&message[..], &[0]].concat()).is_none());
@@ -265,6 +265,37 @@ fn messages_are_exact() {
     let mut message = Vec::new();
     longer.encode(&mut message);
     assert!(decode(&message).is_none());
+}
+
+#[test]
+fn what_nobody_takes_waits_within_bounds() {
+    let mut outbox = Outbox::default();
+    let raw = |n: u8| Bytes::from(vec![n; 40 << 10]);
+    (0..4).for_each(|n| outbox.push(raw(n)));
+    assert!(outbox.is_full());
+    let batch = outbox.take();
+    assert_eq!(batch, [raw(0), raw(1)]);
+    outbox.put_back(batch.clone());
+    // Not again at once, in the old order, and never more than the bound: the oldest go first.
+    assert!(!outbox.is_full() && outbox.due.unwrap() > Instant::now() + RESEND / 2);
+    assert_eq!(outbox.take(), batch);
+    assert_eq!(outbox.take(), [raw(2), raw(3)]);
+    assert_eq!((outbox.bytes, outbox.due), (0, None));
+    (0..=255).for_each(|n| outbox.push(raw(n)));
+    assert!(outbox.bytes <= MAX_UNSENT && outbox.bytes > MAX_UNSENT - (41 << 10));
+    assert_eq!(outbox.queue.back(), Some(&raw(255)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_given_to_a_lonely_node_are_spread_later() {
+    let key = [70; 32];
+    let lonely = start(key, free_addr(key), Vec::new(), TestPool::new());
+    until("gossip to listen to its pool", || lonely.pool.accepted.receiver_count() > 0).await;
+    let hash = lonely.pool.add(transaction(1, CHAIN)).unwrap();
+    let key = [71; 32];
+    let friend = start(key, free_addr(key), vec![lonely.addr.clone()], TestPool::new());
+    until("what the lonely node was given before", || friend.pool.has(&hash)).await;
+    stop(vec![lonely, friend]).await;
 }
 
 #[test]
