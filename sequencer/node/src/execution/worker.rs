@@ -126,8 +126,8 @@ impl Worker {
         if block.number() != head.number + 1 || block.header().parent_hash != head.hash {
             return Err(not_on_head(block.number(), block.header().parent_hash, &head));
         }
-        // The hash covers the body, so equal hashes mean equal blocks.
-        if self.candidates.contains(&block.hash) {
+        // The hash is that of the header: another body under it must not pass for the one that was executed.
+        if self.candidates.peek(&block.hash).is_some_and(|known| known.block == block) {
             return Ok(Validity::Valid);
         }
         let started = Instant::now();
@@ -162,6 +162,8 @@ impl Worker {
                 Rejection::Failed(error) => error,
             })?,
         };
+        // What was decided is the header; the body that goes with it is the one that was executed.
+        let decided = DecidedBlock { block: candidate.block, ..decided };
         let executed = candidate.executed;
         let diff = executed.diff.clone();
         let decided = Arc::new(decided);

@@ -451,6 +451,30 @@ async fn every_deviation_is_refused_by_name() {
     assert!(reason(bad).await.contains("timestamp"));
 }
 
+/// The hash of a block is that of its header, so a peer can put any body under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_header_does_not_vouch_for_another_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = executor_config(folder.path(), chain_config(1));
+    let node = TestNode::start(config.clone()).unwrap();
+    node.pool.add(Call { value: 1, ..Call::default() }.sign(&signer(0))).unwrap();
+    let good = node.build(vec![deposit(0, Address::repeat_byte(3), 1)]).await;
+    let mut without_body: Block = good.block.as_ref().clone();
+    without_body.body.transactions.clear();
+    let bad = SealedBlock::new(without_body);
+    assert_eq!(bad.hash, good.hash);
+
+    assert_eq!(node.validate(good.clone()).await, Validity::Valid);
+    let Validity::Invalid(reason) = node.validate(bad.clone()).await else { panic!("the wrong body was accepted") };
+    assert!(reason.contains("must be"), "{reason}");
+    // Decided under a certificate for the hash: the body that was executed is stored, whichever was handed in.
+    node.commit(bad).await.unwrap();
+    assert_eq!(node.chain.block(1).unwrap(), Some(good.clone()));
+    drop(node);
+    let node = TestNode::start(config).unwrap();
+    assert_eq!(node.chain.block(1).unwrap(), Some(good));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_take_the_best_tips_within_their_limits() {
     let folder = tempfile::tempdir().unwrap();
