@@ -162,8 +162,8 @@ async fn wallets(net: &TestNet) -> Result<()> {
         &l2,
         "Test".to_owned(),
         "TST".to_owned(),
-        dev_key(3)?.address(),
         whole(1_000),
+        dev_key(3)?.address(),
     )
     .await?;
     let receipt = token.transfer(to, whole(7)).send().await?.get_receipt().await?;
