@@ -63,7 +63,7 @@ impl TestNet {
         println!("[{:6.1} s] {what}", self.since.elapsed().as_secs_f64());
     }
 
-    /// Waits for a condition and says so.
+    /// Waits for a condition; says what was awaited when it took long or did not come.
     ///
     /// # Errors
     /// When `deadline` (doubled in CI) passes or the condition fails.
@@ -73,8 +73,14 @@ impl TestNet {
         deadline: Duration,
         condition: impl AsyncFnMut() -> Result<Option<T>>,
     ) -> Result<T> {
-        self.say(&format!("waiting for {what}"));
-        rota::progress::wait_until(what, patience(deadline), Duration::from_millis(50), condition).await
+        let asked = Instant::now();
+        let outcome =
+            rota::progress::wait_until(what, patience(deadline), Duration::from_millis(50), condition).await;
+        // What came at once is not worth a line.
+        if asked.elapsed() > Duration::from_secs(2) || outcome.is_err() {
+            self.say(&format!("waited {:.1} s for {what}", asked.elapsed().as_secs_f64()));
+        }
+        outcome
     }
 
     /// Runs `scenario`, stops everything, and keeps the folder when the scenario failed.

@@ -56,7 +56,7 @@ async fn from_stake_to_paid_blocks() -> Result<()> {
         operator_leaves(net, &mut observer).await?;
         leader_crashes(net, &mut observer).await?;
         same_everywhere(net).await?;
-        nobody_signed_twice(net)
+        nobody_signed_twice(net).await
     })
     .await
 }
@@ -132,11 +132,15 @@ async fn same_everywhere(net: &TestNet) -> Result<()> {
     let first = net.l2(0).await?;
     let head = first.get_block_number().await?;
     net.all_at(head, Duration::from_secs(30)).await?;
+    let mut expected = Vec::new();
     for height in 1..=head {
-        let expected = block_hash(&first, height).await?;
-        for index in 1..net.devnet.nodes.len() {
-            let found = block_hash(&net.l2(index).await?, height).await?;
-            ensure!(found == expected, "node {} has block {height} {found}, node 1 has {expected}", index + 1);
+        expected.push(block_hash(&first, height).await?);
+    }
+    for index in 1..net.devnet.nodes.len() {
+        let l2 = net.l2(index).await?;
+        for (height, expected) in (1..).zip(&expected) {
+            let found = block_hash(&l2, height).await?;
+            ensure!(found == *expected, "node {} has block {height} {found}, node 1 has {expected}", index + 1);
         }
     }
     net.say(&format!("{} nodes agree on {head} blocks", net.devnet.nodes.len()));
@@ -410,11 +414,20 @@ async fn leader_crashes(net: &mut TestNet, observer: &mut Observer) -> Result<()
     Ok(())
 }
 
-/// Every signature a node ever made is in its protection table: one digest per (fork, height, round, kind).
-fn nobody_signed_twice(net: &TestNet) -> Result<()> {
+/// Each node watches the votes of all others: none may have seen two by one key for one (height, round, kind), and
+/// no signer may have been stopped from making a second one.
+async fn nobody_signed_twice(net: &TestNet) -> Result<()> {
     for node in &net.devnet.manifest.l2.nodes {
         let log = std::fs::read_to_string(net.devnet.manifest.logs.join(format!("sequencer-{}.log", node.id)))?;
         ensure!(!log.contains("panicked"), "sequencer {} panicked:\n{}", node.id, last_lines(&log));
+        let metrics = reqwest::get(format!("{}/metrics", node.metrics_url)).await?.error_for_status()?.text().await?;
+        for name in ["equivocation_votes", "equivocation_proposals"] {
+            let seen: Vec<&str> = metrics.lines().filter(|line| !line.starts_with('#') && line.contains(name)).collect();
+            ensure!(!seen.is_empty(), "sequencer {} does not publish {name}", node.id);
+            for line in seen {
+                ensure!(line.ends_with(" 0"), "sequencer {} saw somebody sign twice: {line}", node.id);
+            }
+        }
     }
     Ok(())
 }

@@ -1,0 +1,120 @@
+//! What the README shows, as it shows it: the devnet started as a program, its commands run by a shell, Ctrl-C, and a
+//! second start that goes on where the first one stopped.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use alloy::providers::Provider as _;
+use eyre::{Result, ensure, eyre};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use rota::devnet::{manifest::Manifest, process::tail, toolchain};
+use rota_e2e::{patience, provider, root};
+use tokio::process::{Child, Command};
+
+/// Comment before the block of README.md that this test runs.
+const MARK: &str = "<!-- tested: tests/e2e/tests/readme.rs runs these commands -->";
+
+/// Folder of the programs under test.
+fn programs() -> Result<PathBuf> {
+    let sequencer = toolchain::sequencer()?;
+    Ok(sequencer.parent().ok_or_else(|| eyre!("{} has no folder", sequencer.display()))?.to_path_buf())
+}
+
+/// The commands of the README, with the devnet's folder replaced.
+fn commands(dir: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(root().join("README.md"))?;
+    let (_, after) = text.split_once(MARK).ok_or_else(|| eyre!("README.md lost its mark '{MARK}'"))?;
+    let block = after.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
+    let block = block.ok_or_else(|| eyre!("no ```sh block follows the mark in README.md"))?;
+    ensure!(block.contains("./.devnet/devnet.json"), "the README does not read ./.devnet/devnet.json any more");
+    Ok(block.replace("./.devnet/devnet.json", &dir.join("devnet.json").to_string_lossy()))
+}
+
+fn start(dir: &Path, log: &Path) -> Result<Child> {
+    let log = std::fs::File::options().create(true).append(true).open(log)?;
+    Ok(Command::new(programs()?.join("rota"))
+        .args(["devnet", "--profile", "test"])
+        .arg("--devnet-dir")
+        .arg(dir)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()?)
+}
+
+async fn wait_up(devnet: &mut Child, log: &Path) -> Result<()> {
+    let since = Instant::now();
+    // Ready in 30 s when the contracts are built.
+    rota::progress::wait_until("the devnet's table", patience(Duration::from_secs(30)), Duration::from_millis(100), async || {
+        if let Some(status) = devnet.try_wait()? {
+            return Err(eyre!("rota devnet ended ({status}):\n{}", tail(log, 30)));
+        }
+        Ok(tail(log, 10).contains("Ctrl-C stops everything").then_some(()))
+    })
+    .await?;
+    println!("devnet up in {:.1} s", since.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Ctrl-C, and then nothing may be left.
+async fn interrupt(mut devnet: Child, dir: &Path) -> Result<Manifest> {
+    let manifest = Manifest::load_if_present(dir)?.ok_or_else(|| eyre!("no devnet.json"))?;
+    let pid = devnet.id().ok_or_else(|| eyre!("the devnet is gone"))?;
+    kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGINT)?;
+    let status = tokio::time::timeout(patience(Duration::from_secs(20)), devnet.wait()).await??;
+    ensure!(status.success(), "after Ctrl-C rota devnet ended with {status}");
+    for pid in manifest.l2.nodes.iter().map(|node| node.pid).chain([manifest.l1.pid]) {
+        ensure!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} outlived the devnet");
+    }
+    Ok(manifest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readme_commands_work() -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("rota-readme-").tempdir()?;
+    let (dir, log) = (folder.path().join("net"), folder.path().join("devnet.log"));
+    let mut devnet = start(&dir, &log)?;
+    wait_up(&mut devnet, &log).await?;
+
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &commands(&dir)?])
+        .current_dir(root())
+        .env("CARGO_TARGET_DIR", programs()?.parent().ok_or_else(|| eyre!("no target folder"))?)
+        .env("ROTA_DEVNET_DIR", &dir)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(patience(Duration::from_secs(300)), output).await??;
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    ensure!(output.status.success(), "the README's commands failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(text.contains("1 (success)"), "cast receipt shows no success");
+    let claimed = text
+        .lines()
+        .find_map(|line| line.strip_prefix("claimed ").and_then(|rest| rest.strip_suffix(" in total")))
+        .ok_or_else(|| eyre!("rota stake claim does not say what it claimed"))?;
+    ensure!(!rota::amount::parse_amount(claimed)?.is_zero(), "claimed {claimed}");
+
+    let manifest = interrupt(devnet, &dir).await?;
+    let mut again = start(&dir, &log)?;
+    let before = std::fs::metadata(&log)?.len();
+    rota::progress::wait_until("the devnet to go on", patience(Duration::from_secs(30)), Duration::from_millis(100), async || {
+        if let Some(status) = again.try_wait()? {
+            return Err(eyre!("rota devnet ended ({status}) on its second start:\n{}", tail(&log, 30)));
+        }
+        Ok((std::fs::metadata(&log)?.len() > before && tail(&log, 3).contains("Ctrl-C stops everything")).then_some(()))
+    })
+    .await?;
+    let rpc = &manifest.l2.nodes.first().ok_or_else(|| eyre!("no nodes"))?.rpc_url;
+    let l2 = provider(rpc, None).await?;
+    ensure!(l2.get_block_number().await? > 20, "the chain started over");
+    interrupt(again, &dir).await?;
+    Ok(())
+}
