@@ -376,6 +376,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_is_complete() {
+        let page = include_str!("../../../docs/node.md");
+        for path in OVERRIDES {
+            assert!(page.contains(&format!("`{path}`")), "docs/node.md does not mention {path}");
+        }
+    }
+
+    #[test]
     fn environment_wins_over_the_file() {
         let env = |name: &str| match name {
             "ROTA_L1_RPC" => Some("http://a:1, http://b:2".into()),

@@ -43,9 +43,17 @@ impl TestNet {
     /// # Errors
     /// When something cannot be started.
     pub async fn start(bonds: &[u64]) -> Result<Self> {
+        Self::start_with(4, bonds).await
+    }
+
+    /// Starts `nodes` sequencers.
+    ///
+    /// # Errors
+    /// When something cannot be started.
+    pub async fn start_with(nodes: u32, bonds: &[u64]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rota-e2e-").tempdir()?;
         let args = DevnetArgs {
-            nodes: 4,
+            nodes,
             block_time: None,
             l1_block_time: 1,
             profile: "test".to_owned(),

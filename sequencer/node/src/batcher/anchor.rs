@@ -18,13 +18,13 @@ const PIECE: u64 = 64;
 const MAX_DEPTH: u64 = 100_000;
 
 impl Submitter {
-    /// Anchors L1 block `number` in `contract`.
+    /// Anchors L1 block `number` in `contract`; false if it was anchored already.
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub(super) async fn anchor_by_headers(&self, contract: Address, number: u64) -> Result<(), SubmitError> {
+    pub(super) async fn anchor_by_headers(&self, contract: Address, number: u64) -> Result<bool, SubmitError> {
         if !self.view(contract, BatchChain::anchorOfCall { l1Block: number }).await?.is_zero() {
-            return Ok(());
+            return Ok(false);
         }
         // The parent of the newest block is surely known to L1 when the transaction is executed.
         let mut descendant = self.newest_block().await?.saturating_sub(1);
@@ -44,7 +44,7 @@ impl Submitter {
             self.send(contract, call.into(), || async { false }.boxed()).await?;
             descendant = last - 1;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn newest_block(&self) -> Result<u64, SubmitError> {
@@ -99,13 +99,13 @@ mod tests {
         let pieces = 2 * PIECE + 9;
         l1.anvil_mine(Some(pieces), Some(1)).await.unwrap();
 
-        submitter.anchor_by_headers(*contract.address(), old).await.unwrap();
+        assert!(submitter.anchor_by_headers(*contract.address(), old).await.unwrap());
         let hash = l1.get_block_by_number(BlockNumberOrTag::Number(old)).await.unwrap().unwrap().header.hash;
         assert_eq!(contract.anchorOf(old).call().await.unwrap(), hash);
         // The anchor of the descendant, then three pieces.
         assert_eq!(l1.get_block_number().await.unwrap(), old + pieces + 4);
         // Done is done.
-        submitter.anchor_by_headers(*contract.address(), old).await.unwrap();
+        assert!(!submitter.anchor_by_headers(*contract.address(), old).await.unwrap());
         assert_eq!(l1.get_block_number().await.unwrap(), old + pieces + 4);
     }
 }

@@ -183,8 +183,11 @@ impl Batcher {
             // L1 itself cannot tell contracts the origin's hash any more.
             Err(SubmitError::Refused(reason)) if is_forgotten(&reason) => {
                 tracing::info!(index = header.index, %reason, "the origin has to be anchored first");
-                self.submitter.anchor_by_headers(self.contract, header.l1OriginNumber).await?;
-                return Ok(true);
+                return match self.submitter.anchor_by_headers(self.contract, header.l1OriginNumber).await? {
+                    true => Ok(true),
+                    // L1 reorganised deeper than the chain's confirmations: the batch names a block that is no more.
+                    false => Err(SubmitError::Refused(reason).into()),
+                };
             }
             Err(SubmitError::Reverted(_)) if taken().await => return Ok(true),
             Err(error) => return Err(error.into()),

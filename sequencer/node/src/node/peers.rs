@@ -18,10 +18,12 @@ pub(super) async fn follow(
 ) {
     let mut l1 = info.l1.subscribe();
     loop {
-        let addresses = members(info, own);
-        let transactions: Vec<_> = addresses.iter().filter_map(gossip_address).collect();
-        publish(&consensus, addresses);
-        publish(&gossip, transactions);
+        // While the sets are not known, at a start or during a reorganisation of L1, nobody is let go.
+        if let Some(addresses) = members(info, own) {
+            let transactions: Vec<_> = addresses.iter().filter_map(gossip_address).collect();
+            publish(&consensus, addresses);
+            publish(&gossip, transactions);
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
             changed = l1.changed() => if changed.is_err() { return },
@@ -37,14 +39,15 @@ fn publish(target: &watch::Sender<Vec<Multiaddr>>, addresses: Vec<Multiaddr>) {
     });
 }
 
-fn members(info: &NodeInfo, own: PeerId) -> Vec<Multiaddr> {
-    let Some((sigma, _)) = info.rules.next_serving() else { return Vec::new() };
+fn members(info: &NodeInfo, own: PeerId) -> Option<Vec<Multiaddr>> {
+    let (sigma, _) = info.rules.next_serving()?;
     // A set frozen for a later epoch: its members get to know each other before they serve.
-    let sets = [info.l1.set(sigma), info.l1.serving_set(u32::MAX)];
-    let ids: BTreeSet<u32> = sets.iter().flatten().flat_map(|set| set.members()).map(|member| member.id).collect();
+    let sets = [info.l1.set(sigma)?, info.l1.serving_set(u32::MAX)?];
+    let ids: BTreeSet<u32> = sets.iter().flat_map(|set| set.members()).map(|member| member.id).collect();
     let operators = info.l1.operators();
     let known = operators.iter().filter(|(id, _)| ids.contains(id));
-    known.filter_map(|(_, operator)| address(&operator.metadata)).filter(|address| peer(address) != Some(own)).collect()
+    let addresses = known.filter_map(|(_, operator)| address(&operator.metadata));
+    Some(addresses.filter(|address| peer(address) != Some(own)).collect())
 }
 
 /// A metadata URI as a multiaddress that names a peer; operators may publish anything.
