@@ -49,6 +49,7 @@ async fn from_stake_to_paid_blocks() -> Result<()> {
         stake_two_delegators(net).await?;
         hundred_blocks(net, &mut observer).await?;
         wallets(net).await?;
+        integrator_example(net).await?;
         deposit_arrives(net).await?;
         batches_become_final(net).await?;
         claims_to_the_wei(net, &mut observer).await?;
@@ -176,6 +177,23 @@ async fn wallets(net: &TestNet) -> Result<()> {
     // A refusal comes back with the contract's own error.
     let refused = token.transfer(to, whole(1_000_000)).call().await.err().ok_or_else(|| eyre!("no balance, no error"))?;
     ensure!(refused.as_revert_data().is_some_and(|data: Bytes| data.len() > 4), "no revert data: {refused}");
+    Ok(())
+}
+
+/// The example of `rota-bindings`, as an integrator would run it.
+async fn integrator_example(net: &TestNet) -> Result<()> {
+    let programs = rota::devnet::toolchain::sequencer()?;
+    let example = programs.with_file_name("examples").join("deposit_and_schedule");
+    ensure!(example.is_file(), "{} is missing: build it with `cargo build --examples`", example.display());
+    let output = tokio::process::Command::new(example)
+        .arg(&net.devnet.manifest.l1.rpc_url)
+        .arg(&net.devnet.manifest.deployment)
+        .output()
+        .await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "the example failed: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(text.contains("delegated 100000000000000000000 wei") && text.contains("block 9 of epoch"), "it printed {text}");
+    net.say("the bindings' example staked and read the schedule");
     Ok(())
 }
 
