@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
 
@@ -44,7 +44,7 @@ abstract contract StakingFixture is Test {
     ISequencerSet internal set;
     SwitchGuardian internal guardian;
     CountingBatchChain internal batchChain;
-    AccessManager internal manager;
+    IAccessManager internal manager;
     address internal slasher = makeAddr("slasher");
     address internal escrow = makeAddr("escrow");
 
@@ -55,7 +55,7 @@ abstract contract StakingFixture is Test {
         token = IERC20(vm.deployCode("NativeToken.sol:NativeToken", abi.encode("Rota", "ROTA", 1e28, address(this))));
         guardian = new SwitchGuardian();
         batchChain = new CountingBatchChain();
-        manager = new AccessManager(address(this));
+        manager = IAccessManager(vm.deployCode("AccessManager.sol:AccessManager", abi.encode(address(this))));
         registry =
             ISequencerRegistry(vm.deployCode("SequencerRegistry.sol:SequencerRegistry", abi.encode(_registryConfig())));
         vault = IStakeVault(vm.deployCode("StakeVault.sol:StakeVault", abi.encode(_vaultConfig(address(token)))));
