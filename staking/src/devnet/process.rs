@@ -2,12 +2,14 @@
 
 use std::{
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
-use eyre::{Context as _, Result, bail};
+use eyre::{Context as _, Result, bail, eyre};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -106,25 +108,70 @@ pub fn tail(file: &Path, lines: usize) -> String {
     all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
 }
 
-/// A TCP port that was free a moment ago.
+/// Ports handed out, below the range systems take those of outgoing connections from (Linux: from 32768): a node that
+/// is started minutes after its port was chosen, or started again, still finds it free.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// Ports tried so far by this process: no port is handed out twice.
+static TRIED: AtomicU16 = AtomicU16::new(0);
+
+/// A free TCP port of the loopback interface.
 ///
 /// # Errors
-/// When the loopback interface has none.
+/// When none is left.
 pub fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).wrap_err("no free port on 127.0.0.1")?;
-    Ok(listener.local_addr()?.port())
+    candidates().find(|port| is_free(*port)).ok_or_else(|| eyre!("no free port in {PORTS:?} on 127.0.0.1"))
 }
 
 /// A free port whose successor is free too: consensus and gossip listen side by side.
 ///
 /// # Errors
-/// When a hundred attempts found none.
+/// When none is left.
 pub fn free_port_pair() -> Result<u16> {
-    for _ in 0..100 {
-        let port = free_port()?;
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return Ok(port);
+    let port = candidates()
+        .find(|port| is_free(*port) && is_free(port + 1))
+        .ok_or_else(|| eyre!("no two free ports side by side in {PORTS:?} on 127.0.0.1"))?;
+    TRIED.fetch_add(1, Ordering::Relaxed);
+    Ok(port)
+}
+
+/// Every port once, beginning where other processes hardly begin.
+fn candidates() -> impl Iterator<Item = u16> {
+    let count = PORTS.end - PORTS.start;
+    let start = std::process::id().wrapping_mul(31);
+    (0..count).map(move |_| {
+        let offset = start.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed).into()) % u32::from(count);
+        PORTS.start + offset as u16
+    })
+}
+
+fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ports_are_free_distinct_and_not_of_outgoing_connections() {
+        let mut ports = BTreeSet::new();
+        for _ in 0..50 {
+            let pair = free_port_pair().unwrap();
+            ports.extend([free_port().unwrap(), pair, pair + 1]);
         }
+        assert_eq!(ports.len(), 150);
+        assert!(ports.iter().all(|port| (PORTS.start..=PORTS.end).contains(port) && is_free(*port)));
     }
-    bail!("no two free ports side by side on 127.0.0.1")
+
+    #[test]
+    fn taken_ports_are_passed_over() {
+        let port = free_port().unwrap();
+        let taken: Vec<_> =
+            (1..=5).filter_map(|next| std::net::TcpListener::bind(("127.0.0.1", port + next)).ok()).collect();
+        let held: Vec<_> = taken.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        assert!((0..20).all(|_| !held.contains(&free_port().unwrap())), "one of {held:?} was handed out");
+    }
 }
