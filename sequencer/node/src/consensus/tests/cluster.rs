@@ -10,6 +10,7 @@ use std::{
 
 use alloy_primitives::B256;
 use libp2p::{Multiaddr, identity::Keypair};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use rota_protocol::header;
 use tempfile::TempDir;
 use tokio::{
@@ -390,5 +391,34 @@ fn a_node_without_l1_catches_up() {
     let target = cluster.head(0) + 2;
     cluster.reach(target, Duration::from_secs(30));
     cluster.assert_agreement(1, target);
+    cluster.stop();
+}
+
+/// Random kills of one or two nodes at random moments, for `ROTA_SOAK_SECONDS` (60 by default); the seed is printed and
+/// can be given by `ROTA_SOAK_SEED`.
+#[test]
+#[ignore = "soak"]
+fn soak_random_kills() {
+    let env = |name, default| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
+    let (seconds, seed) = (env("ROTA_SOAK_SECONDS", 60), env("ROTA_SOAK_SEED", rand::random()));
+    println!("ROTA_SOAK_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut cluster = Cluster::start();
+    let (start, mut kills) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_millis(random.random_range(0..900)));
+        let first = random.random_range(0..WEIGHTS.len());
+        let second = random.random_bool(0.3).then(|| (first + random.random_range(1..WEIGHTS.len())) % WEIGHTS.len());
+        let victims: Vec<_> = [Some(first), second].into_iter().flatten().collect();
+        victims.iter().for_each(|index| cluster.kill(*index));
+        std::thread::sleep(Duration::from_millis(random.random_range(0..1_500)));
+        victims.iter().for_each(|index| cluster.launch(*index));
+        kills += victims.len();
+        let next = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 2;
+        cluster.reach(next, Duration::from_secs(60));
+    }
+    let end = cluster.nodes.iter().map(|node| node.chain.head_number()).min().unwrap();
+    cluster.assert_agreement(1, end);
+    println!("{kills} kills, {end} blocks");
     cluster.stop();
 }

@@ -2,10 +2,13 @@
 
 use alloy_primitives::{Address, B256, U256};
 use bytes::Bytes;
-use malachitebft_app_channel::app::types::{
-    ProposedValue, SignedConsensusMsg,
-    streaming::{StreamId, StreamMessage},
-    sync::{RawDecidedValue, Request, Response, Status},
+use malachitebft_app_channel::{
+    NetworkRequest,
+    app::types::{
+        ProposedValue, SignedConsensusMsg,
+        streaming::{StreamId, StreamMessage},
+        sync::{RawDecidedValue, Request, Response, Status},
+    },
 };
 use malachitebft_codec::{Codec, HasEncodedLen};
 use malachitebft_core_consensus::LivenessMsg;
@@ -14,7 +17,7 @@ use malachitebft_core_types::{
     PolkaCertificate, PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage,
     SignedProposal, SignedVote, SigningScheme, Validator as _, ValidatorProof, ValidatorSet as _, Validity, VoteType,
 };
-use malachitebft_engine::util::streaming::StreamContent;
+use malachitebft_engine::{network::PersistentPeersOp, util::streaming::StreamContent};
 use malachitebft_peer::PeerId;
 use malachitebft_signing::{Signer as _, Verifier as _, VerifierExt};
 use malachitebft_sync::{ValueRequest, ValueResponse};
@@ -29,6 +32,7 @@ use crate::consensus::{
     body,
     codec::{CodecError, WireCodec},
     context::{Digests, Recoverable, RotaContext, Service},
+    network,
     proposals::Proposals,
     protection::{Protection, ProtectionError},
     signing::{ProtectedKey, Verifier},
@@ -551,4 +555,27 @@ fn who_a_block_may_pay() {
     stranger.header.beneficiary = Address::repeat_byte(9);
     assert!(!rules.pays_a_member(&crate::chain::SealedBlock::new(stranger)));
     assert!(header::id_of_coinbase(Address::repeat_byte(9)).is_none());
+}
+
+/// Members come and go with the frozen sets; configured peers stay whatever the sets say.
+#[tokio::test]
+async fn connections_follow_the_members() {
+    let addr = |n: u16| -> libp2p::Multiaddr { format!("/ip4/127.0.0.1/tcp/{n}").parse().unwrap() };
+    let (requests, mut received) = tokio::sync::mpsc::channel(8);
+    let (members, wanted) = tokio::sync::watch::channel(vec![addr(1), addr(2)]);
+    let task = tokio::spawn(network::follow_peers(requests, vec![addr(1)], wanted));
+    let mut next = async || match received.recv().await {
+        Some(NetworkRequest::UpdatePersistentPeers(op, reply)) => {
+            reply.send(Ok(())).unwrap();
+            op
+        }
+        _ => panic!("no update"),
+    };
+    assert_eq!(next().await, PersistentPeersOp::Add(addr(2)));
+    members.send(vec![addr(2), addr(3)]).unwrap();
+    assert_eq!(next().await, PersistentPeersOp::Add(addr(3)));
+    members.send(vec![addr(3)]).unwrap();
+    assert_eq!(next().await, PersistentPeersOp::Remove(addr(2)));
+    drop(members);
+    task.await.unwrap();
 }
