@@ -20,7 +20,8 @@ setup: ## install what is missing (npm packages, by the lock file)
 	@script/setup
 
 devnet: setup ## the whole system on this machine: L1, contracts, four nodes, keeper
-	@forge build --quiet
+	@echo 'compiling the contracts (about a minute the first time)'
+	@forge build --quiet contracts script
 	@cargo build --locked --bin rota --bin rota-sequencer
 	@cargo run --locked --quiet --bin rota -- devnet $(ARGS)
 

@@ -141,8 +141,17 @@ impl Devnet {
         Ok(devnet)
     }
 
-    /// The keeper works on the same runtime, with a key of its own.
+    /// The keeper works on the same runtime, with a key and a log of its own.
     fn start_keeper(&mut self) {
+        if let Ok(log) = std::fs::File::options().create(true).append(true).open(self.dir.join("logs/keeper.log")) {
+            // Fails when the host program logs already; then the keeper's lines are there.
+            let _ = tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_target(false)
+                .with_max_level(tracing::Level::INFO)
+                .with_writer(std::sync::Mutex::new(log))
+                .try_init();
+        }
         let network = self.network.clone();
         let shutdown = self.shutdown.clone();
         self.keeper = Some(tokio::spawn(async move {
