@@ -2,7 +2,7 @@
 
 use alloy::primitives::{
     U256,
-    utils::{ParseUnits, format_ether, parse_ether},
+    utils::{format_ether, parse_units},
 };
 use eyre::{Result, bail, eyre};
 
@@ -12,26 +12,22 @@ use eyre::{Result, bail, eyre};
 /// On an empty, negative or over-precise number, naming what was given.
 pub fn parse_amount(text: &str) -> Result<U256> {
     let text = text.trim();
-    let (number, unit) = match text.strip_suffix("gwei") {
-        Some(number) => (number, "gwei"),
-        None => match text.strip_suffix("wei") {
-            Some(number) => (number, "wei"),
-            None => (text, "ether"),
-        },
+    let (number, unit, decimals) = match (text.strip_suffix("gwei"), text.strip_suffix("wei")) {
+        (Some(number), _) => (number.trim(), "gwei", 9),
+        (None, Some(number)) => (number.trim(), "wei", 0),
+        (None, None) => (text, "ether", 18),
     };
-    let number = number.trim();
-    if number.is_empty() || number.starts_with('-') || number.starts_with('+') {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
         bail!("'{text}' is not an amount: write whole tokens such as 12 or 0.5, or 5wei");
     }
-    let parsed = match unit {
-        "ether" => parse_ether(number).map_err(|error| eyre!("'{text}' is not an amount of tokens: {error}"))?,
-        unit => match alloy::primitives::utils::parse_units(number, unit) {
-            Ok(ParseUnits::U256(value)) => value,
-            Ok(ParseUnits::I256(_)) => bail!("'{text}' is negative"),
-            Err(error) => bail!("'{text}' is not an amount: {error}"),
-        },
-    };
-    Ok(parsed)
+    // The library drops digits it has no room for; whoever typed them meant them.
+    if fraction.trim_end_matches('0').len() > decimals {
+        bail!("'{text}' has more than {decimals} decimals");
+    }
+    let parsed = parse_units(&format!("{whole}.{fraction}"), unit);
+    Ok(parsed.map_err(|error| eyre!("'{text}' is not an amount: {error}"))?.get_absolute())
 }
 
 /// Shows an amount in whole tokens without trailing zeros: `12`, `0.5`.
@@ -63,7 +59,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        for text in ["", "-1", "+3", "abc", "1.0000000000000000001", "0x10", "1,5"] {
+        for text in ["", "-1", "+3", "abc", "1.0000000000000000001", "0.5wei", "0x10", "1,5", "1.", ".5", "1.2.3", "1e3"] {
             let error = parse_amount(text).unwrap_err().to_string();
             assert!(error.contains(text), "{text}: {error}");
         }

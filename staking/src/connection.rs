@@ -43,7 +43,7 @@ pub struct WriteArgs {
     #[arg(long, env = "ROTA_KEYSTORE", value_name = "FILE", conflicts_with = "mnemonic_index")]
     pub keystore: Option<PathBuf>,
     /// File that holds the keystore's password; asked for when absent
-    #[arg(long, env = "ROTA_PASSWORD_FILE", value_name = "FILE", requires = "keystore")]
+    #[arg(long, env = "ROTA_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Private key as hex; prefer a keystore. Read from the environment only, so it never shows in a process list
     #[arg(skip)]

@@ -36,6 +36,64 @@ fn commands(dir: &Path) -> Result<String> {
     Ok(block.replace("./.devnet/devnet.json", &dir.join("devnet.json").to_string_lossy()))
 }
 
+/// Blocks of a document that are marked as tested, in order.
+fn tested_blocks(document: &str) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(root().join("docs").join(document))?;
+    let blocks = text.split("<!-- tested -->\n```sh\n").skip(1);
+    let blocks: Vec<_> = blocks.filter_map(|rest| rest.split("```").next().map(str::to_owned)).collect();
+    ensure!(!blocks.is_empty(), "docs/{document} marks no block as tested");
+    Ok(blocks)
+}
+
+/// Every marked command of the documents for operators, stakers and integrators, in a folder prepared as they assume.
+async fn documented_commands(dir: &Path, folder: &Path) -> Result<()> {
+    let work = folder.join("documents");
+    std::fs::create_dir_all(&work)?;
+    let manifest = Manifest::load_if_present(dir)?.ok_or_else(|| eyre!("no devnet.json"))?;
+    std::fs::copy(&manifest.chain, work.join("chain.json"))?;
+    for (name, account) in [("owner", 8), ("me", 9)] {
+        let password = work.join(format!("{name}.pass"));
+        std::fs::write(&password, "a test\n")?;
+        let key = rota::connection::dev_key(account)?;
+        std::fs::write(work.join("plain.key"), alloy::hex::encode(key.to_bytes()))?;
+        let imported = Command::new(programs()?.join("rota-sequencer"))
+            .args(["keys", "import", "--home", ".", "--private-key-file", "plain.key", "--password-file"])
+            .arg(&password)
+            .args(["--out", &format!("{name}.json")])
+            .current_dir(&work)
+            .output()
+            .await?;
+        ensure!(imported.status.success(), "keys import: {}", String::from_utf8_lossy(&imported.stderr));
+    }
+    std::fs::write(work.join("node.pass"), "another test\n")?;
+    let peer = manifest.l2.nodes.first().and_then(|node| node.peer.rsplit('/').next().map(str::to_owned));
+    for document in ["operators.md", "stakers.md", "integrators.md"] {
+        for block in tested_blocks(document)? {
+            // An account of the devnet does not hold a mainnet bond.
+            let script = block.replace("--amount 20000", "--amount 200");
+            let run = Command::new("bash")
+                .args(["-euo", "pipefail", "-c", &script])
+                .current_dir(&work)
+                .env("PATH", format!("{}:{}", programs()?.display(), std::env::var("PATH")?))
+                .env("L1", &manifest.l1.rpc_url)
+                .env("ID", (manifest.l2.nodes.len() + 1).to_string())
+                .env("PEER_ID", peer.clone().unwrap_or_default())
+                .env("ROTA_DEVNET_DIR", dir)
+                .stdin(Stdio::null())
+                .kill_on_drop(true)
+                .output();
+            let output = tokio::time::timeout(patience(Duration::from_secs(180)), run).await??;
+            println!("-- {document}\n{}", String::from_utf8_lossy(&output.stdout));
+            ensure!(
+                output.status.success(),
+                "a block of docs/{document} failed:\n{script}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+    Ok(())
+}
+
 fn start(dir: &Path, log: &Path) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(log)?;
     Ok(Command::new(programs()?.join("rota"))
@@ -101,6 +159,8 @@ async fn readme_commands_work() -> Result<()> {
         .find_map(|line| line.strip_prefix("claimed ").and_then(|rest| rest.strip_suffix(" in total")))
         .ok_or_else(|| eyre!("rota stake claim does not say what it claimed"))?;
     ensure!(!rota::amount::parse_amount(claimed)?.is_zero(), "claimed {claimed}");
+
+    documented_commands(&dir, folder.path()).await?;
 
     let manifest = interrupt(devnet, &dir).await?;
     let mut again = start(&dir, &log)?;
