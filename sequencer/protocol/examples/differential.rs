@@ -1,4 +1,5 @@
-//! Writes random cases, with the answers of this crate, for the Solidity libraries to agree with.
+//! Writes random votes, headers, batches and certificates, with the answers of this crate, for the Solidity libraries
+//! to agree with. (The leader schedule needs no file: `LeaderSchedule.t.sol` draws its inputs itself.)
 //!
 //! `cargo run -p rota-protocol --example differential -- <folder> [cases] [seed]` writes files of at most
 //! [`CHUNK`] cases; `tests/solidity/differential/Generated.t.sol` checks every case of every file. Certificates, whose
@@ -17,7 +18,6 @@ use rota_protocol::{
     certificate::CommitCertificate,
     header::{EMPTY_REQUESTS_HASH, coinbase},
     member::{FrozenSet, Member},
-    schedule::leader_index,
     vote::{Vote, VoteDomain, VoteKind, address_of, sign},
 };
 
@@ -25,16 +25,6 @@ use rota_protocol::{
 const CHUNK: usize = 2_000;
 
 sol! {
-    struct ScheduleCase {
-        bytes32 seed;
-        uint64 height;
-        uint64 firstHeight;
-        uint32 round;
-        uint32 slots;
-        bytes members;
-        uint256 leader;
-    }
-
     struct VoteCase {
         uint64 chainId;
         address batchChain;
@@ -91,7 +81,6 @@ fn main() {
     let keys: Vec<SigningKey> = (0u32..32).map(|index| test_key(seed, index)).collect();
     for (chunk, start) in (0..cases).step_by(CHUNK).enumerate() {
         let count = CHUNK.min(cases - start);
-        write(folder, "schedule", chunk, count, || schedule(&mut random));
         write(folder, "votes", chunk, count, || vote(&mut random));
         write(folder, "headers", chunk, count, || header(&mut random));
         write(folder, "batches", chunk, count, || batch(&mut random));
@@ -124,27 +113,6 @@ fn bits32(random: &mut StdRng) -> u32 {
 fn weights(random: &mut StdRng, sizes: RangeInclusive<usize>) -> Vec<u64> {
     let size = random.random_range(sizes);
     (0..size).map(|_| bits(random, 54).max(1)).collect()
-}
-
-fn schedule(random: &mut StdRng) -> ScheduleCase {
-    let members: Vec<Member> = weights(random, 1..=24)
-        .into_iter()
-        .map(|weight| Member { signer: random.random::<[u8; 20]>().into(), id: random.random(), weight })
-        .collect();
-    let slots = 1u32 << (2 * random.random_range(0..=8));
-    let (seed, round) = (B256::from(random.random::<[u8; 32]>()), if random.random() { 0 } else { bits32(random) });
-    let first = bits(random, 63);
-    let height = first + bits(random, 63);
-    let leader = leader_index(seed, height, first, round, slots, &members);
-    ScheduleCase {
-        seed,
-        height,
-        firstHeight: first,
-        round,
-        slots,
-        members: members.iter().flat_map(Member::encode).collect::<Vec<u8>>().into(),
-        leader: U256::from(leader),
-    }
 }
 
 fn vote(random: &mut StdRng) -> VoteCase {
