@@ -2,9 +2,9 @@
 //!
 //! Start `make devnet`, then `cargo run -p rota-bindings --example deposit_and_schedule -- <L1 RPC URL> [deployment file]`.
 //! The account is anvil's first unless `MNEMONIC` says otherwise.
+use alloy::primitives::{U256, utils::parse_ether};
 use alloy::providers::ProviderBuilder;
 use alloy::signers::local::{MnemonicBuilder, coins_bip39::English};
-use alloy::{network::EthereumWallet, primitives::{U256, utils::parse_ether}};
 use rota_bindings::{Deployment, NativeToken, SequencerSet, StakeVault};
 
 const ANVIL: &str = "test test test test test test test test test test test junk";
@@ -16,7 +16,7 @@ async fn main() -> eyre::Result<()> {
     let file = args.next().unwrap_or_else(|| ".devnet/deployment.json".into());
     let phrase = std::env::var("MNEMONIC").unwrap_or_else(|_| ANVIL.into());
     let signer = MnemonicBuilder::<English>::default().phrase(phrase).build()?;
-    let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect(&url).await?;
+    let provider = ProviderBuilder::new().wallet(signer).connect(&url).await?;
     let rota = Deployment::from_file(file)?.contracts;
 
     let amount = parse_ether("100")?;

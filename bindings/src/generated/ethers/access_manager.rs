@@ -1744,6 +1744,487 @@ pub mod access_manager {
     pub static ACCESSMANAGER_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct AccessManager<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for AccessManager<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for AccessManager<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for AccessManager<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for AccessManager<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(AccessManager))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> AccessManager<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    ACCESSMANAGER_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `ADMIN_ROLE` (0x75b238fc) function
+        pub fn admin_role(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([117, 178, 56, 252], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `PUBLIC_ROLE` (0x3ca7c02a) function
+        pub fn public_role(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([60, 167, 192, 42], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `canCall` (0xb7009613) function
+        pub fn can_call(
+            &self,
+            caller: ::ethers::core::types::Address,
+            target: ::ethers::core::types::Address,
+            selector: [u8; 4],
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u32)> {
+            self.0
+                .method_hash([183, 0, 150, 19], (caller, target, selector))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `cancel` (0xd6bb62c6) function
+        pub fn cancel(
+            &self,
+            caller: ::ethers::core::types::Address,
+            target: ::ethers::core::types::Address,
+            data: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([214, 187, 98, 198], (caller, target, data))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `consumeScheduledOp` (0x94c7d7ee) function
+        pub fn consume_scheduled_op(
+            &self,
+            caller: ::ethers::core::types::Address,
+            data: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([148, 199, 215, 238], (caller, data))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `execute` (0x1cff79cd) function
+        pub fn execute(
+            &self,
+            target: ::ethers::core::types::Address,
+            data: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([28, 255, 121, 205], (target, data))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `expiration` (0x4665096d) function
+        pub fn expiration(&self) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([70, 101, 9, 109], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getAccess` (0x3078f114) function
+        pub fn get_access(
+            &self,
+            role_id: u64,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, (u64, u32, u32, u64)> {
+            self.0
+                .method_hash([48, 120, 241, 20], (role_id, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getNonce` (0x4136a33c) function
+        pub fn get_nonce(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([65, 54, 163, 60], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getRoleAdmin` (0x530dd456) function
+        pub fn get_role_admin(
+            &self,
+            role_id: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([83, 13, 212, 86], role_id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getRoleGrantDelay` (0x12be8727) function
+        pub fn get_role_grant_delay(
+            &self,
+            role_id: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([18, 190, 135, 39], role_id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getRoleGuardian` (0x0b0a93ba) function
+        pub fn get_role_guardian(
+            &self,
+            role_id: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([11, 10, 147, 186], role_id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getSchedule` (0x3adc277a) function
+        pub fn get_schedule(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([58, 220, 39, 122], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getTargetAdminDelay` (0x4c1da1e2) function
+        pub fn get_target_admin_delay(
+            &self,
+            target: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([76, 29, 161, 226], target)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getTargetFunctionRole` (0x6d5115bd) function
+        pub fn get_target_function_role(
+            &self,
+            target: ::ethers::core::types::Address,
+            selector: [u8; 4],
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([109, 81, 21, 189], (target, selector))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `grantRole` (0x25c471a0) function
+        pub fn grant_role(
+            &self,
+            role_id: u64,
+            account: ::ethers::core::types::Address,
+            execution_delay: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([37, 196, 113, 160], (role_id, account, execution_delay))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hasRole` (0xd1f856ee) function
+        pub fn has_role(
+            &self,
+            role_id: u64,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u32)> {
+            self.0
+                .method_hash([209, 248, 86, 238], (role_id, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hashOperation` (0xabd9bd2a) function
+        pub fn hash_operation(
+            &self,
+            caller: ::ethers::core::types::Address,
+            target: ::ethers::core::types::Address,
+            data: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([171, 217, 189, 42], (caller, target, data))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isTargetClosed` (0xa166aa89) function
+        pub fn is_target_closed(
+            &self,
+            target: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([161, 102, 170, 137], target)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `labelRole` (0x853551b8) function
+        pub fn label_role(
+            &self,
+            role_id: u64,
+            label: ::std::string::String,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([133, 53, 81, 184], (role_id, label))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `minSetback` (0xcc1b6c81) function
+        pub fn min_setback(&self) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([204, 27, 108, 129], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `multicall` (0xac9650d8) function
+        pub fn multicall(
+            &self,
+            data: ::std::vec::Vec<::ethers::core::types::Bytes>,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::std::vec::Vec<::ethers::core::types::Bytes>,
+        > {
+            self.0
+                .method_hash([172, 150, 80, 216], data)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `renounceRole` (0xfe0776f5) function
+        pub fn renounce_role(
+            &self,
+            role_id: u64,
+            caller_confirmation: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([254, 7, 118, 245], (role_id, caller_confirmation))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `revokeRole` (0xb7d2b162) function
+        pub fn revoke_role(
+            &self,
+            role_id: u64,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([183, 210, 177, 98], (role_id, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `schedule` (0xf801a698) function
+        pub fn schedule(
+            &self,
+            target: ::ethers::core::types::Address,
+            data: ::ethers::core::types::Bytes,
+            when: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ([u8; 32], u32)> {
+            self.0
+                .method_hash([248, 1, 166, 152], (target, data, when))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setGrantDelay` (0xa64d95ce) function
+        pub fn set_grant_delay(
+            &self,
+            role_id: u64,
+            new_delay: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([166, 77, 149, 206], (role_id, new_delay))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setRoleAdmin` (0x30cae187) function
+        pub fn set_role_admin(
+            &self,
+            role_id: u64,
+            admin: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([48, 202, 225, 135], (role_id, admin))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setRoleGuardian` (0x52962952) function
+        pub fn set_role_guardian(
+            &self,
+            role_id: u64,
+            guardian: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([82, 150, 41, 82], (role_id, guardian))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setTargetAdminDelay` (0xd22b5989) function
+        pub fn set_target_admin_delay(
+            &self,
+            target: ::ethers::core::types::Address,
+            new_delay: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([210, 43, 89, 137], (target, new_delay))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setTargetClosed` (0x167bd395) function
+        pub fn set_target_closed(
+            &self,
+            target: ::ethers::core::types::Address,
+            closed: bool,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([22, 123, 211, 149], (target, closed))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setTargetFunctionRole` (0x08d6122d) function
+        pub fn set_target_function_role(
+            &self,
+            target: ::ethers::core::types::Address,
+            selectors: ::std::vec::Vec<[u8; 4]>,
+            role_id: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([8, 214, 18, 45], (target, selectors, role_id))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `updateAuthority` (0x18ff183c) function
+        pub fn update_authority(
+            &self,
+            target: ::ethers::core::types::Address,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([24, 255, 24, 60], (target, new_authority))
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `OperationCanceled` event
+        pub fn operation_canceled_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperationCanceledFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OperationExecuted` event
+        pub fn operation_executed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperationExecutedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OperationScheduled` event
+        pub fn operation_scheduled_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperationScheduledFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleAdminChanged` event
+        pub fn role_admin_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleAdminChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleGrantDelayChanged` event
+        pub fn role_grant_delay_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleGrantDelayChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleGranted` event
+        pub fn role_granted_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleGrantedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleGuardianChanged` event
+        pub fn role_guardian_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleGuardianChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleLabel` event
+        pub fn role_label_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleLabelFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleRevoked` event
+        pub fn role_revoked_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleRevokedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `TargetAdminDelayUpdated` event
+        pub fn target_admin_delay_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            TargetAdminDelayUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `TargetClosed` event
+        pub fn target_closed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            TargetClosedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `TargetFunctionRoleUpdated` event
+        pub fn target_function_role_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            TargetFunctionRoleUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AccessManagerEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for AccessManager<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagerAlreadyScheduled` with signature `AccessManagerAlreadyScheduled(bytes32)` and selector `0x813e9459`
     #[derive(
         Clone,

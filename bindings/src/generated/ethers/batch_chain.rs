@@ -2367,6 +2367,348 @@ pub mod batch_chain {
     pub static BATCHCHAIN_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct BatchChain<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for BatchChain<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for BatchChain<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for BatchChain<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for BatchChain<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(BatchChain)).field(&self.address()).finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> BatchChain<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    BATCHCHAIN_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `CHALLENGE_WINDOW` (0xd62aad29) function
+        pub fn challenge_window(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([214, 42, 173, 41], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `EPOCH_SECONDS` (0x5262265a) function
+        pub fn epoch_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([82, 98, 38, 90], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `GENESIS` (0xb7dec1b7) function
+        pub fn genesis(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([183, 222, 193, 183], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `L2_CHAIN_ID` (0x8417d3c2) function
+        pub fn l2_chain_id(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([132, 23, 211, 194], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `L2_GENESIS_HASH` (0xa3c17161) function
+        pub fn l2_genesis_hash(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([163, 193, 113, 97], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_SET_AGE` (0x4157fd82) function
+        pub fn max_set_age(&self) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([65, 87, 253, 130], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `anchor` (0xa4640cd3) function
+        pub fn anchor(
+            &self,
+            l_1_block: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([164, 100, 12, 211], l_1_block)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `anchorAncestor` (0x67b53131) function
+        pub fn anchor_ancestor(
+            &self,
+            descendant: u64,
+            headers: ::std::vec::Vec<::ethers::core::types::Bytes>,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([103, 181, 49, 49], (descendant, headers))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `anchorLatest` (0xa01b0c06) function
+        pub fn anchor_latest(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([160, 27, 12, 6], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `anchorOf` (0x34defa7c) function
+        pub fn anchor_of(
+            &self,
+            l_1_block: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([52, 222, 250, 124], l_1_block)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `batchAt` (0xb9142c75) function
+        pub fn batch_at(
+            &self,
+            index: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([185, 20, 44, 117], index)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `batchOf` (0xaee05732) function
+        pub fn batch_of(
+            &self,
+            batch_hash: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, Batch> {
+            self.0
+                .method_hash([174, 224, 87, 50], batch_hash)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `currentEpoch` (0x76671808) function
+        pub fn current_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([118, 103, 24, 8], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `domainSeparator` (0xf698da25) function
+        pub fn domain_separator(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([246, 152, 218, 37], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochAt` (0x4a439cfe) function
+        pub fn epoch_at(
+            &self,
+            timestamp: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([74, 67, 156, 254], timestamp)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochSeenAt` (0xa3ef715e) function
+        pub fn epoch_seen_at(
+            &self,
+            l_1_block: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([163, 239, 113, 94], l_1_block)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochStart` (0xc66b36be) function
+        pub fn epoch_start(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([198, 107, 54, 190], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `finalHead` (0xa0438679) function
+        pub fn final_head(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([160, 67, 134, 121], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `finalIndex` (0x8ed49ce2) function
+        pub fn final_index(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([142, 212, 156, 226], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `finalizable` (0x107e8456) function
+        pub fn finalizable(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([16, 126, 132, 86], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `finalize` (0x92584d80) function
+        pub fn finalize(
+            &self,
+            batch_hash: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([146, 88, 77, 128], batch_hash)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hashOf` (0xadcc6264) function
+        pub fn hash_of(
+            &self,
+            header: BatchHeader,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([173, 204, 98, 100], (header,))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `head` (0x8f7dcfa3) function
+        pub fn head(&self) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([143, 125, 207, 163], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `headIndex` (0x91c00bb1) function
+        pub fn head_index(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([145, 192, 11, 177], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `headState` (0x06e60809) function
+        pub fn head_state(&self) -> ::ethers::contract::builders::ContractCall<M, Head> {
+            self.0
+                .method_hash([6, 230, 8, 9], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isFinal` (0xda3686de) function
+        pub fn is_final(
+            &self,
+            batch_hash: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([218, 54, 134, 222], batch_hash)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `post` (0xbb394637) function
+        pub fn post(
+            &self,
+            header: BatchHeader,
+            sealing_header_rlp: ::ethers::core::types::Bytes,
+            certificate: CommitCertificate,
+            members: ::ethers::core::types::Bytes,
+            data: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [187, 57, 70, 55],
+                    (header, sealing_header_rlp, certificate, members, data),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `stateOf` (0x64482ac4) function
+        pub fn state_of(
+            &self,
+            batch_hash: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([100, 72, 42, 196], batch_hash)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `tallyAt` (0x4f198224) function
+        pub fn tally_at(
+            &self,
+            number: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([79, 25, 130, 36], number)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `tallyCount` (0x1d0dc041) function
+        pub fn tally_count(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([29, 13, 192, 65], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `BatchFinalized` event
+        pub fn batch_finalized_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            BatchFinalizedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `BatchPosted` event
+        pub fn batch_posted_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            BatchPostedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `L1Anchored` event
+        pub fn l1_anchored_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            L1AnchoredFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `PostingRewardFailed` event
+        pub fn posting_reward_failed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            PostingRewardFailedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            BatchChainEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for BatchChain<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `BatchChain_BadConfig` with signature `BatchChain_BadConfig(string,uint256)` and selector `0x93318b4c`
     #[derive(
         Clone,

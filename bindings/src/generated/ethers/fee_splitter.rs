@@ -527,6 +527,200 @@ pub mod fee_splitter {
     pub static FEESPLITTER_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct FeeSplitter<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for FeeSplitter<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for FeeSplitter<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for FeeSplitter<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for FeeSplitter<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(FeeSplitter))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> FeeSplitter<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    FEESPLITTER_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `DEAD` (0x03fd2a45) function
+        pub fn dead(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([3, 253, 42, 69], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `authority` (0xbf7e214f) function
+        pub fn authority(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([191, 126, 33, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `ecosystemRecipient` (0x69d0a802) function
+        pub fn ecosystem_recipient(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([105, 208, 168, 2], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
+        pub fn is_consuming_scheduled_op(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
+        pub fn set_authority(
+            &self,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([122, 158, 94, 75], new_authority)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setEcosystemRecipient` (0x11cbc86c) function
+        pub fn set_ecosystem_recipient(
+            &self,
+            recipient: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([17, 203, 200, 108], recipient)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `settle` (0x9a9c29f6) function
+        pub fn settle(
+            &self,
+            ecosystem: ::ethers::core::types::U256,
+            burnt: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([154, 156, 41, 246], (ecosystem, burnt))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `splitBaseFee` (0x5988d732) function
+        pub fn split_base_fee(
+            &self,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (
+                ::ethers::core::types::U256,
+                ::ethers::core::types::U256,
+                ::ethers::core::types::U256,
+            ),
+        > {
+            self.0
+                .method_hash([89, 136, 215, 50], amount)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `splitPriorityFee` (0x7ed476cd) function
+        pub fn split_priority_fee(
+            &self,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (
+                ::ethers::core::types::U256,
+                ::ethers::core::types::U256,
+                ::ethers::core::types::U256,
+            ),
+        > {
+            self.0
+                .method_hash([126, 212, 118, 205], amount)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `token` (0xfc0c546a) function
+        pub fn token(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([252, 12, 84, 106], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `AuthorityUpdated` event
+        pub fn authority_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EcosystemRecipientChanged` event
+        pub fn ecosystem_recipient_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            EcosystemRecipientChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Settled` event
+        pub fn settled_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, SettledFilter> {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            FeeSplitterEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for FeeSplitter<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
     #[derive(
         Clone,

@@ -387,6 +387,157 @@ pub mod guardian {
     pub static GUARDIAN_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct Guardian<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for Guardian<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for Guardian<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for Guardian<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for Guardian<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(Guardian)).field(&self.address()).finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> Guardian<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    GUARDIAN_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `MAX_PAUSE` (0x999d55fb) function
+        pub fn max_pause(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([153, 157, 85, 251], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `authority` (0xbf7e214f) function
+        pub fn authority(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([191, 126, 33, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
+        pub fn is_consuming_scheduled_op(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isPaused` (0xb187bd26) function
+        pub fn is_paused(&self) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([177, 135, 189, 38], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `pausableFrom` (0x9822b14e) function
+        pub fn pausable_from(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([152, 34, 177, 78], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `pause` (0x0357e370) function
+        pub fn pause(
+            &self,
+            duration: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([3, 87, 227, 112], duration)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `pausedUntil` (0xda748b10) function
+        pub fn paused_until(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([218, 116, 139, 16], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
+        pub fn set_authority(
+            &self,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([122, 158, 94, 75], new_authority)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unpause` (0x3f4ba83a) function
+        pub fn unpause(&self) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([63, 75, 168, 58], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `AuthorityUpdated` event
+        pub fn authority_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Paused` event
+        pub fn paused_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, PausedFilter> {
+            self.0.event()
+        }
+        ///Gets the contract's `Unpaused` event
+        pub fn unpaused_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            UnpausedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            GuardianEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for Guardian<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
     #[derive(
         Clone,

@@ -396,6 +396,112 @@ pub mod lens {
     pub static LENS_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct Lens<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for Lens<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for Lens<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for Lens<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for Lens<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(Lens)).field(&self.address()).finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> Lens<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    LENS_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `due` (0x8749034e) function
+        pub fn due(&self) -> ::ethers::contract::builders::ContractCall<M, Due> {
+            self.0
+                .method_hash([135, 73, 3, 78], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `operatorOf` (0xbcd65bd0) function
+        pub fn operator_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, Operator> {
+            self.0
+                .method_hash([188, 214, 91, 208], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `operators` (0x4e9ce419) function
+        pub fn operators(
+            &self,
+            from: u32,
+            count: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Operator>> {
+            self.0
+                .method_hash([78, 156, 228, 25], (from, count))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `positions` (0xca8bdbd2) function
+        pub fn positions(
+            &self,
+            account: ::ethers::core::types::Address,
+            ids: ::std::vec::Vec<u32>,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Position>> {
+            self.0
+                .method_hash([202, 139, 219, 210], (account, ids))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewards` (0x9ec5a894) function
+        pub fn rewards(&self) -> ::ethers::contract::builders::ContractCall<M, Rewards> {
+            self.0
+                .method_hash([158, 197, 168, 148], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `seatsDue` (0xd624bf01) function
+        pub fn seats_due(
+            &self,
+            ids: ::std::vec::Vec<u32>,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<SeatDue>> {
+            self.0
+                .method_hash([214, 36, 191, 1], ids)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `thaws` (0x24f7dcb2) function
+        pub fn thaws(
+            &self,
+            account: ::ethers::core::types::Address,
+            id: u32,
+            from: u32,
+            count: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Thaw>> {
+            self.0
+                .method_hash([36, 247, 220, 178], (account, id, from, count))
+                .expect("method not found (this should never happen)")
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for Lens<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `Lens_ZeroAddress` with signature `Lens_ZeroAddress()` and selector `0x97a411d2`
     #[derive(
         Clone,

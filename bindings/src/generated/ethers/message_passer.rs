@@ -231,6 +231,110 @@ pub mod message_passer {
     pub static MESSAGEPASSER_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct MessagePasser<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for MessagePasser<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for MessagePasser<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for MessagePasser<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for MessagePasser<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(MessagePasser))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> MessagePasser<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    MESSAGEPASSER_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `leafOf` (0x757112e1) function
+        pub fn leaf_of(
+            &self,
+            nonce: ::ethers::core::types::U256,
+            from: ::ethers::core::types::Address,
+            to: ::ethers::core::types::Address,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([117, 113, 18, 225], (nonce, from, to, amount))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `nonce` (0xaffed0e0) function
+        pub fn nonce(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([175, 254, 208, 224], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `sent` (0x8ebc5074) function
+        pub fn sent(
+            &self,
+            leaf: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([142, 188, 80, 116], leaf)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `withdraw` (0x51cff8d9) function
+        pub fn withdraw(
+            &self,
+            to: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([81, 207, 248, 217], to)
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `WithdrawalRecorded` event
+        pub fn withdrawal_recorded_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            WithdrawalRecordedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            WithdrawalRecordedFilter,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for MessagePasser<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `MessagePasser_ZeroAmount` with signature `MessagePasser_ZeroAmount()` and selector `0x2648bcf6`
     #[derive(
         Clone,

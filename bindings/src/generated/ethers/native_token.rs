@@ -943,6 +943,245 @@ pub mod native_token {
     pub static NATIVETOKEN_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct NativeToken<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for NativeToken<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for NativeToken<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for NativeToken<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for NativeToken<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(NativeToken))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> NativeToken<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    NATIVETOKEN_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `DOMAIN_SEPARATOR` (0x3644e515) function
+        pub fn domain_separator(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([54, 68, 229, 21], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `allowance` (0xdd62ed3e) function
+        pub fn allowance(
+            &self,
+            owner: ::ethers::core::types::Address,
+            spender: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([221, 98, 237, 62], (owner, spender))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `approve` (0x095ea7b3) function
+        pub fn approve(
+            &self,
+            spender: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([9, 94, 167, 179], (spender, value))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `balanceOf` (0x70a08231) function
+        pub fn balance_of(
+            &self,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([112, 160, 130, 49], account)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `burn` (0x42966c68) function
+        pub fn burn(
+            &self,
+            value: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([66, 150, 108, 104], value)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `burnFrom` (0x79cc6790) function
+        pub fn burn_from(
+            &self,
+            account: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([121, 204, 103, 144], (account, value))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `decimals` (0x313ce567) function
+        pub fn decimals(&self) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([49, 60, 229, 103], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `eip712Domain` (0x84b0196e) function
+        pub fn eip_712_domain(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (
+                [u8; 1],
+                ::std::string::String,
+                ::std::string::String,
+                ::ethers::core::types::U256,
+                ::ethers::core::types::Address,
+                [u8; 32],
+                ::std::vec::Vec<::ethers::core::types::U256>,
+            ),
+        > {
+            self.0
+                .method_hash([132, 176, 25, 110], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `name` (0x06fdde03) function
+        pub fn name(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::string::String> {
+            self.0
+                .method_hash([6, 253, 222, 3], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `nonces` (0x7ecebe00) function
+        pub fn nonces(
+            &self,
+            owner: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([126, 206, 190, 0], owner)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `permit` (0xd505accf) function
+        pub fn permit(
+            &self,
+            owner: ::ethers::core::types::Address,
+            spender: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+            deadline: ::ethers::core::types::U256,
+            v: u8,
+            r: [u8; 32],
+            s: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [213, 5, 172, 207],
+                    (owner, spender, value, deadline, v, r, s),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `symbol` (0x95d89b41) function
+        pub fn symbol(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::string::String> {
+            self.0
+                .method_hash([149, 216, 155, 65], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `totalSupply` (0x18160ddd) function
+        pub fn total_supply(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([24, 22, 13, 221], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `transfer` (0xa9059cbb) function
+        pub fn transfer(
+            &self,
+            to: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([169, 5, 156, 187], (to, value))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `transferFrom` (0x23b872dd) function
+        pub fn transfer_from(
+            &self,
+            from: ::ethers::core::types::Address,
+            to: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([35, 184, 114, 221], (from, to, value))
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `Approval` event
+        pub fn approval_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            ApprovalFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EIP712DomainChanged` event
+        pub fn eip712_domain_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            Eip712DomainChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Transfer` event
+        pub fn transfer_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            TransferFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            NativeTokenEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for NativeToken<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `ECDSAInvalidSignature` with signature `ECDSAInvalidSignature()` and selector `0xf645eedf`
     #[derive(
         Clone,

@@ -238,6 +238,76 @@ pub mod network_parameters {
     pub static NETWORKPARAMETERS_ABI: ::ethers::contract::Lazy<
         ::ethers::core::abi::Abi,
     > = ::ethers::contract::Lazy::new(__abi);
+    pub struct NetworkParameters<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for NetworkParameters<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for NetworkParameters<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for NetworkParameters<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for NetworkParameters<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(NetworkParameters))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> NetworkParameters<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    NETWORKPARAMETERS_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `judgementSeconds` (0x4191874c) function
+        pub fn judgement_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([65, 145, 135, 76], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `parameters` (0x89035730) function
+        pub fn parameters(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, Parameters> {
+            self.0
+                .method_hash([137, 3, 87, 48], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unbondingSeconds` (0xd3b2fa1b) function
+        pub fn unbonding_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([211, 178, 250, 27], ())
+                .expect("method not found (this should never happen)")
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for NetworkParameters<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `NetworkParameters_StakeLeavesTooEarly` with signature `NetworkParameters_StakeLeavesTooEarly(uint256,uint256)` and selector `0xdfa9a450`
     #[derive(
         Clone,

@@ -492,6 +492,157 @@ pub mod portal {
     pub static PORTAL_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct Portal<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for Portal<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for Portal<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for Portal<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for Portal<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(Portal)).field(&self.address()).finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> Portal<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    PORTAL_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `deposit` (0x47e7ef24) function
+        pub fn deposit(
+            &self,
+            to: ::ethers::core::types::Address,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([71, 231, 239, 36], (to, amount))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `depositCount` (0x2dfdf0b5) function
+        pub fn deposit_count(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([45, 253, 240, 181], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `depositCountAt` (0xecf93142) function
+        pub fn deposit_count_at(
+            &self,
+            l_1_block: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([236, 249, 49, 66], l_1_block)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `depositWithPermit` (0x12a62cff) function
+        pub fn deposit_with_permit(
+            &self,
+            to: ::ethers::core::types::Address,
+            amount: ::ethers::core::types::U256,
+            deadline: ::ethers::core::types::U256,
+            v: u8,
+            r: [u8; 32],
+            s: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([18, 166, 44, 255], (to, amount, deadline, v, r, s))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `lastReleasedEpoch` (0xd357837d) function
+        pub fn last_released_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([211, 87, 131, 125], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `releaseFees` (0x91afbc1a) function
+        pub fn release_fees(
+            &self,
+            epoch: u32,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([145, 175, 188, 26], (epoch, amount))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewardVault` (0x3a2c6777) function
+        pub fn reward_vault(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([58, 44, 103, 119], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `token` (0xfc0c546a) function
+        pub fn token(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([252, 12, 84, 106], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `Deposited` event
+        pub fn deposited_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            DepositedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `FeesReleased` event
+        pub fn fees_released_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            FeesReleasedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, PortalEvents> {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for Portal<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `CheckpointUnorderedInsertion` with signature `CheckpointUnorderedInsertion()` and selector `0x2520601d`
     #[derive(
         Clone,

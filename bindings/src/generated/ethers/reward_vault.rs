@@ -1907,6 +1907,474 @@ pub mod reward_vault {
     pub static REWARDVAULT_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct RewardVault<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for RewardVault<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for RewardVault<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for RewardVault<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for RewardVault<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(RewardVault))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> RewardVault<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    REWARDVAULT_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `EPOCH_SECONDS` (0x5262265a) function
+        pub fn epoch_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([82, 98, 38, 90], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `GENESIS` (0xb7dec1b7) function
+        pub fn genesis(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([183, 222, 193, 183], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_POSTING_REWARD` (0xdba22cc6) function
+        pub fn max_posting_reward(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u128> {
+            self.0
+                .method_hash([219, 162, 44, 198], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_REWARD_PER_BLOCK` (0x998c6b3d) function
+        pub fn max_reward_per_block(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u128> {
+            self.0
+                .method_hash([153, 140, 107, 61], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `authority` (0xbf7e214f) function
+        pub fn authority(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([191, 126, 33, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claim` (0xd260b518) function
+        pub fn claim(
+            &self,
+            id: u32,
+            account: ::ethers::core::types::Address,
+            max_segments: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([210, 96, 181, 24], (id, account, max_segments))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimCommission` (0x3b3ffc6d) function
+        pub fn claim_commission(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([59, 63, 252, 109], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimPosting` (0xa8d329f6) function
+        pub fn claim_posting(
+            &self,
+            poster: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([168, 211, 41, 246], poster)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimable` (0xf63b91e5) function
+        pub fn claimable(
+            &self,
+            id: u32,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([246, 59, 145, 229], (id, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimableCommission` (0x5ee5ca4d) function
+        pub fn claimable_commission(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([94, 229, 202, 77], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimablePosting` (0xf7e8d946) function
+        pub fn claimable_posting(
+            &self,
+            poster: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([247, 232, 217, 70], poster)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `credit` (0xbba553c6) function
+        pub fn credit(
+            &self,
+            epoch: u32,
+            members: ::ethers::core::types::Bytes,
+            entries: ::ethers::core::types::Bytes,
+            max_count: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([187, 165, 83, 198], (epoch, members, entries, max_count))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `creditDue` (0x9254226e) function
+        pub fn credit_due(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u32, u32)> {
+            self.0
+                .method_hash([146, 84, 34, 110], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `cumAt` (0x79f6029c) function
+        pub fn cum_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([121, 246, 2, 156], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `currentEpoch` (0x76671808) function
+        pub fn current_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([118, 103, 24, 8], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochAt` (0x4a439cfe) function
+        pub fn epoch_at(
+            &self,
+            timestamp: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([74, 67, 156, 254], timestamp)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochStart` (0xc66b36be) function
+        pub fn epoch_start(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([198, 107, 54, 190], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `fund` (0xca1d209d) function
+        pub fn fund(
+            &self,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([202, 29, 32, 157], amount)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
+        pub fn is_consuming_scheduled_op(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `lastCredited` (0x8698b791) function
+        pub fn last_credited(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([134, 152, 183, 145], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `nextTally` (0xc8637746) function
+        pub fn next_tally(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([200, 99, 119, 70], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openDue` (0x06473354) function
+        pub fn open_due(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, [u8; 32])> {
+            self.0
+                .method_hash([6, 71, 51, 84], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openEpoch` (0x9c92c0d1) function
+        pub fn open_epoch(
+            &self,
+            header: BatchHeader,
+            members: ::ethers::core::types::Bytes,
+            entries: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([156, 146, 192, 209], (header, members, entries))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openStatus` (0x08085070) function
+        pub fn open_status(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, (u32, u32, u32)> {
+            self.0
+                .method_hash([8, 8, 80, 112], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `paidThrough` (0x23f7d5eb) function
+        pub fn paid_through(
+            &self,
+            id: u32,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([35, 247, 213, 235], (id, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `postingReward` (0x4c2b36c1) function
+        pub fn posting_reward(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u128> {
+            self.0
+                .method_hash([76, 43, 54, 193], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `reserve` (0xcd3293de) function
+        pub fn reserve(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([205, 50, 147, 222], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewardPerBlock` (0x8ae39cac) function
+        pub fn reward_per_block(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u128> {
+            self.0
+                .method_hash([138, 227, 156, 172], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewardPerBlockAt` (0x635d3580) function
+        pub fn reward_per_block_at(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u128> {
+            self.0
+                .method_hash([99, 93, 53, 128], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewardPoster` (0x679fab28) function
+        pub fn reward_poster(
+            &self,
+            poster: ::ethers::core::types::Address,
+            index: u64,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([103, 159, 171, 40], (poster, index))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
+        pub fn set_authority(
+            &self,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([122, 158, 94, 75], new_authority)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setPostingReward` (0xa44a4c9c) function
+        pub fn set_posting_reward(
+            &self,
+            amount: u128,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([164, 74, 76, 156], amount)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setRewardPerBlock` (0xa86b341f) function
+        pub fn set_reward_per_block(
+            &self,
+            amount: u128,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([168, 107, 52, 31], amount)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `token` (0xfc0c546a) function
+        pub fn token(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([252, 12, 84, 106], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `AuthorityUpdated` event
+        pub fn authority_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `CommissionClaimed` event
+        pub fn commission_claimed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CommissionClaimedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EpochCredited` event
+        pub fn epoch_credited_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            EpochCreditedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EpochOpened` event
+        pub fn epoch_opened_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            EpochOpenedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Funded` event
+        pub fn funded_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, FundedFilter> {
+            self.0.event()
+        }
+        ///Gets the contract's `OperatorCredited` event
+        pub fn operator_credited_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperatorCreditedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `PosterRewarded` event
+        pub fn poster_rewarded_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            PosterRewardedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `PostingClaimed` event
+        pub fn posting_claimed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            PostingClaimedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `PostingRewardChanged` event
+        pub fn posting_reward_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            PostingRewardChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RewardPerBlockChanged` event
+        pub fn reward_per_block_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RewardPerBlockChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RewardsClaimed` event
+        pub fn rewards_claimed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RewardsClaimedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RewardVaultEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for RewardVault<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
     #[derive(
         Clone,

@@ -1759,6 +1759,482 @@ pub mod sequencer_registry {
     pub static SEQUENCERREGISTRY_ABI: ::ethers::contract::Lazy<
         ::ethers::core::abi::Abi,
     > = ::ethers::contract::Lazy::new(__abi);
+    pub struct SequencerRegistry<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for SequencerRegistry<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for SequencerRegistry<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for SequencerRegistry<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for SequencerRegistry<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(SequencerRegistry))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> SequencerRegistry<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    SEQUENCERREGISTRY_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `COMMISSION_DELAY_EPOCHS` (0x0297afb4) function
+        pub fn commission_delay_epochs(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([2, 151, 175, 180], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `EPOCH_SECONDS` (0x5262265a) function
+        pub fn epoch_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([82, 98, 38, 90], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `GENESIS` (0xb7dec1b7) function
+        pub fn genesis(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([183, 222, 193, 183], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_COMMISSION_STEP_BPS` (0x02dd3c54) function
+        pub fn max_commission_step_bps(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u16> {
+            self.0
+                .method_hash([2, 221, 60, 84], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_METADATA_BYTES` (0x1f7979a2) function
+        pub fn max_metadata_bytes(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([31, 121, 121, 162], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `acceptOwnership` (0xa6907def) function
+        pub fn accept_ownership(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([166, 144, 125, 239], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `acceptsStake` (0x7ef407a6) function
+        pub fn accepts_stake(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([126, 244, 7, 166], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `commissionAt` (0xe17a420f) function
+        pub fn commission_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u16> {
+            self.0
+                .method_hash([225, 122, 66, 15], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `currentEpoch` (0x76671808) function
+        pub fn current_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([118, 103, 24, 8], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `eip712Domain` (0x84b0196e) function
+        pub fn eip_712_domain(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (
+                [u8; 1],
+                ::std::string::String,
+                ::std::string::String,
+                ::ethers::core::types::U256,
+                ::ethers::core::types::Address,
+                [u8; 32],
+                ::std::vec::Vec<::ethers::core::types::U256>,
+            ),
+        > {
+            self.0
+                .method_hash([132, 176, 25, 110], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochAt` (0x4a439cfe) function
+        pub fn epoch_at(
+            &self,
+            timestamp: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([74, 67, 156, 254], timestamp)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochStart` (0xc66b36be) function
+        pub fn epoch_start(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([198, 107, 54, 190], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `idOfKey` (0xc69dde54) function
+        pub fn id_of_key(
+            &self,
+            key: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([198, 157, 222, 84], key)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isEligible` (0x714d146e) function
+        pub fn is_eligible(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([113, 77, 20, 110], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `jail` (0x1cbc7d21) function
+        pub fn jail(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([28, 188, 125, 33], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `maxCommission` (0xac9d82cf) function
+        pub fn max_commission(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u16> {
+            self.0
+                .method_hash([172, 157, 130, 207], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `nonces` (0x7ecebe00) function
+        pub fn nonces(
+            &self,
+            owner: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([126, 206, 190, 0], owner)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `operatorAt` (0xc9dc2825) function
+        pub fn operator_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::Address, ::ethers::core::types::Address, u8),
+        > {
+            self.0
+                .method_hash([201, 220, 40, 37], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `operatorCount` (0x7c6f3158) function
+        pub fn operator_count(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([124, 111, 49, 88], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `ownerOf` (0x23b7ec3b) function
+        pub fn owner_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([35, 183, 236, 59], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `pendingOwnerOf` (0x123f62af) function
+        pub fn pending_owner_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([18, 63, 98, 175], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `register` (0x418d1f2d) function
+        pub fn register(
+            &self,
+            signer: ::ethers::core::types::Address,
+            reward_recipient: ::ethers::core::types::Address,
+            commission_bps: u16,
+            metadata_uri: ::std::string::String,
+            proof: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash(
+                    [65, 141, 31, 45],
+                    (signer, reward_recipient, commission_bps, metadata_uri, proof),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `retire` (0x1f347885) function
+        pub fn retire(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([31, 52, 120, 133], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rewardRecipientOf` (0x7a557ce7) function
+        pub fn reward_recipient_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([122, 85, 124, 231], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rotateSigner` (0x0b292306) function
+        pub fn rotate_signer(
+            &self,
+            id: u32,
+            new_signer: ::ethers::core::types::Address,
+            proof: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([11, 41, 35, 6], (id, new_signer, proof))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setCommission` (0x69b62cb1) function
+        pub fn set_commission(
+            &self,
+            id: u32,
+            commission_bps: u16,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([105, 182, 44, 177], (id, commission_bps))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setMetadataURI` (0xfeedd8b9) function
+        pub fn set_metadata_uri(
+            &self,
+            id: u32,
+            metadata_uri: ::std::string::String,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([254, 237, 216, 185], (id, metadata_uri))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setRewardRecipient` (0xed0116fc) function
+        pub fn set_reward_recipient(
+            &self,
+            id: u32,
+            reward_recipient: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([237, 1, 22, 252], (id, reward_recipient))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `signerAt` (0x24bebd83) function
+        pub fn signer_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([36, 190, 189, 131], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `signerOf` (0xac5d6ab6) function
+        pub fn signer_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([172, 93, 106, 182], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `statusOf` (0x7b82ee2d) function
+        pub fn status_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([123, 130, 238, 45], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `tombstone` (0xadd3b945) function
+        pub fn tombstone(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([173, 211, 185, 69], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `transferOwnership` (0x62d5da66) function
+        pub fn transfer_ownership(
+            &self,
+            id: u32,
+            to: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([98, 213, 218, 102], (id, to))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unjail` (0x5647a1f9) function
+        pub fn unjail(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([86, 71, 161, 249], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `CommissionChanged` event
+        pub fn commission_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CommissionChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `MetadataChanged` event
+        pub fn metadata_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            MetadataChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OperatorRegistered` event
+        pub fn operator_registered_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperatorRegisteredFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OperatorStatusChanged` event
+        pub fn operator_status_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OperatorStatusChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OwnershipHandOverCompleted` event
+        pub fn ownership_hand_over_completed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OwnershipHandOverCompletedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OwnershipHandOverStarted` event
+        pub fn ownership_hand_over_started_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OwnershipHandOverStartedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RewardRecipientChanged` event
+        pub fn reward_recipient_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RewardRecipientChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `SignerRotated` event
+        pub fn signer_rotated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            SignerRotatedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            SequencerRegistryEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for SequencerRegistry<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `EpochClock_BeforeGenesis` with signature `EpochClock_BeforeGenesis(uint256,uint256)` and selector `0x876f81e4`
     #[derive(
         Clone,

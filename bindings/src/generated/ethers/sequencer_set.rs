@@ -1923,6 +1923,445 @@ pub mod sequencer_set {
     pub static SEQUENCERSET_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct SequencerSet<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for SequencerSet<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for SequencerSet<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for SequencerSet<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for SequencerSet<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(SequencerSet))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> SequencerSet<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    SEQUENCERSET_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `EPOCH_SECONDS` (0x5262265a) function
+        pub fn epoch_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([82, 98, 38, 90], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `GENESIS` (0xb7dec1b7) function
+        pub fn genesis(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([183, 222, 193, 183], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_SEATS` (0x94c2c24f) function
+        pub fn max_seats(&self) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([148, 194, 194, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MIN_SELF_BOND_CEILING` (0x30015bbd) function
+        pub fn min_self_bond_ceiling(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([48, 1, 91, 189], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `SEAT_LIMIT` (0x161b468b) function
+        pub fn seat_limit(&self) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([22, 27, 70, 139], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `authority` (0xbf7e214f) function
+        pub fn authority(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([191, 126, 33, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `churnBudget` (0xd408c63b) function
+        pub fn churn_budget(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([212, 8, 198, 59], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `churnSpent` (0xd15a32f6) function
+        pub fn churn_spent(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([209, 90, 50, 246], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `currentEpoch` (0x76671808) function
+        pub fn current_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([118, 103, 24, 8], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochAt` (0x4a439cfe) function
+        pub fn epoch_at(
+            &self,
+            timestamp: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([74, 67, 156, 254], timestamp)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochStart` (0xc66b36be) function
+        pub fn epoch_start(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([198, 107, 54, 190], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `freeze` (0x9a2ed203) function
+        pub fn freeze(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([154, 46, 210, 3], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `freezeDue` (0x88b54dd9) function
+        pub fn freeze_due(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u32)> {
+            self.0
+                .method_hash([136, 181, 77, 217], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `frozenAt` (0xae358307) function
+        pub fn frozen_at(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([174, 53, 131, 7], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `frozenEpochAt` (0x075bb342) function
+        pub fn frozen_epoch_at(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([7, 91, 179, 66], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
+        pub fn is_consuming_scheduled_op(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isReady` (0x3ef73266) function
+        pub fn is_ready(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([62, 247, 50, 102], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `lastFrozen` (0xa14b3d81) function
+        pub fn last_frozen(&self) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([161, 75, 61, 129], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `leaderAt` (0x7d478772) function
+        pub fn leader_at(
+            &self,
+            sigma: u32,
+            height: u64,
+            first_height: u64,
+            round: u32,
+            members: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (u32, ::ethers::core::types::Address),
+        > {
+            self.0
+                .method_hash(
+                    [125, 71, 135, 114],
+                    (sigma, height, first_height, round, members),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `leaveSeat` (0xefb767ae) function
+        pub fn leave_seat(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([239, 183, 103, 174], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `memberCount` (0xd9c53cd9) function
+        pub fn member_count(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u16> {
+            self.0
+                .method_hash([217, 197, 60, 217], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `minSelfBond` (0xaa414c04) function
+        pub fn min_self_bond(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([170, 65, 76, 4], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `randaoDue` (0x94ad4f8e) function
+        pub fn randao_due(&self) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([148, 173, 79, 142], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `recordRandao` (0x18ba6898) function
+        pub fn record_randao(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([24, 186, 104, 152], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `reentryEpoch` (0x19b3f1b1) function
+        pub fn reentry_epoch(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([25, 179, 241, 177], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `seatDue` (0x725c3db1) function
+        pub fn seat_due(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u8)> {
+            self.0
+                .method_hash([114, 92, 61, 177], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `seatOf` (0xdd7c71e0) function
+        pub fn seat_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, (bool, u8)> {
+            self.0
+                .method_hash([221, 124, 113, 224], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `seats` (0x713d87c5) function
+        pub fn seats(
+            &self,
+            seat: u8,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([113, 61, 135, 197], seat)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `seed` (0x01047ab4) function
+        pub fn seed(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([1, 4, 122, 180], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
+        pub fn set_authority(
+            &self,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([122, 158, 94, 75], new_authority)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setHash` (0x824fac55) function
+        pub fn set_hash(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([130, 79, 172, 85], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setMinSelfBond` (0xc7b98ebd) function
+        pub fn set_min_self_bond(
+            &self,
+            minimum: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([199, 185, 142, 189], minimum)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setReady` (0x0a4db3a5) function
+        pub fn set_ready(
+            &self,
+            id: u32,
+            ready: bool,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([10, 77, 179, 165], (id, ready))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slotsPerWindow` (0xc874078b) function
+        pub fn slots_per_window(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([200, 116, 7, 139], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `takeSeat` (0x5c6eb518) function
+        pub fn take_seat(
+            &self,
+            id: u32,
+            seat: u8,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([92, 110, 181, 24], (id, seat))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `totalWeight` (0xe7389361) function
+        pub fn total_weight(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([231, 56, 147, 97], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `AuthorityUpdated` event
+        pub fn authority_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EpochFrozen` event
+        pub fn epoch_frozen_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            EpochFrozenFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `MinSelfBondChanged` event
+        pub fn min_self_bond_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            MinSelfBondChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RandaoRecorded` event
+        pub fn randao_recorded_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RandaoRecordedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `ReadySet` event
+        pub fn ready_set_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            ReadySetFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `SeatLeft` event
+        pub fn seat_left_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            SeatLeftFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `SeatTaken` event
+        pub fn seat_taken_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            SeatTakenFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            SequencerSetEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for SequencerSet<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
     #[derive(
         Clone,

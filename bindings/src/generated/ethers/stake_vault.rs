@@ -2090,6 +2090,458 @@ pub mod stake_vault {
     pub static STAKEVAULT_ABI: ::ethers::contract::Lazy<::ethers::core::abi::Abi> = ::ethers::contract::Lazy::new(
         __abi,
     );
+    pub struct StakeVault<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for StakeVault<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for StakeVault<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for StakeVault<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for StakeVault<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(StakeVault)).field(&self.address()).finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> StakeVault<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    STAKEVAULT_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `EPOCH_SECONDS` (0x5262265a) function
+        pub fn epoch_seconds(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([82, 98, 38, 90], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `GENESIS` (0xb7dec1b7) function
+        pub fn genesis(&self) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([183, 222, 193, 183], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_POOL_CEILING` (0x6fcba0ed) function
+        pub fn max_pool_ceiling(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([111, 203, 160, 237], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_UNBONDING_EPOCHS` (0x049e1dac) function
+        pub fn max_unbonding_epochs(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([4, 158, 29, 172], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `UNBONDING_EPOCHS` (0x5dea825b) function
+        pub fn unbonding_epochs(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([93, 234, 130, 91], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `authority` (0xbf7e214f) function
+        pub fn authority(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([191, 126, 33, 79], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `backingAt` (0x73a8b647) function
+        pub fn backing_at(
+            &self,
+            id: u32,
+            owner: ::ethers::core::types::Address,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([115, 168, 182, 71], (id, owner, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claim` (0xd349de55) function
+        pub fn claim(
+            &self,
+            id: u32,
+            cohort_epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([211, 73, 222, 85], (id, cohort_epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimableFrom` (0x7de30043) function
+        pub fn claimable_from(
+            &self,
+            cohort_epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([125, 227, 0, 67], cohort_epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `currentEpoch` (0x76671808) function
+        pub fn current_epoch(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([118, 103, 24, 8], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `delegate` (0xc0f4c571) function
+        pub fn delegate(
+            &self,
+            id: u32,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([192, 244, 197, 113], (id, amount))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `delegateWithPermit` (0x77013b04) function
+        pub fn delegate_with_permit(
+            &self,
+            id: u32,
+            amount: ::ethers::core::types::U256,
+            deadline: ::ethers::core::types::U256,
+            v: u8,
+            r: [u8; 32],
+            s: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([119, 1, 59, 4], (id, amount, deadline, v, r, s))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochAt` (0x4a439cfe) function
+        pub fn epoch_at(
+            &self,
+            timestamp: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, u32> {
+            self.0
+                .method_hash([74, 67, 156, 254], timestamp)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `epochStart` (0xc66b36be) function
+        pub fn epoch_start(
+            &self,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([198, 107, 54, 190], epoch)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
+        pub fn is_consuming_scheduled_op(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `maxPool` (0xcb7e3078) function
+        pub fn max_pool(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([203, 126, 48, 120], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `pool` (0x53463ebf) function
+        pub fn pool(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([83, 70, 62, 191], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `poolAt` (0x9b9e793d) function
+        pub fn pool_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([155, 158, 121, 61], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `positionOf` (0x42f9f61d) function
+        pub fn position_of(
+            &self,
+            id: u32,
+            who: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([66, 249, 246, 29], (id, who))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `selfBondAt` (0x6378ee32) function
+        pub fn self_bond_at(
+            &self,
+            id: u32,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([99, 120, 238, 50], (id, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
+        pub fn set_authority(
+            &self,
+            new_authority: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([122, 158, 94, 75], new_authority)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setMaxPool` (0x4182fe71) function
+        pub fn set_max_pool(
+            &self,
+            limit: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([65, 130, 254, 113], limit)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slash` (0xf7081008) function
+        pub fn slash(
+            &self,
+            id: u32,
+            sigma: u32,
+            fraction_wad: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([247, 8, 16, 8], (id, sigma, fraction_wad))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashAt` (0x9ce88e88) function
+        pub fn slash_at(
+            &self,
+            seq: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (u32, u32, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([156, 232, 142, 136], seq)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashSeq` (0xf32f413f) function
+        pub fn slash_seq(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([243, 47, 65, 63], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `thawOf` (0xe9eee4e3) function
+        pub fn thaw_of(
+            &self,
+            id: u32,
+            cohort_epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([233, 238, 228, 227], (id, cohort_epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `thawSharesOf` (0xefaeb59a) function
+        pub fn thaw_shares_of(
+            &self,
+            id: u32,
+            cohort_epoch: u32,
+            who: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([239, 174, 181, 154], (id, cohort_epoch, who))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `token` (0xfc0c546a) function
+        pub fn token(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::ethers::core::types::Address,
+        > {
+            self.0
+                .method_hash([252, 12, 84, 106], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `totalStaked` (0x817b1cd2) function
+        pub fn total_staked(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([129, 123, 28, 210], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `undelegate` (0x945ca77e) function
+        pub fn undelegate(
+            &self,
+            id: u32,
+            burned: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, u32, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([148, 92, 167, 126], (id, burned))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `units` (0xee04b8eb) function
+        pub fn units(
+            &self,
+            id: u32,
+            who: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([238, 4, 184, 235], (id, who))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unitsAt` (0x79ff6a81) function
+        pub fn units_at(
+            &self,
+            id: u32,
+            who: ::ethers::core::types::Address,
+            epoch: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([121, 255, 106, 129], (id, who, epoch))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unitsCheckpointAt` (0xee236699) function
+        pub fn units_checkpoint_at(
+            &self,
+            id: u32,
+            who: ::ethers::core::types::Address,
+            index: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (u32, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([238, 35, 102, 153], (id, who, index))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `unitsCheckpointCount` (0xd84d6a49) function
+        pub fn units_checkpoint_count(
+            &self,
+            id: u32,
+            who: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([216, 77, 106, 73], (id, who))
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `AuthorityUpdated` event
+        pub fn authority_updated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Claimed` event
+        pub fn claimed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, ClaimedFilter> {
+            self.0.event()
+        }
+        ///Gets the contract's `Delegated` event
+        pub fn delegated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            DelegatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `MaxPoolChanged` event
+        pub fn max_pool_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            MaxPoolChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Slashed` event
+        pub fn slashed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, SlashedFilter> {
+            self.0.event()
+        }
+        ///Gets the contract's `Undelegated` event
+        pub fn undelegated_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            UndelegatedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            StakeVaultEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for StakeVault<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
     #[derive(
         Clone,

@@ -1611,6 +1611,448 @@ pub mod timelock_controller {
     pub static TIMELOCKCONTROLLER_ABI: ::ethers::contract::Lazy<
         ::ethers::core::abi::Abi,
     > = ::ethers::contract::Lazy::new(__abi);
+    pub struct TimelockController<M>(::ethers::contract::Contract<M>);
+    impl<M> ::core::clone::Clone for TimelockController<M> {
+        fn clone(&self) -> Self {
+            Self(::core::clone::Clone::clone(&self.0))
+        }
+    }
+    impl<M> ::core::ops::Deref for TimelockController<M> {
+        type Target = ::ethers::contract::Contract<M>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+    impl<M> ::core::ops::DerefMut for TimelockController<M> {
+        fn deref_mut(&mut self) -> &mut Self::Target {
+            &mut self.0
+        }
+    }
+    impl<M> ::core::fmt::Debug for TimelockController<M> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_tuple(::core::stringify!(TimelockController))
+                .field(&self.address())
+                .finish()
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> TimelockController<M> {
+        /// Creates a new contract instance with the specified `ethers` client at
+        /// `address`. The contract derefs to a `ethers::Contract` object.
+        pub fn new<T: Into<::ethers::core::types::Address>>(
+            address: T,
+            client: ::std::sync::Arc<M>,
+        ) -> Self {
+            Self(
+                ::ethers::contract::Contract::new(
+                    address.into(),
+                    TIMELOCKCONTROLLER_ABI.clone(),
+                    client,
+                ),
+            )
+        }
+        ///Calls the contract's `CANCELLER_ROLE` (0xb08e51c0) function
+        pub fn canceller_role(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([176, 142, 81, 192], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `DEFAULT_ADMIN_ROLE` (0xa217fddf) function
+        pub fn default_admin_role(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([162, 23, 253, 223], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `EXECUTOR_ROLE` (0x07bd0265) function
+        pub fn executor_role(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([7, 189, 2, 101], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `PROPOSER_ROLE` (0x8f61f4f5) function
+        pub fn proposer_role(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([143, 97, 244, 245], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `cancel` (0xc4d252f5) function
+        pub fn cancel(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([196, 210, 82, 245], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `execute` (0x134008d3) function
+        pub fn execute(
+            &self,
+            target: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+            payload: ::ethers::core::types::Bytes,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [19, 64, 8, 211],
+                    (target, value, payload, predecessor, salt),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `executeBatch` (0xe38335e5) function
+        pub fn execute_batch(
+            &self,
+            targets: ::std::vec::Vec<::ethers::core::types::Address>,
+            values: ::std::vec::Vec<::ethers::core::types::U256>,
+            payloads: ::std::vec::Vec<::ethers::core::types::Bytes>,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [227, 131, 53, 229],
+                    (targets, values, payloads, predecessor, salt),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getMinDelay` (0xf27a0c92) function
+        pub fn get_min_delay(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([242, 122, 12, 146], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getOperationState` (0x7958004c) function
+        pub fn get_operation_state(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, u8> {
+            self.0
+                .method_hash([121, 88, 0, 76], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getRoleAdmin` (0x248a9ca3) function
+        pub fn get_role_admin(
+            &self,
+            role: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash([36, 138, 156, 163], role)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `getTimestamp` (0xd45c4435) function
+        pub fn get_timestamp(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([212, 92, 68, 53], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `grantRole` (0x2f2ff15d) function
+        pub fn grant_role(
+            &self,
+            role: [u8; 32],
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([47, 47, 241, 93], (role, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hasRole` (0x91d14854) function
+        pub fn has_role(
+            &self,
+            role: [u8; 32],
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([145, 209, 72, 84], (role, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hashOperation` (0x8065657f) function
+        pub fn hash_operation(
+            &self,
+            target: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+            data: ::ethers::core::types::Bytes,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash(
+                    [128, 101, 101, 127],
+                    (target, value, data, predecessor, salt),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `hashOperationBatch` (0xb1c5f427) function
+        pub fn hash_operation_batch(
+            &self,
+            targets: ::std::vec::Vec<::ethers::core::types::Address>,
+            values: ::std::vec::Vec<::ethers::core::types::U256>,
+            payloads: ::std::vec::Vec<::ethers::core::types::Bytes>,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 32]> {
+            self.0
+                .method_hash(
+                    [177, 197, 244, 39],
+                    (targets, values, payloads, predecessor, salt),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isOperation` (0x31d50750) function
+        pub fn is_operation(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([49, 213, 7, 80], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isOperationDone` (0x2ab0f529) function
+        pub fn is_operation_done(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([42, 176, 245, 41], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isOperationPending` (0x584b153e) function
+        pub fn is_operation_pending(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([88, 75, 21, 62], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isOperationReady` (0x13bc9f20) function
+        pub fn is_operation_ready(
+            &self,
+            id: [u8; 32],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([19, 188, 159, 32], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `onERC1155BatchReceived` (0xbc197c81) function
+        pub fn on_erc1155_batch_received(
+            &self,
+            p0: ::ethers::core::types::Address,
+            p1: ::ethers::core::types::Address,
+            p2: ::std::vec::Vec<::ethers::core::types::U256>,
+            p3: ::std::vec::Vec<::ethers::core::types::U256>,
+            p4: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([188, 25, 124, 129], (p0, p1, p2, p3, p4))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `onERC1155Received` (0xf23a6e61) function
+        pub fn on_erc1155_received(
+            &self,
+            p0: ::ethers::core::types::Address,
+            p1: ::ethers::core::types::Address,
+            p2: ::ethers::core::types::U256,
+            p3: ::ethers::core::types::U256,
+            p4: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([242, 58, 110, 97], (p0, p1, p2, p3, p4))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `onERC721Received` (0x150b7a02) function
+        pub fn on_erc721_received(
+            &self,
+            p0: ::ethers::core::types::Address,
+            p1: ::ethers::core::types::Address,
+            p2: ::ethers::core::types::U256,
+            p3: ::ethers::core::types::Bytes,
+        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+            self.0
+                .method_hash([21, 11, 122, 2], (p0, p1, p2, p3))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `renounceRole` (0x36568abe) function
+        pub fn renounce_role(
+            &self,
+            role: [u8; 32],
+            caller_confirmation: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([54, 86, 138, 190], (role, caller_confirmation))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `revokeRole` (0xd547741f) function
+        pub fn revoke_role(
+            &self,
+            role: [u8; 32],
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([213, 71, 116, 31], (role, account))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `schedule` (0x01d5062a) function
+        pub fn schedule(
+            &self,
+            target: ::ethers::core::types::Address,
+            value: ::ethers::core::types::U256,
+            data: ::ethers::core::types::Bytes,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+            delay: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [1, 213, 6, 42],
+                    (target, value, data, predecessor, salt, delay),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `scheduleBatch` (0x8f2a0bb0) function
+        pub fn schedule_batch(
+            &self,
+            targets: ::std::vec::Vec<::ethers::core::types::Address>,
+            values: ::std::vec::Vec<::ethers::core::types::U256>,
+            payloads: ::std::vec::Vec<::ethers::core::types::Bytes>,
+            predecessor: [u8; 32],
+            salt: [u8; 32],
+            delay: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash(
+                    [143, 42, 11, 176],
+                    (targets, values, payloads, predecessor, salt, delay),
+                )
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `supportsInterface` (0x01ffc9a7) function
+        pub fn supports_interface(
+            &self,
+            interface_id: [u8; 4],
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([1, 255, 201, 167], interface_id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `updateDelay` (0x64d62353) function
+        pub fn update_delay(
+            &self,
+            new_delay: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([100, 214, 35, 83], new_delay)
+                .expect("method not found (this should never happen)")
+        }
+        ///Gets the contract's `CallExecuted` event
+        pub fn call_executed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CallExecutedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `CallSalt` event
+        pub fn call_salt_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CallSaltFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `CallScheduled` event
+        pub fn call_scheduled_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CallScheduledFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `Cancelled` event
+        pub fn cancelled_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            CancelledFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `MinDelayChange` event
+        pub fn min_delay_change_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            MinDelayChangeFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleAdminChanged` event
+        pub fn role_admin_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleAdminChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleGranted` event
+        pub fn role_granted_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleGrantedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `RoleRevoked` event
+        pub fn role_revoked_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            RoleRevokedFilter,
+        > {
+            self.0.event()
+        }
+        /// Returns an `Event` builder for all the events of this contract.
+        pub fn events(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            TimelockControllerEvents,
+        > {
+            self.0.event_with_filter(::core::default::Default::default())
+        }
+    }
+    impl<M: ::ethers::providers::Middleware> From<::ethers::contract::Contract<M>>
+    for TimelockController<M> {
+        fn from(contract: ::ethers::contract::Contract<M>) -> Self {
+            Self::new(contract.address(), contract.client())
+        }
+    }
     ///Custom Error type `AccessControlBadConfirmation` with signature `AccessControlBadConfirmation()` and selector `0x6697b232`
     #[derive(
         Clone,
