@@ -108,6 +108,9 @@ contract StakingHandler is StakingFixture {
     function undelegate(uint256 who, uint256 which, uint256 units) external {
         uint32 id = _id(which);
         address account = _account(who);
+        for (uint256 i = 1; vault.units(id, account) == 0 && i < OPERATORS + DELEGATORS; ++i) {
+            account = _account(who % (OPERATORS + DELEGATORS) + i);
+        }
         uint256 held = vault.units(id, account);
         if (held == 0) return;
         units = units % 4 == 0 ? held : _bound(units, 1, held);
@@ -127,7 +130,8 @@ contract StakingHandler is StakingFixture {
     /// @dev F7, R3: refused before its time and after it was paid, otherwise always paid, whatever the state of the world.
     function claim(uint256 which) external {
         if (_tickets.length == 0) return;
-        which %= _tickets.length;
+        // Three times in four the oldest, which most likely is due.
+        which = which % 4 == 0 ? which % _tickets.length : _oldestTicket();
         Ticket memory ticket = _tickets[which];
         uint256 shares = vault.thawSharesOf(ticket.id, ticket.cohort, ticket.who);
         (uint256 tokens, uint256 supply) = vault.thawOf(ticket.id, ticket.cohort);
@@ -141,8 +145,14 @@ contract StakingHandler is StakingFixture {
             assertEq(amount, tokens * shares / supply, "not the share");
             assertEq(token.balanceOf(ticket.who), balance + amount);
             withdrawn += amount;
-            _tickets[which] = _tickets[_tickets.length - 1];
-            _tickets.pop();
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    IStakeVault.StakeVault_NothingToClaim.selector, ticket.id, ticket.cohort, ticket.who
+                )
+            );
+            vm.prank(ticket.who);
+            vault.claim(ticket.id, ticket.cohort);
+            _dropTicket(which);
         } catch (bytes memory reason) {
             _count("claim", false);
             // Two tickets for one cohort are paid at once: then the second finds nothing.
@@ -153,6 +163,7 @@ contract StakingHandler is StakingFixture {
                     : selector == IStakeVault.StakeVault_NothingToClaim.selector && shares == 0,
                 "trapped"
             );
+            if (shares == 0) _dropTicket(which);
         }
     }
 
@@ -575,6 +586,17 @@ contract StakingHandler is StakingFixture {
             (, uint256 value) = vault.positionOf(id, _account(i));
             assertGe(value, values[i], "somebody paid for another's action");
             assertLe(value, values[i] + 1, "somebody gained from another's action");
+        }
+    }
+
+    function _dropTicket(uint256 index) private {
+        _tickets[index] = _tickets[_tickets.length - 1];
+        _tickets.pop();
+    }
+
+    function _oldestTicket() private view returns (uint256 oldest) {
+        for (uint256 i = 1; i < _tickets.length; ++i) {
+            if (_tickets[i].cohort < _tickets[oldest].cohort) oldest = i;
         }
     }
 
