@@ -266,7 +266,8 @@ async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesi
         .env("ROTA_GENESIS_TIME", genesis_time.to_string())
         .env("ROTA_DEPLOYMENTS_DIR", &scratch)
         .env("FOUNDRY_BROADCAST", scratch.join("broadcast"))
-        .env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
+        .env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1")
+        .kill_on_drop(true);
     let output = command.output().await.wrap_err("cannot start forge")?;
     let log = dir.join("logs/deploy.log");
     std::fs::write(&log, [output.stdout.as_slice(), output.stderr.as_slice()].concat())?;
