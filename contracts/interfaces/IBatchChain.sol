@@ -339,7 +339,7 @@ interface IBatchChain {
     /// Emits {L1Anchored}.
     ///
     /// Requirements: block `descendant` is anchored ({BatchChain_OriginUnknown}), and each header hashes to the parent
-    /// hash of the one before it ({BatchChain_BrokenAncestry}, {L2Header_Malformed}).
+    /// hash of the one before it ({BatchChain_BrokenAncestry}).
     /// @param descendant Number of an anchored L1 block.
     /// @param headers RLP of the L1 headers of `descendant`, `descendant − 1`, … The parent of the last is
     /// anchored.

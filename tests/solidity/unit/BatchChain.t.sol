@@ -623,6 +623,8 @@ contract BatchChainTest is RollupKit {
                 assertFalse(chain.isFinal(hash));
                 if (answer.length == 68) {
                     assertEq(bytes4(answer), IBatchChain.BatchChain_InsufficientGas.selector);
+                    assertLt(uint256(_slice(answer, 4)), uint256(_slice(answer, 36)));
+                    assertEq(uint256(_slice(answer, 36)), uint256(150_000) * 64 / 63 + 10_000);
                     refused = true;
                 }
             }
