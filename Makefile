@@ -25,10 +25,10 @@ devnet: setup ## the whole system on this machine: L1, contracts, four nodes, ke
 	@cargo build --locked --bin rota --bin rota-sequencer
 	@cargo run --locked --quiet --bin rota -- devnet $(ARGS)
 
-test: setup ## everything that must hold: contracts, gas, Rust, end to end
+test: setup ## everything that must hold: contracts, gas, Rust, bindings, end to end
 	@script/steps test
 
-lint: setup ## formatting, clippy, generated files, the ethers feature, static analysis
+lint: setup ## formatting, forge lint, clippy, slither
 	@script/steps lint
 
 bench: setup ## gas, throughput, failover and finality, beside the peers' figures

@@ -59,7 +59,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        for text in ["", "-1", "+3", "abc", "1.0000000000000000001", "0.5wei", "0x10", "1,5", "1.", ".5", "1.2.3", "1e3"] {
+        for text in
+            ["", "-1", "+3", "abc", "1.0000000000000000001", "0.5wei", "0x10", "1,5", "1.", ".5", "1.2.3", "1e3"]
+        {
             let error = parse_amount(text).unwrap_err().to_string();
             assert!(error.contains(text), "{text}: {error}");
         }

@@ -82,8 +82,7 @@ impl TestNet {
         condition: impl AsyncFnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let asked = Instant::now();
-        let outcome =
-            rota::progress::wait_until(what, patience(deadline), Duration::from_millis(50), condition).await;
+        let outcome = rota::progress::wait_until(what, patience(deadline), Duration::from_millis(50), condition).await;
         // What came at once is not worth a line.
         if asked.elapsed() > Duration::from_secs(2) || outcome.is_err() {
             self.say(&format!("waited {:.1} s for {what}", asked.elapsed().as_secs_f64()));

@@ -163,19 +163,14 @@ async fn wallets(net: &TestNet) -> Result<()> {
     })
     .await?;
     let l2 = net.l2_as(0, 3).await?;
-    let token = NativeToken::deploy(
-        &l2,
-        "Test".to_owned(),
-        "TST".to_owned(),
-        whole(1_000),
-        dev_key(3)?.address(),
-    )
-    .await?;
+    let token =
+        NativeToken::deploy(&l2, "Test".to_owned(), "TST".to_owned(), whole(1_000), dev_key(3)?.address()).await?;
     let receipt = token.transfer(to, whole(7)).send().await?.get_receipt().await?;
     ensure!(receipt.status() && receipt.inner.logs().len() == 1, "the ERC-20 transfer left {receipt:?}");
     ensure!(token.balanceOf(to).call().await? == whole(7), "the ERC-20 balance is wrong");
     // A refusal comes back with the contract's own error.
-    let refused = token.transfer(to, whole(1_000_000)).call().await.err().ok_or_else(|| eyre!("no balance, no error"))?;
+    let refused =
+        token.transfer(to, whole(1_000_000)).call().await.err().ok_or_else(|| eyre!("no balance, no error"))?;
     ensure!(refused.as_revert_data().is_some_and(|data: Bytes| data.len() > 4), "no revert data: {refused}");
     Ok(())
 }
@@ -192,7 +187,10 @@ async fn integrator_example(net: &TestNet) -> Result<()> {
         .await?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "the example failed: {}", String::from_utf8_lossy(&output.stderr));
-    ensure!(text.contains("delegated 100000000000000000000 wei") && text.contains("block 9 of epoch"), "it printed {text}");
+    ensure!(
+        text.contains("delegated 100000000000000000000 wei") && text.contains("block 9 of epoch"),
+        "it printed {text}"
+    );
     net.say("the bindings' example staked and read the schedule");
     Ok(())
 }
@@ -256,9 +254,8 @@ async fn claims_to_the_wei(net: &TestNet, observer: &mut Observer) -> Result<()>
         let vault = RewardVault::new(*rewards.address(), by.provider.clone());
         let receipt = by.submit("claim", vault.claim(id, account, U256::from(50))).await?;
         let receipt = receipt.ok_or_else(|| eyre!("the claim was not sent"))?;
-        let event = receipt
-            .decoded_log::<RewardVault::RewardsClaimed>()
-            .ok_or_else(|| eyre!("no RewardsClaimed event"))?;
+        let event =
+            receipt.decoded_log::<RewardVault::RewardsClaimed>().ok_or_else(|| eyre!("no RewardsClaimed event"))?;
         let paid = token.balanceOf(account).call().await? - before;
         let expected = expected_through(net, observer, id, account, event.toEpoch).await?;
         ensure!(!paid.is_zero(), "delegator {user} was paid nothing");
@@ -413,7 +410,9 @@ async fn leader_crashes(net: &mut TestNet, observer: &mut Observer) -> Result<()
     let fallback = observer.leader(height, round).await?;
     ensure!(round > 0 && seen.proposer != leader, "height {height} was decided in round {round} by the dead leader");
     ensure!(seen.proposer == fallback, "{seen:?}: the contract names {fallback} for round {round}");
-    net.say(&format!("height {height} was decided in round {round} by operator {fallback}, {longest:?} after its parent"));
+    net.say(&format!(
+        "height {height} was decided in round {round} by operator {fallback}, {longest:?} after its parent"
+    ));
 
     net.devnet.restart_node(index)?;
     let back = net.l2(index).await?;
@@ -440,7 +439,8 @@ async fn nobody_signed_twice(net: &TestNet) -> Result<()> {
         ensure!(!log.contains("panicked"), "sequencer {} panicked:\n{}", node.id, last_lines(&log));
         let metrics = reqwest::get(format!("{}/metrics", node.metrics_url)).await?.error_for_status()?.text().await?;
         for name in ["equivocation_votes", "equivocation_proposals"] {
-            let seen: Vec<&str> = metrics.lines().filter(|line| !line.starts_with('#') && line.contains(name)).collect();
+            let seen: Vec<&str> =
+                metrics.lines().filter(|line| !line.starts_with('#') && line.contains(name)).collect();
             ensure!(!seen.is_empty(), "sequencer {} does not publish {name}", node.id);
             for line in seen {
                 ensure!(line.ends_with(" 0"), "sequencer {} saw somebody sign twice: {line}", node.id);

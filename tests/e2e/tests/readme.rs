@@ -111,12 +111,17 @@ fn start(dir: &Path, log: &Path) -> Result<Child> {
 async fn wait_up(devnet: &mut Child, log: &Path) -> Result<()> {
     let since = Instant::now();
     // Ready in 30 s when the contracts are built.
-    rota::progress::wait_until("the devnet's table", patience(Duration::from_secs(30)), Duration::from_millis(100), async || {
-        if let Some(status) = devnet.try_wait()? {
-            return Err(eyre!("rota devnet ended ({status}):\n{}", tail(log, 30)));
-        }
-        Ok(tail(log, 10).contains("Ctrl-C stops everything").then_some(()))
-    })
+    rota::progress::wait_until(
+        "the devnet's table",
+        patience(Duration::from_secs(30)),
+        Duration::from_millis(100),
+        async || {
+            if let Some(status) = devnet.try_wait()? {
+                return Err(eyre!("rota devnet ended ({status}):\n{}", tail(log, 30)));
+            }
+            Ok(tail(log, 10).contains("Ctrl-C stops everything").then_some(()))
+        },
+    )
     .await?;
     println!("devnet up in {:.1} s", since.elapsed().as_secs_f64());
     Ok(())
@@ -165,12 +170,18 @@ async fn readme_commands_work() -> Result<()> {
     let manifest = interrupt(devnet, &dir).await?;
     let mut again = start(&dir, &log)?;
     let before = std::fs::metadata(&log)?.len();
-    rota::progress::wait_until("the devnet to go on", patience(Duration::from_secs(30)), Duration::from_millis(100), async || {
-        if let Some(status) = again.try_wait()? {
-            return Err(eyre!("rota devnet ended ({status}) on its second start:\n{}", tail(&log, 30)));
-        }
-        Ok((std::fs::metadata(&log)?.len() > before && tail(&log, 3).contains("Ctrl-C stops everything")).then_some(()))
-    })
+    rota::progress::wait_until(
+        "the devnet to go on",
+        patience(Duration::from_secs(30)),
+        Duration::from_millis(100),
+        async || {
+            if let Some(status) = again.try_wait()? {
+                return Err(eyre!("rota devnet ended ({status}) on its second start:\n{}", tail(&log, 30)));
+            }
+            Ok((std::fs::metadata(&log)?.len() > before && tail(&log, 3).contains("Ctrl-C stops everything"))
+                .then_some(()))
+        },
+    )
     .await?;
     let rpc = &manifest.l2.nodes.first().ok_or_else(|| eyre!("no nodes"))?.rpc_url;
     let l2 = provider(rpc, None).await?;
