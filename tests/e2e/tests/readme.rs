@@ -144,6 +144,13 @@ async fn interrupt(mut devnet: Child, dir: &Path) -> Result<Manifest> {
 async fn readme_commands_work() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("rota-readme-").tempdir()?;
     let (dir, log) = (folder.path().join("net"), folder.path().join("devnet.log"));
+    // The bound on the start holds once the contracts are compiled, as `make devnet` does first.
+    let compiled = Command::new(toolchain::forge(&root())?)
+        .args(["build", "--quiet", "contracts", "script"])
+        .current_dir(root())
+        .status()
+        .await?;
+    ensure!(compiled.success(), "forge build failed");
     let mut devnet = start(&dir, &log)?;
     wait_up(&mut devnet, &log).await?;
 
