@@ -94,9 +94,23 @@ async fn documented_commands(dir: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start(dir: &Path, log: &Path) -> Result<Child> {
+/// A devnet program that is interrupted, not killed, when a test fails: only then it stops what it started.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(pid) = self.0.id() else { return };
+        rota::devnet::process::signal(pid, Signal::SIGINT);
+        let end = Instant::now() + Duration::from_secs(20);
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn start(dir: &Path, log: &Path) -> Result<Running> {
     let log = std::fs::File::options().create(true).append(true).open(log)?;
-    Ok(Command::new(programs()?.join("rota"))
+    let devnet = Command::new(programs()?.join("rota"))
         .args(["devnet", "--profile", "test"])
         .arg("--devnet-dir")
         .arg(dir)
@@ -104,11 +118,11 @@ fn start(dir: &Path, log: &Path) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .kill_on_drop(true)
-        .spawn()?)
+        .spawn()?;
+    Ok(Running(devnet))
 }
 
-async fn wait_up(devnet: &mut Child, log: &Path) -> Result<()> {
+async fn wait_up(devnet: &mut Running, log: &Path) -> Result<()> {
     let since = Instant::now();
     // Ready in 30 s when the contracts are built.
     rota::progress::wait_until(
@@ -116,7 +130,7 @@ async fn wait_up(devnet: &mut Child, log: &Path) -> Result<()> {
         patience(Duration::from_secs(30)),
         Duration::from_millis(100),
         async || {
-            if let Some(status) = devnet.try_wait()? {
+            if let Some(status) = devnet.0.try_wait()? {
                 return Err(eyre!("rota devnet ended ({status}):\n{}", tail(log, 30)));
             }
             Ok(tail(log, 10).contains("Ctrl-C stops everything").then_some(()))
@@ -128,11 +142,11 @@ async fn wait_up(devnet: &mut Child, log: &Path) -> Result<()> {
 }
 
 /// Ctrl-C, and then nothing may be left.
-async fn interrupt(mut devnet: Child, dir: &Path) -> Result<Manifest> {
+async fn interrupt(mut devnet: Running, dir: &Path) -> Result<Manifest> {
     let manifest = Manifest::load_if_present(dir)?.ok_or_else(|| eyre!("no devnet.json"))?;
-    let pid = devnet.id().ok_or_else(|| eyre!("the devnet is gone"))?;
+    let pid = devnet.0.id().ok_or_else(|| eyre!("the devnet is gone"))?;
     kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGINT)?;
-    let status = tokio::time::timeout(patience(Duration::from_secs(20)), devnet.wait()).await??;
+    let status = tokio::time::timeout(patience(Duration::from_secs(20)), devnet.0.wait()).await??;
     ensure!(status.success(), "after Ctrl-C rota devnet ended with {status}");
     for pid in manifest.l2.nodes.iter().map(|node| node.pid).chain([manifest.l1.pid]) {
         ensure!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} outlived the devnet");
@@ -182,7 +196,7 @@ async fn readme_commands_work() -> Result<()> {
         patience(Duration::from_secs(30)),
         Duration::from_millis(100),
         async || {
-            if let Some(status) = again.try_wait()? {
+            if let Some(status) = again.0.try_wait()? {
                 return Err(eyre!("rota devnet ended ({status}) on its second start:\n{}", tail(&log, 30)));
             }
             Ok((std::fs::metadata(&log)?.len() > before && tail(&log, 3).contains("Ctrl-C stops everything"))
