@@ -42,8 +42,6 @@ use crate::chain::{DecidedBlock, DecidedChain, EngineError, ExecutionEngine, Sea
 
 type Message = AppMsg<RotaContext>;
 
-/// How long before the end of the propose timeout a block must be ready: parts have to travel and to be executed.
-const BUILD_SHARE: u32 = 4;
 /// Bodies for heights that this node has yet to reach.
 const MAX_EARLY: usize = 8;
 /// How far ahead of the decided chain such a body may be; sync brings what is further.
@@ -269,10 +267,11 @@ impl App {
         reply: Reply<LocallyProposedValue<RotaContext>>,
     ) -> Result<(), ConsensusError> {
         // Whenever there is nothing to propose, the reply is dropped: the round then passes to the next member.
-        let deadline = Instant::now() + timeout / BUILD_SHARE;
+        let now = Instant::now();
         let (Some(key), Some(set), Some(number)) = (self.key.clone(), self.next.set.clone(), round.as_u32()) else {
             return Ok(());
         };
+        let deadline = now + build_time(timeout, self.block_time, set.rules().set.members().len());
         if height.0 != self.chain.head_number() + 1 {
             return Ok(());
         }
@@ -647,6 +646,15 @@ impl App {
                 return;
             }
         }
+    }
+}
+
+/// Time to fill a block. What is filled has to travel, to be executed by everybody else and to be voted on twice before
+/// the next block is due, and long before anybody's propose timeout; alone there is nobody to wait for.
+fn build_time(propose_timeout: Duration, block_time: Duration, members: usize) -> Duration {
+    match members {
+        1 => (block_time * 7 / 10).min(propose_timeout / 2),
+        _ => (block_time * 2 / 5).min(propose_timeout / 4),
     }
 }
 

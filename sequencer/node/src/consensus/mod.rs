@@ -338,4 +338,4 @@ async fn watch_peers(requests: tokio::sync::mpsc::Sender<NetworkRequest>, status
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

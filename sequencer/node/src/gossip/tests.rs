@@ -1,6 +1,6 @@
 //! Gossip among real swarms on loopback, with pools that note what they are offered.
 
-use std::{collections::BTreeMap, net::TcpListener};
+use std::collections::BTreeMap;
 
 use alloy_consensus::{SignableTransaction, Transaction as _, TxEip1559};
 use alloy_primitives::{Address, Signature};
@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::consensus::tests::endpoint::Endpoint;
 
 const CHAIN: u64 = 7;
 
@@ -70,8 +71,7 @@ fn transaction(nonce: u64, chain_id: u64) -> Transaction {
 }
 
 struct Node {
-    key: [u8; 32],
-    addr: Multiaddr,
+    at: Endpoint,
     pool: Arc<TestPool>,
     connected: watch::Receiver<Vec<PeerId>>,
     members: watch::Sender<Vec<Multiaddr>>,
@@ -79,28 +79,17 @@ struct Node {
     task: JoinHandle<Result<(), GossipError>>,
 }
 
-fn free_addr(key: [u8; 32]) -> Multiaddr {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let peer = Keypair::ed25519_from_bytes(key).unwrap().public().to_peer_id();
-    format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse().unwrap()
+fn start(at: Endpoint, peers: Vec<Multiaddr>, pool: Arc<TestPool>) -> Node {
+    start_with(at, peers, pool, false)
 }
 
-/// The address to listen on: without the name of who listens.
-fn listen(addr: &Multiaddr) -> Multiaddr {
-    addr.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
-}
-
-fn start(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<TestPool>) -> Node {
-    start_with(key, addr, peers, pool, false)
-}
-
-fn start_with(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<TestPool>, members_only: bool) -> Node {
+fn start_with(at: Endpoint, peers: Vec<Multiaddr>, pool: Arc<TestPool>, members_only: bool) -> Node {
     let (connected_tx, connected) = watch::channel(Vec::new());
     let (members, members_rx) = watch::channel(Vec::new());
     let config = GossipConfig {
         chain_id: CHAIN,
-        network_key: key,
-        listen: listen(&addr),
+        network_key: at.key,
+        listen: at.listen(),
         peers,
         members: members_rx,
         members_only,
@@ -108,16 +97,15 @@ fn start_with(key: [u8; 32], addr: Multiaddr, peers: Vec<Multiaddr>, pool: Arc<T
     };
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(run(config, pool.clone(), shutdown.clone()));
-    Node { key, addr, pool, connected, members, shutdown, task }
+    Node { at, pool, connected, members, shutdown, task }
 }
 
 /// A line of nodes: each knows the one before it only, so that news must be forwarded.
 fn line(n: u8) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
-    for index in 0..n {
-        let key = [index + 50; 32];
-        let peers = nodes.last().map(|node| node.addr.clone()).into_iter().collect();
-        nodes.push(start(key, free_addr(key), peers, TestPool::new()));
+    for _ in 0..n {
+        let peers = nodes.last().map(|node| node.at.address()).into_iter().collect();
+        nodes.push(start(Endpoint::new(), peers, TestPool::new()));
     }
     nodes
 }
@@ -209,18 +197,17 @@ async fn peers_that_went_away_are_found_again() {
     let mut nodes = line(2);
     connected(&nodes).await;
     let first = nodes.remove(0);
-    let (key, addr, pool) = (first.key, first.addr.clone(), first.pool.clone());
+    let (at, pool) = (first.at, first.pool.clone());
     stop(vec![first]).await;
     until("the loss to be noticed", || nodes[0].connected.borrow().is_empty()).await;
-    nodes.insert(0, start(key, addr, Vec::new(), pool));
+    nodes.insert(0, start(at, Vec::new(), pool));
     connected(&nodes).await;
     let hash = nodes[1].pool.add(transaction(5, CHAIN)).unwrap();
     until("a transaction after reconnecting", || nodes[0].pool.has(&hash)).await;
 
     // A member named later is dialled too.
-    let key = [99; 32];
-    let member = start(key, free_addr(key), Vec::new(), TestPool::new());
-    nodes[0].members.send(vec![member.addr.clone()]).unwrap();
+    let member = start(Endpoint::new(), Vec::new(), TestPool::new());
+    nodes[0].members.send(vec![member.at.address()]).unwrap();
     until("the member to be connected", || member.connected.borrow().len() == 1).await;
     nodes.push(member);
     stop(nodes).await;
@@ -228,21 +215,20 @@ async fn peers_that_went_away_are_found_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_are_refused_where_only_members_are_served() {
-    let (own, friend, stranger) = ([60; 32], [61; 32], [62; 32]);
-    let (addr, friend_addr) = (free_addr(own), free_addr(friend));
-    let closed = start_with(own, addr.clone(), vec![friend_addr.clone()], TestPool::new(), true);
-    let to_closed = || vec![closed.addr.clone()];
-    let outside = start(stranger, free_addr(stranger), to_closed(), TestPool::new());
+    let friend = Endpoint::new();
+    let closed = start_with(Endpoint::new(), vec![friend.address()], TestPool::new(), true);
+    let to_closed = || vec![closed.at.address()];
+    let outside = start(Endpoint::new(), to_closed(), TestPool::new());
     // The stranger gets through to the door, again and again, and never stays; the friend does.
     until("the stranger to be let in and thrown out", || {
         outside.connected.has_changed().unwrap() && outside.connected.borrow().is_empty()
     })
     .await;
     let news = outside.pool.add(transaction(1, CHAIN)).unwrap();
-    let inside = start(friend, friend_addr, to_closed(), TestPool::new());
+    let inside = start(friend, to_closed(), TestPool::new());
     let nodes = [closed, inside];
     connected(&nodes).await;
-    let friend_id = Keypair::ed25519_from_bytes(friend).unwrap().public().to_peer_id();
+    let friend_id = friend.peer();
     until("the friend alone to be connected", || *nodes[0].connected.borrow() == [friend_id]).await;
     assert_eq!(nodes[0].pool.times_offered(&news), 0);
     stop(nodes.into_iter().chain([outside]).collect()).await;
@@ -288,12 +274,10 @@ fn what_nobody_takes_waits_within_bounds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_given_to_a_lonely_node_are_spread_later() {
-    let key = [70; 32];
-    let lonely = start(key, free_addr(key), Vec::new(), TestPool::new());
+    let lonely = start(Endpoint::new(), Vec::new(), TestPool::new());
     until("gossip to listen to its pool", || lonely.pool.accepted.receiver_count() > 0).await;
     let hash = lonely.pool.add(transaction(1, CHAIN)).unwrap();
-    let key = [71; 32];
-    let friend = start(key, free_addr(key), vec![lonely.addr.clone()], TestPool::new());
+    let friend = start(Endpoint::new(), vec![lonely.at.address()], TestPool::new());
     until("what the lonely node was given before", || friend.pool.has(&hash)).await;
     stop(vec![lonely, friend]).await;
 }
@@ -317,7 +301,7 @@ fn peers_are_held_to_their_rate() {
 #[test]
 fn dialling_backs_off() {
     let (mut peers, start) = (Peers::default(), Instant::now());
-    let wanted = [free_addr([1; 32])];
+    let wanted = [Endpoint::new().address()];
     let due = |peers: &mut Peers, after: Duration, up: bool| peers.due(&wanted, |_| up, start + after).len();
     assert_eq!(due(&mut peers, Duration::ZERO, false), 1);
     assert_eq!(due(&mut peers, DIAL_FIRST - Duration::from_millis(1), false), 0);

@@ -20,8 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::{address, free_port, network_key, scratch, wait, wait_until_free},
-    domain, key, rules,
+    cluster::{scratch, wait, wait_until_free},
+    domain,
+    endpoint::Endpoint,
+    key, rules,
 };
 use crate::{
     chain::{BlockAttributes, DecidedChain, HeadContext, SealedBlock},
@@ -87,7 +89,8 @@ impl Derivation for StaticRules {
 
 struct Node {
     dir: TempDir,
-    ports: [u16; 2],
+    /// Of consensus and of gossip.
+    endpoints: [Endpoint; 2],
     running: Option<Running>,
 }
 
@@ -101,7 +104,7 @@ struct Running {
 
 impl Node {
     fn new() -> Self {
-        Self { dir: scratch(), ports: [free_port(), free_port()], running: None }
+        Self { dir: scratch(), endpoints: [Endpoint::new(), Endpoint::new()], running: None }
     }
 
     fn launch(&mut self, index: usize, peers: [Vec<Multiaddr>; 2], config: ChainConfig) {
@@ -112,7 +115,8 @@ impl Node {
         let rules = Arc::new(StaticRules { chain: chain.clone(), rules: rules(&WEIGHTS), gas_limit });
         let shutdown = CancellationToken::new();
         let (done, result) = oneshot::channel();
-        let (token, path, ports) = (shutdown.clone(), self.dir.path().to_path_buf(), self.ports);
+        let (token, path) = (shutdown.clone(), self.dir.path().to_path_buf());
+        let [voting, spreading] = self.endpoints;
         let [peers, gossip_peers] = peers;
         let executor = started.executor;
         runtime.spawn({
@@ -121,15 +125,15 @@ impl Node {
                 let (_members, members) = watch::channel(Vec::new());
                 let gossip = GossipConfig {
                     chain_id: config_chain_id(&chain),
-                    network_key: network_key(index),
-                    listen: listen(ports[1]),
+                    network_key: spreading.key,
+                    listen: spreading.listen(),
                     peers: gossip_peers,
                     members: members.clone(),
                     members_only: true,
                     connected: watch::Sender::new(Vec::new()),
                 };
                 tokio::spawn(gossip::run(gossip, Arc::new(pool), token.clone()));
-                let config = consensus_config(index, &path, ports[0], peers, members);
+                let config = consensus_config(index, &path, voting, peers, members);
                 let _ = done.send(consensus::run(config, executor, chain, rules, token).await);
             }
         });
@@ -155,24 +159,20 @@ fn config_chain_id(chain: &Chain) -> u64 {
     chain.config().l2_chain_id
 }
 
-fn listen(port: u16) -> Multiaddr {
-    format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()
-}
-
 fn consensus_config(
     index: usize,
     dir: &Path,
-    port: u16,
+    endpoint: Endpoint,
     peers: Vec<Multiaddr>,
     members: watch::Receiver<Vec<Multiaddr>>,
 ) -> ConsensusConfig {
     ConsensusConfig {
         dir: dir.join("consensus"),
-        moniker: format!("executing-{index}-{port}"),
+        moniker: format!("executing-{index}-{}", endpoint.port),
         domain: domain(),
         key: Some(key(index as u8 + 1)),
-        network_key: network_key(index),
-        listen: listen(port),
+        network_key: endpoint.key,
+        listen: endpoint.listen(),
         peers,
         members,
         members_only: true,
@@ -184,7 +184,7 @@ fn consensus_config(
 fn launch(nodes: &mut [Node], index: usize, config: &ChainConfig) {
     let others = |which: usize| {
         let others = nodes.iter().enumerate().filter(|(other, _)| *other != index);
-        others.map(|(other, node)| address(other, node.ports[which])).collect::<Vec<_>>()
+        others.map(|(_, node)| node.endpoints[which].address()).collect::<Vec<_>>()
     };
     let peers = [others(0), others(1)];
     nodes[index].launch(index, peers, config.clone());

@@ -3,6 +3,7 @@
 mod app;
 mod chain;
 mod cluster;
+pub(crate) mod endpoint;
 mod execution;
 mod parts;
 
