@@ -194,7 +194,7 @@ pub struct SignedPermit {
     pub s: B256,
 }
 
-/// Signs an EIP-2612 permit for `spender`; `None` without a local key. Checks the balance first, because a refused
+/// Signs an EIP-2612 permit for `spender`; `None` without a local key or when the token has no permits. Checks the balance first, because a refused
 /// transfer says less than this error.
 ///
 /// # Errors
@@ -215,7 +215,10 @@ pub async fn permit(
         show_amount(amount)
     );
     let Some(key) = &by.key else { return Ok(None) };
-    let domain = token.eip712Domain().call().await?;
+    // A token without permits (EIP-2612 with EIP-5267) is approved by a transaction of its own.
+    let (Ok(domain), Ok(nonce)) = (token.eip712Domain().call().await, token.nonces(by.from).call().await) else {
+        return Ok(None);
+    };
     let domain = eip712_domain! {
         name: domain.name,
         version: domain.version,
@@ -223,7 +226,6 @@ pub async fn permit(
         verifying_contract: *token.address(),
     };
     let deadline = U256::from(network.l1_time().await?.saturating_add(3_600));
-    let nonce = token.nonces(by.from).call().await?;
     let permit = Permit { owner: by.from, spender, value: amount, nonce, deadline };
     let signature = key.sign_hash(&permit.eip712_signing_hash(&domain)).await?;
     let v = if signature.v() { 28 } else { 27 };
@@ -325,12 +327,15 @@ pub async fn claim(network: &Network, by: &Submitter<'_>, id: u32) -> Result<U25
     let mut paid = U256::ZERO;
     if !position.rewards.is_zero() {
         let rewards = RewardVault::new(contracts.reward_vault, by.provider.clone());
-        by.submit(
-            &format!("claim {} rewards of operator {id}", show_amount(position.rewards)),
-            rewards.claim(id, by.from, U256::from(MAX_SEGMENTS)),
-        )
-        .await?;
-        paid += position.rewards;
+        let receipt = by
+            .submit(
+                &format!("claim {} rewards of operator {id}", show_amount(position.rewards)),
+                rewards.claim(id, by.from, U256::from(MAX_SEGMENTS)),
+            )
+            .await?;
+        // What was really paid: a long history is claimed in several transactions.
+        let event = receipt.and_then(|receipt| receipt.decoded_log::<RewardVault::RewardsClaimed>());
+        paid += event.map_or(position.rewards, |event| event.amount);
     }
     let vault = StakeVault::new(contracts.stake_vault, by.provider.clone());
     for release in position.releasing.iter().filter(|release| release.opens_at <= now) {

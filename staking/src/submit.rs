@@ -1,5 +1,7 @@
 //! The one way a command changes anything on L1: simulate, then show, export or send.
 
+use std::time::Duration;
+
 use alloy::{
     contract::{CallBuilder, CallDecoder, Error as ContractError},
     primitives::{Address, Bytes},
@@ -7,7 +9,7 @@ use alloy::{
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
 };
-use eyre::{Result, bail, eyre};
+use eyre::{Context as _, Result, bail, eyre};
 use rota_bindings::decode_revert;
 use serde::Serialize;
 
@@ -16,6 +18,9 @@ use crate::{
     output::print_json,
     progress::spinner,
 };
+
+/// Longest wait for a transaction that was sent.
+const INCLUSION: Duration = Duration::from_secs(300);
 
 /// Who acts and how: built once per command.
 #[derive(Debug)]
@@ -138,7 +143,10 @@ impl<'a> Submitter<'a> {
         // Head-room for state that moves between simulation and inclusion; unused gas is not paid.
         let pending = call.gas(gas.saturating_add(gas / 4)).send().await.map_err(|error| explain(action, error))?;
         bar.set_message(format!("{action}: waiting for {}", pending.tx_hash()));
-        let receipt = pending.get_receipt().await?;
+        let hash = *pending.tx_hash();
+        let receipt = pending.with_timeout(Some(INCLUSION)).get_receipt().await.wrap_err_with(|| {
+            format!("{action}: {hash} was sent but is not included after {} s; it may still be", INCLUSION.as_secs())
+        })?;
         bar.finish_and_clear();
         report.gas = Some(receipt.gas_used);
         report.transaction_hash = Some(receipt.transaction_hash);

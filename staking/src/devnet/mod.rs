@@ -23,6 +23,9 @@ use manifest::Manifest;
 use process::{Process, runs_with, signal};
 pub use setup::{KEEPER_INDEX, OPERATOR_INDEX, SIGNER_INDEX, USERS};
 
+/// File that marks a folder as one that a devnet may delete.
+const MARKER: &str = ".rota-devnet";
+
 /// Start L1, contracts, sequencers and keeper on this machine
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, `--fresh` starts over.\n\n\
@@ -129,12 +132,13 @@ impl Devnet {
             setup::resume(args, dir, visible).await?
         } else {
             if dir.exists() {
-                // Only ever a folder that a devnet made: never delete what somebody else put there.
-                let ours = dir.join("logs").is_dir() || dir.read_dir()?.next().is_none();
+                // Only ever a folder that a devnet marked as its own: never delete what somebody else put there.
+                let ours = dir.join(MARKER).is_file() || dir.read_dir()?.next().is_none();
                 ensure!(ours, "{} is not a devnet's folder; choose another --devnet-dir", dir.display());
                 std::fs::remove_dir_all(&dir).wrap_err_with(|| format!("cannot clear {}", dir.display()))?;
             }
             std::fs::create_dir_all(dir.join("logs"))?;
+            std::fs::write(dir.join(MARKER), "made by `rota devnet`, which may delete this folder\n")?;
             setup::create(args, dir, visible).await?
         };
         devnet.start_keeper();

@@ -7,6 +7,7 @@ use alloy::{
     providers::Provider as _,
 };
 use eyre::{Context as _, Result, ensure, eyre};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use rota_bindings::{BatchChain, RewardVault, SequencerSet, types::BatchHeader};
 use serde::Deserialize;
 
@@ -16,6 +17,10 @@ use crate::{connection::Network, epoch::frozen_set, submit::Submitter};
 const ANCHOR_EVERY: u64 = 4_000;
 /// Operators credited by one transaction.
 const CREDIT_PAGE: u64 = 16;
+/// Blocks of one log query: what restrictive providers allow.
+const LOG_RANGE: u64 = 500;
+/// Reads of L1 under way at a time.
+const READS_AT_ONCE: usize = 16;
 
 /// Something due on L1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,57 +95,94 @@ impl fmt::Display for Chore {
     }
 }
 
-/// Everything due now, in the order it should be done.
-///
-/// # Errors
-/// When L1 fails.
-pub async fn due(network: &Network) -> Result<Vec<Chore>> {
-    let mut chores = Vec::new();
-    let set = network.set();
-    let batches = network.batches();
-    let rewards = network.rewards();
-    let epoch = network.clock().epoch_at(network.l1_time().await?);
+/// What a look at L1 found.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Chores, in the order they should be done.
+    pub chores: Vec<Chore>,
+    /// The first question that L1 did not answer; the others still count.
+    pub failed: Option<eyre::Report>,
+}
 
-    // Seats before the freeze that reads them.
-    let operators = network.registry().operatorCount().call().await?;
-    for id in 1..=operators {
-        if set.isReady(id).call().await? {
-            let due = set.seatDue(id).call().await?;
-            if due.due {
-                chores.push(Chore::Seat { id, seat: due.seat });
+impl Due {
+    fn note(&mut self, question: &str, answer: Result<Vec<Chore>>) {
+        match answer {
+            Ok(chores) => self.chores.extend(chores),
+            Err(error) => {
+                self.failed.get_or_insert(error.wrap_err(format!("asking L1 {question}")));
             }
         }
     }
-    if set.randaoDue().call().await? {
-        chores.push(Chore::Randao { epoch });
-    }
-    let freeze = set.freezeDue().call().await?;
-    if freeze.due {
-        chores.push(Chore::Freeze { epoch: freeze.epoch });
-    }
-    let bucket = network.l1.get_block_number().await? / ANCHOR_EVERY;
-    if bucket > 0 && last_anchor(network, bucket).await?.is_none() {
-        chores.push(Chore::Anchor { bucket });
-    }
-    let batch = batches.finalizable().call().await?;
-    if !batch.is_zero() {
-        chores.push(Chore::Finalize { batch });
-    }
-    let open = rewards.openDue().call().await?;
-    if open.due {
-        chores.push(Chore::Open { batch: open.batchHash });
-    }
-    let credit = rewards.creditDue().call().await?;
-    if credit.due {
-        chores.push(Chore::Credit { epoch: credit.epoch, cursor: credit.cursor });
-    }
-    Ok(chores)
 }
 
-/// The newest block anchored in this stretch of L1.
-async fn last_anchor(network: &Network, bucket: u64) -> Result<Option<u64>> {
-    let logs = network.batches().L1Anchored_filter().from_block(bucket * ANCHOR_EVERY).query().await?;
-    Ok(logs.last().map(|(event, _)| event.number))
+/// Everything due now. One question that fails does not keep the other chores from being done.
+pub async fn due(network: &Network) -> Due {
+    let mut due = Due::default();
+    // Seats before the freeze that reads them.
+    due.note("which operators can be seated", seats(network).await);
+    due.note("whether randomness is due", randao(network).await);
+    due.note("whether a set can be frozen", freeze(network).await);
+    due.note("which block is anchored", anchor(network).await);
+    due.note("whether a batch can be finalized", finalize(network).await);
+    due.note("whether rewards are due", rewards(network).await);
+    due
+}
+
+async fn seats(network: &Network) -> Result<Vec<Chore>> {
+    let operators = network.registry().operatorCount().call().await?;
+    // Registering is free, so there may be many ids; only ready ones cost a second question.
+    let found = stream::iter(1..=operators).map(async |id| -> Result<Option<Chore>> {
+        let set = network.set();
+        if !set.isReady(id).call().await? {
+            return Ok(None);
+        }
+        let due = set.seatDue(id).call().await?;
+        Ok(due.due.then_some(Chore::Seat { id, seat: due.seat }))
+    });
+    Ok(found.buffered(READS_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+}
+
+async fn randao(network: &Network) -> Result<Vec<Chore>> {
+    let epoch = network.clock().epoch_at(network.l1_time().await?);
+    let due = network.set().randaoDue().call().await?;
+    Ok(due.then_some(Chore::Randao { epoch }).into_iter().collect())
+}
+
+async fn freeze(network: &Network) -> Result<Vec<Chore>> {
+    let freeze = network.set().freezeDue().call().await?;
+    Ok(freeze.due.then_some(Chore::Freeze { epoch: freeze.epoch }).into_iter().collect())
+}
+
+/// One anchor in every stretch of L1, looked for in ranges that any provider answers.
+async fn anchor(network: &Network) -> Result<Vec<Chore>> {
+    let newest = network.l1.get_block_number().await?;
+    let bucket = newest / ANCHOR_EVERY;
+    if bucket == 0 {
+        return Ok(Vec::new());
+    }
+    let mut to = newest;
+    while to >= bucket * ANCHOR_EVERY {
+        let from = to.saturating_sub(LOG_RANGE - 1).max(bucket * ANCHOR_EVERY);
+        if !network.batches().L1Anchored_filter().from_block(from).to_block(to).query().await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        to = from - 1;
+    }
+    Ok(vec![Chore::Anchor { bucket }])
+}
+
+async fn finalize(network: &Network) -> Result<Vec<Chore>> {
+    let batch = network.batches().finalizable().call().await?;
+    Ok((!batch.is_zero()).then_some(Chore::Finalize { batch }).into_iter().collect())
+}
+
+async fn rewards(network: &Network) -> Result<Vec<Chore>> {
+    let rewards = network.rewards();
+    let open = rewards.openDue().call().await?;
+    let credit = rewards.creditDue().call().await?;
+    let open = open.due.then_some(Chore::Open { batch: open.batchHash });
+    let credit = credit.due.then_some(Chore::Credit { epoch: credit.epoch, cursor: credit.cursor });
+    Ok(open.into_iter().chain(credit).collect())
 }
 
 /// Does one chore.

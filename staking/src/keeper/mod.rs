@@ -23,7 +23,7 @@ use crate::{
     connection::{Network, NetworkArgs, WriteArgs},
     submit::Submitter,
 };
-pub use chores::{Chore, due};
+pub use chores::{Chore, Due, due};
 
 /// Do the protocol's chores on L1
 #[derive(Args, Clone, Debug)]
@@ -118,15 +118,23 @@ impl<'a> Keeper<'a> {
         })
     }
 
-    /// Works until `shutdown`; a chore under way is finished first.
+    /// Works until `shutdown`.
     ///
     /// # Errors
     /// Only with `--once`: the first failure.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
-        info!(account = %self.by.from, l1 = %self.network.l1_url, "keeper started");
+        info!(account = %self.by.from, l1_chain = self.network.l1_chain_id, "keeper started");
         let mut seen: HashMap<Chore, Instant> = HashMap::new();
         loop {
-            match self.round(&mut seen).await {
+            let round = tokio::select! {
+                round = self.round(&mut seen) => round,
+                // A transaction that was sent is in L1's hands; every chore may be found done at the next start.
+                () = shutdown.cancelled() => {
+                    info!("keeper stopped");
+                    return Ok(());
+                }
+            };
+            match round {
                 Ok(()) => metrics::counter!("rota_keeper_rounds_total", "result" => "ok").increment(1),
                 Err(error) if self.once => return Err(error),
                 Err(error) => {
@@ -149,11 +157,10 @@ impl<'a> Keeper<'a> {
 
     /// Looks at everything afresh (so a reorganised L1 is simply read again) and does what is due.
     async fn round(&self, seen: &mut HashMap<Chore, Instant>) -> Result<()> {
-        let due = due(self.network).await?;
-        seen.retain(|chore, _| due.contains(chore));
-        metrics::gauge!("rota_keeper_due").set(u32::try_from(due.len()).unwrap_or(u32::MAX));
-        let mut failed = None;
-        for chore in due {
+        let Due { chores, mut failed } = due(self.network).await;
+        seen.retain(|chore, _| chores.contains(chore));
+        metrics::gauge!("rota_keeper_due").set(u32::try_from(chores.len()).unwrap_or(u32::MAX));
+        for chore in chores {
             let since = *seen.entry(chore.clone()).or_insert_with(Instant::now);
             if !self.once && since.elapsed() < wait_before(self.by.from, &chore, self.jitter) {
                 continue;
