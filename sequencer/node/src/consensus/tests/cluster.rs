@@ -8,7 +8,6 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use libp2p::Multiaddr;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rota_protocol::header;
 use tempfile::TempDir;
@@ -314,8 +313,11 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
     let mut cluster = Cluster::start();
     cluster.reach(2, Duration::from_secs(60));
     cluster.kill(1);
-    let height = cluster.head(0) + 12;
-    sign_ahead(&cluster.nodes[1], &[(height, SignedKind::Precommit), (height + 1, SignedKind::Prevote)]);
+    // Several heights: it may miss the votes of some while it catches up.
+    let heights = cluster.head(0) + 12..cluster.head(0) + 30;
+    let kinds = [SignedKind::Prevote, SignedKind::Precommit];
+    let records: Vec<_> = heights.flat_map(|height| kinds.map(|kind| (height, kind))).collect();
+    sign_ahead(&cluster.nodes[1], &records);
     cluster.launch(1);
     let mut stopped = None;
     wait("the node to stop", Duration::from_secs(30), || {
