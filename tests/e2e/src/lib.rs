@@ -1,6 +1,7 @@
 //! End-to-end harness: a devnet of real processes in a temporary folder, and an observer that recomputes from L1 and
 //! L2 data what the protocol promises, without asking the node's own opinion.
 
+pub mod bench;
 pub mod observer;
 pub mod rewards;
 
