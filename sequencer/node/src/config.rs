@@ -299,7 +299,7 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Result<(), ()
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source} (create it with `rota-sequencer init`)")]
+    #[error("cannot read {path} (`rota-sequencer init` makes it)")]
     Read {
         /// The file.
         path: PathBuf,

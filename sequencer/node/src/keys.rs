@@ -16,7 +16,7 @@ pub const DEV_MNEMONIC: &str = "test test test test test test test test test tes
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A key or password file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("cannot access {path}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// Wrong password, or not a keystore.
-    #[error("{path}: {source}")]
+    #[error("cannot open the keystore {path}")]
     Keystore {
         /// The file.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Not an index of the mnemonic's accounts.
-    #[error("no development key {index}: {source}")]
+    #[error("no development key {index}")]
     Development {
         /// Account index.
         index: u32,

@@ -68,7 +68,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// The address cannot be listened on.
-    #[error("metrics cannot listen on {address}: {source}")]
+    #[error("metrics cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -1,7 +1,7 @@
 //! `rota-sequencer export`: the decided chain as JSON lines.
 
 use std::{
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::Path,
 };
 
@@ -37,8 +37,18 @@ pub fn run(home: &Path, args: &ExportArgs) -> eyre::Result<()> {
         node::open_chain(&config, &settings).wrap_err("cannot open the chain's data (is the node still running?)")?;
     let head = started.chain.head_number();
     let mut out = BufWriter::new(std::io::stdout().lock());
+    match print(&mut out, args, &*started.chain, head) {
+        // Whoever reads has seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn print(out: &mut impl Write, args: &ExportArgs, chain: &dyn DecidedChain, head: u64) -> eyre::Result<()> {
     for number in args.from.max(1)..=args.to.unwrap_or(head).min(head) {
-        let decided = started.chain.decided(number)?.ok_or_eyre("a decided block is not stored")?;
+        let decided = chain.decided(number)?.ok_or_eyre("a decided block is not stored")?;
         let line = if args.batches { batch(&decided) } else { Some(block(&decided)) };
         if let Some(line) = line {
             writeln!(out, "{line}")?;

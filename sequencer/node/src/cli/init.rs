@@ -168,6 +168,12 @@ struct Key {
     address: String,
 }
 
+/// `file` relative to `home` if it lies there, so that the directory can be moved; else absolute.
+fn inside(home: &Path, file: &Path) -> eyre::Result<PathBuf> {
+    let (home, file) = (fs::canonicalize(home)?, fs::canonicalize(file)?);
+    Ok(file.strip_prefix(&home).map(Path::to_path_buf).unwrap_or(file))
+}
+
 /// Checks that a given keystore opens, or makes one for a development key.
 fn key(
     home: &Path,
@@ -177,9 +183,8 @@ fn key(
     development: Option<u32>,
 ) -> eyre::Result<Option<Key>> {
     if let (Some(keystore), Some(password)) = (keystore, password) {
-        let (keystore, password) = (fs::canonicalize(&keystore).unwrap_or(keystore), fs::canonicalize(&password)?);
         let address = keys::load_signer(&keystore, &password)?.address().to_string();
-        return Ok(Some(Key { keystore, password, address }));
+        return Ok(Some(Key { keystore: inside(home, &keystore)?, password: inside(home, &password)?, address }));
     }
     let Some(index) = development else { return Ok(None) };
     let signer = keys::development_signer(index)?;
