@@ -107,7 +107,8 @@ impl Submitter {
     }
 
     /// Sends `input` to `to` and waits until it is included, raising the fee again and again. `obsolete` is asked
-    /// before every raise; once it says so, the transaction is left alone.
+    /// before every raise; once it says so, or once the account's next nonce is another one, the transaction is left
+    /// alone.
     ///
     /// # Errors
     /// See [`SubmitError`]. Nothing was sent for [`SubmitError::Refused`].
@@ -122,9 +123,7 @@ impl Submitter {
             let request = request.clone();
             self.ask(|l1| async move { l1.estimate_gas(request).latest().await }).await?
         };
-        // The latest nonce, not the pending one: what an earlier run left in the pool is replaced.
-        let address = self.address;
-        let nonce = self.ask(|l1| async move { l1.get_transaction_count(address).latest().await }).await?;
+        let nonce = self.nonce().await?;
         let request = request
             .with_nonce(nonce)
             .with_chain_id(self.chain_id)
@@ -150,6 +149,12 @@ impl Submitter {
             if obsolete().await {
                 return Ok(None);
             }
+            // A reorganisation may have removed an earlier transaction of the account: this one would wait for ever.
+            // Or another transaction with this nonce is included: then there is nothing left to wait for either.
+            if self.nonce().await? != nonce {
+                tracing::info!(nonce, "the account's next nonce has changed: looking at L1 again");
+                return Ok(None);
+            }
             if asked > self.max_fee {
                 return Err(SubmitError::TooExpensive { asked, limit: self.max_fee });
             }
@@ -157,6 +162,12 @@ impl Submitter {
             metrics::counter!("rota_batcher_fee_bumps_total").increment(1);
             tracing::info!(max_fee = fees.max, tip = fees.tip, nonce, "raising the fee of a transaction");
         }
+    }
+
+    /// The latest nonce, not the pending one: what an earlier run left in the pool is replaced.
+    async fn nonce(&self) -> Result<u64, SubmitError> {
+        let address = self.address;
+        self.ask(|l1| async move { l1.get_transaction_count(address).latest().await }).await
     }
 
     async fn current_fees(&self) -> Result<Fees, SubmitError> {
@@ -218,7 +229,10 @@ fn outbid(message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use alloy::{providers::ext::AnvilApi, rpc::types::BlockNumberOrTag};
+    use alloy::{
+        providers::ext::AnvilApi,
+        rpc::types::{BlockNumberOrTag, anvil::ReorgOptions},
+    };
     use alloy_node_bindings::AnvilInstance;
     use alloy_sol_types::SolError;
     use futures::FutureExt;
@@ -277,6 +291,28 @@ mod tests {
         let included = l1.get_transaction_by_hash(hash).await.unwrap().unwrap();
         assert_eq!(alloy::consensus::Transaction::nonce(included.inner.inner()), 0);
         assert_eq!(alloy::consensus::Transaction::input(included.inner.inner()).as_ref(), b"again");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_transaction_whose_predecessor_a_reorganisation_removed_is_given_up() {
+        let (_anvil, submitter) = account(u64::MAX);
+        let l1 = submitter.source.provider().clone();
+        let to = Address::repeat_byte(7);
+        submitter.send(to, Bytes::new(), || async { false }.boxed()).await.unwrap().unwrap();
+        l1.anvil_set_auto_mine(false).await.unwrap();
+        let second = submitter.send(to, Bytes::new(), || async { false }.boxed());
+        let reorganisation = async {
+            while l1.get_transaction_count(submitter.address()).pending().await.unwrap() < 2 {
+                tokio::time::sleep(POLL).await;
+            }
+            l1.anvil_reorg(ReorgOptions { depth: 1, tx_block_pairs: vec![] }).await.unwrap();
+        };
+        let (receipt, ()) = tokio::join!(second, reorganisation);
+        assert!(receipt.unwrap().is_none(), "it has nonce 1 and can never be included");
+        assert_eq!(l1.get_transaction_count(submitter.address()).await.unwrap(), 0);
+        // The next one takes the free nonce.
+        l1.anvil_set_auto_mine(true).await.unwrap();
+        submitter.send(to, Bytes::new(), || async { false }.boxed()).await.unwrap().unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
