@@ -22,6 +22,12 @@ pub const GAS_LIMIT: u64 = 60_000_000;
 /// Base fee of block 0, wei.
 pub const BASE_FEE: u64 = 1_000_000_000;
 
+/// Bytes of transactions that L2 may take each second, unless a network's chain file says otherwise: calldata of two full
+/// batches per L1 block on a real network, one full batch per block of half a second on chains for development.
+pub fn data_bytes_per_second(profile: &str) -> u64 {
+    if profile == "mainnet" { 20_000 } else { 240_000 }
+}
+
 /// Prepare a network's genesis.
 #[derive(Subcommand, Clone, Debug)]
 pub enum GenesisCommand {
@@ -52,6 +58,9 @@ pub enum GenesisCommand {
         /// Base fee, as given to `rota genesis hash`
         #[arg(long, default_value_t = BASE_FEE)]
         base_fee: u64,
+        /// Bytes of transactions that L2 may take each second [default: 20000 on `mainnet`, else 240000]
+        #[arg(long)]
+        data_bytes_per_second: Option<u64>,
     },
 }
 
@@ -84,6 +93,7 @@ fn unplaced() -> ChainConfig {
         block_time_ms: 0,
         batch_blocks: 0,
         batch_seconds: 0,
+        data_bytes_per_second: 0,
         l1_confirmations: 0,
         max_origin_lag: 0,
         deployed_at_block: 0,
@@ -105,6 +115,7 @@ pub async fn chain_config(
     origin: Option<u64>,
     gas_limit: u64,
     base_fee: u64,
+    data_rate: Option<u64>,
 ) -> Result<ChainConfig> {
     let tag = origin.map_or(BlockNumberOrTag::Latest, BlockNumberOrTag::Number);
     let block = network.l1.get_block_by_number(tag).await?.ok_or_else(|| eyre!("L1 has no block {tag}"))?;
@@ -130,6 +141,7 @@ pub async fn chain_config(
         block_time_ms: deployment.block_time_ms,
         batch_blocks: deployment.batch_blocks,
         batch_seconds: deployment.batch_seconds,
+        data_bytes_per_second: data_rate.unwrap_or_else(|| data_bytes_per_second(&deployment.profile)),
         l1_confirmations: deployment.l1_confirmations,
         max_origin_lag: deployment.max_origin_lag,
         deployed_at_block: deployment.deployed_at_block,
@@ -186,9 +198,9 @@ pub async fn run(command: &GenesisCommand, args: &NetworkArgs) -> Result<()> {
             }
             println!("{hash}");
         }
-        GenesisCommand::Chain { out, origin, gas_limit, base_fee } => {
+        GenesisCommand::Chain { out, origin, gas_limit, base_fee, data_bytes_per_second } => {
             let network = Network::connect(args).await?;
-            let config = chain_config(&network, *origin, *gas_limit, *base_fee).await?;
+            let config = chain_config(&network, *origin, *gas_limit, *base_fee, *data_bytes_per_second).await?;
             write(&config, out)?;
             println!(
                 "wrote {}: L2 chain {} starts from L1 block {} with the set of epoch {}",

@@ -94,6 +94,7 @@ impl Load {
             block_time_ms: 500,
             batch_blocks: 40,
             batch_seconds: 20,
+            data_bytes_per_second: 240_000,
             l1_confirmations: 1,
             max_origin_lag: 120,
             contracts: ContractsConfig::default(),

@@ -266,20 +266,21 @@ impl Derivation for Rules {
             return Err(RulesError::Waiting(format!("L1 is not known up to block {}", origin.number)));
         }
 
+        let timestamp = now.max(origin.timestamp);
         let sealing = &parent.context.sealing;
         let sealed = sealing.seal_due(&self.params, set.epoch(), |account| self.balance(account))?;
         let deposits = self.l1.deposits(parent.context.deposits_end, origin.number, MAX_DEPOSITS_PER_BLOCK);
         Ok(BlockAttributes {
             number: height,
             parent_hash: parent.hash,
-            timestamp: now.max(origin.timestamp),
+            timestamp,
             beneficiary: coinbase(proposer),
             prev_randao: prev_randao(set.seed(), height),
             l1_origin_hash: origin.hash,
             withdrawals: deposits.iter().map(withdrawal).collect(),
             extra_data: sealed.map(|batch| batch.hash().into()).unwrap_or_default(),
             gas_limit: self.config.gas_limit,
-            max_encoded_len: sealing.room(&self.params, set.epoch()),
+            max_encoded_len: sealing.max_len(&self.params, set.epoch(), timestamp),
         })
     }
 

@@ -121,6 +121,8 @@ pub struct ChainConfig {
     pub batch_blocks: u64,
     /// Seconds per batch.
     pub batch_seconds: u64,
+    /// Bytes of transactions that L2 may take each second in the long run: what L1 is to carry for it.
+    pub data_bytes_per_second: u64,
     /// Depth at which an L1 block may become an origin.
     pub l1_confirmations: u64,
     /// Most seconds a block's timestamp may lie after its origin's.
@@ -167,6 +169,7 @@ impl ChainConfig {
             ("blockTimeMs", self.block_time_ms),
             ("batchBlocks", self.batch_blocks),
             ("batchSeconds", self.batch_seconds),
+            ("dataBytesPerSecond", self.data_bytes_per_second),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
@@ -223,6 +226,7 @@ impl ChainConfig {
             batch_seconds: self.batch_seconds,
             batch_bytes: MAX_RANGE_BYTES,
             slots_per_window: self.slots_per_window,
+            data_bytes_per_second: self.data_bytes_per_second,
         }
     }
 

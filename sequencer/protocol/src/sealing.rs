@@ -5,6 +5,9 @@
 //! the hash of the batch header of the range that ends at its parent; any other block must carry nothing. Whoever votes
 //! recomputes it, so the block's own certificate certifies the batch. [`Sealing`] is all of the decided chain that this
 //! rule depends on, small enough to be stored with every block.
+//!
+//! The byte budget is kept here too: every byte of a transaction has to be posted on L1, so blocks may take
+//! [`SealingParams::data_bytes_per_second`] in the long run and [`SealingParams::data_burst`] at once.
 
 mod hasher;
 
@@ -21,6 +24,7 @@ use crate::{
     batch::{
         BATCH_HEADER_LEN, BatchHeader, MAX_BLOCK_HEADER, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeEncoder,
         RangeError, Tally, TallyEntry, decode_entries, encode_entries, encoded_len, hash_batch, tally_of,
+        transactions_len,
     },
     header::coinbase,
     member::FrozenSet,
@@ -40,9 +44,17 @@ pub struct SealingParams {
     pub batch_bytes: usize,
     /// Slots per window of the leader schedule (S).
     pub slots_per_window: u32,
+    /// Bytes of transactions, as [`transactions_len`] counts, that a second adds to what blocks may take.
+    pub data_bytes_per_second: u64,
 }
 
 impl SealingParams {
+    /// Most bytes of transactions that blocks of one timestamp may take, after a time with little data: a range, or the
+    /// bytes of a second if those are more, since timestamps are whole seconds.
+    pub fn data_burst(&self) -> u64 {
+        self.data_bytes_per_second.max(self.limit() as u64)
+    }
+
     /// Largest transaction that can ever be included: alone in the first block of a range.
     pub fn max_transaction_bytes(&self) -> usize {
         // The length prefix of a transaction below 2 MiB has at most three bytes.
@@ -193,6 +205,14 @@ pub enum SealingError<E> {
         /// Bytes left.
         room: usize,
     },
+    /// The transactions exceed what the byte budget allows at the block's timestamp.
+    #[error("the transactions take {bytes} bytes, the byte budget allows {allowance} at this timestamp")]
+    OverBudget {
+        /// Bytes as [`transactions_len`] counts.
+        bytes: u64,
+        /// Bytes allowed.
+        allowance: u64,
+    },
     /// No L1 origin in the header.
     #[error("the header names no L1 origin")]
     NoOrigin,
@@ -257,6 +277,9 @@ pub struct Sealing {
     batch_hash: B256,
     range: OpenRange,
     service: Service,
+    /// Bytes of transactions, the tip's included, for which too little time has passed yet: from 0 to
+    /// [`SealingParams::data_burst`]. What is missing to the latter is the allowance.
+    backlog: u64,
     /// The batch sealed by the tip.
     sealed: Option<SealedBatch>,
 }
@@ -290,6 +313,7 @@ impl Sealing {
                 data: DataHasher::default(),
             },
             service: Service { sigma: sigma0, first_height: 1, base_fees: 0, seats: Vec::new() },
+            backlog: 0,
             sealed: None,
         }
     }
@@ -359,9 +383,22 @@ impl Sealing {
         params.limit().saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX))
     }
 
+    /// Bytes that the transactions of the next block may take by the byte budget if its timestamp is `timestamp`, as
+    /// [`transactions_len`] counts.
+    pub fn allowance(&self, params: &SealingParams, timestamp: u64) -> u64 {
+        params.data_burst().saturating_sub(self.backlog_at(params, timestamp))
+    }
+
+    /// Bytes that the next block, served by `next_sigma` at `timestamp`, may take as [`encoded_len`] counts: the lesser of
+    /// the room of its range and the byte budget. An empty block always fits.
+    pub fn max_len(&self, params: &SealingParams, next_sigma: u32, timestamp: u64) -> usize {
+        let allowance = usize::try_from(self.allowance(params, timestamp)).unwrap_or(usize::MAX);
+        self.room(params, next_sigma).min(allowance.saturating_add(MAX_BLOCK_HEADER))
+    }
+
     /// Whether a block with this content may be the next, served by `next_sigma`.
     pub fn block_fits(&self, params: &SealingParams, next_sigma: u32, block: &RangeBlock) -> bool {
-        encoded_len(block) <= self.room(params, next_sigma)
+        encoded_len(block) <= self.max_len(params, next_sigma, block.timestamp)
     }
 
     /// The batch that the next block, served by `next_sigma`, must seal: its hash is that block's extra data.
@@ -407,7 +444,7 @@ impl Sealing {
     }
 
     /// The state after `block`, served by `set`. The extra data is checked against [`Self::seal_due`], the size against
-    /// [`Self::room`].
+    /// [`Self::room`] and [`Self::allowance`].
     ///
     /// `balance` reads balances **in the state after the tip, that is before `block`**; it is asked only when σ changes.
     ///
@@ -438,6 +475,11 @@ impl Sealing {
         if len > room {
             return Err(SealingError::TooLong { len, room });
         }
+        let bytes = transactions_len(&block.range_block) as u64;
+        let allowance = self.allowance(params, header.timestamp);
+        if bytes > allowance {
+            return Err(SealingError::OverBudget { bytes, allowance });
+        }
         let range = if sealed.is_some() || self.range_is_empty() {
             OpenRange::start(tip.number, &block.range_block)
         } else {
@@ -457,8 +499,15 @@ impl Sealing {
             batch_hash: sealed.as_ref().map_or(self.batch_hash, SealedBatch::hash),
             range: range.map_err(SealingError::Range)?,
             service,
+            backlog: self.backlog_at(params, header.timestamp).saturating_add(bytes),
             sealed,
         })
+    }
+
+    /// What is left of the backlog at `timestamp`.
+    fn backlog_at(&self, params: &SealingParams, timestamp: u64) -> u64 {
+        let elapsed = timestamp.saturating_sub(self.tip.timestamp);
+        self.backlog.saturating_sub(params.data_bytes_per_second.saturating_mul(elapsed))
     }
 
     fn range_is_empty(&self) -> bool {
@@ -504,6 +553,7 @@ impl fmt::Debug for Sealing {
             .field("batch_index", &self.batch_index)
             .field("range_first", &self.range.first)
             .field("range_bytes", &self.range.bytes)
+            .field("backlog", &self.backlog)
             .field("sigma", &self.service.sigma)
             .field("first_height", &self.service.first_height)
             .finish_non_exhaustive()

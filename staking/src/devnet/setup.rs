@@ -163,7 +163,7 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
     l1.jump_to(now()?.max(l1.time().await? + 1)).await?;
     steps.done("first set frozen");
 
-    let mut config = genesis::chain_config(&network, None, genesis::GAS_LIMIT, genesis::BASE_FEE).await?;
+    let mut config = genesis::chain_config(&network, None, genesis::GAS_LIMIT, genesis::BASE_FEE, None).await?;
     if let Some(block_time) = args.block_time {
         ensure!((100..=10_000).contains(&block_time), "--block-time {block_time} ms must lie between 100 and 10000");
         config.block_time_ms = block_time;

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use alloy::eips::BlockNumberOrTag;
-use alloy_consensus::{BlockBody, Header};
-use alloy_primitives::{B64, Bytes, Log, keccak256};
+use alloy_consensus::{BlockBody, Header, SignableTransaction, TxLegacy};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B64, Bytes, Log, Signature, keccak256};
 use alloy_sol_types::SolEvent;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use rota_protocol::{
+    batch::{MAX_BLOCK_HEADER, MAX_RANGE_BYTES, RANGE_HEADER, transaction_len},
     certificate::CommitCertificate,
     config::{ContractsConfig, OriginConfig},
     header::EMPTY_REQUESTS_HASH,
@@ -19,7 +21,7 @@ use tokio::sync::broadcast;
 
 use super::*;
 use crate::{
-    chain::{Block, ChainEvent, DecidedBlock},
+    chain::{Block, ChainEvent, DecidedBlock, Transaction},
     l1::{Follower, FollowerConfig, L1Header, L1Log, L1Source, abi},
 };
 
@@ -208,6 +210,7 @@ pub(crate) fn config(l1: &FakeL1) -> ChainConfig {
         block_time_ms: 250,
         batch_blocks: 4,
         batch_seconds: 30,
+        data_bytes_per_second: 240_000,
         l1_confirmations: 1,
         max_origin_lag: LAG,
         contracts: ContractsConfig::default(),
@@ -418,6 +421,57 @@ async fn timeliness_binds_live_proposals_only() {
     let ahead = SealedBlock::new(assemble(&attributes));
     assert_eq!(node.rules.check(&ahead, true).await.unwrap(), Check::Untimely);
     assert_eq!(node.rules.check(&ahead, false).await.unwrap(), Check::Valid);
+}
+
+/// A transaction of `len` bytes; nobody executes it here.
+fn transaction(len: usize) -> Transaction {
+    let with = |input: usize| {
+        let transaction = TxLegacy { input: vec![7; input].into(), ..TxLegacy::default() };
+        Transaction::Legacy(transaction.into_signed(Signature::test_signature()))
+    };
+    let overhead = with(len).encode_2718_len() - len;
+    let transaction = with(len - overhead);
+    assert_eq!(transaction.encode_2718_len(), len);
+    transaction
+}
+
+#[tokio::test]
+async fn a_block_over_the_byte_budget_is_refused() {
+    let l1 = Arc::new(FakeL1::default());
+    let mut config = config(&l1);
+    config.data_bytes_per_second = 20_000;
+    let chain = Arc::new(FakeChain::new(&config));
+    l1.mine(START + 2 * EPOCH + 1, 0, None);
+    let mut node = Node::new(&config, &chain, &l1);
+    node.follow().await;
+    let now = START + 2 * EPOCH;
+    let with = |attributes: &BlockAttributes, len: usize| {
+        let mut block = assemble(attributes);
+        block.body.transactions.push(transaction(len));
+        SealedBlock::new(block)
+    };
+
+    // Nearly a whole range at once: then the next block of the same second finds the budget used up.
+    let attributes = node.rules.attributes(1, 1, now).await.unwrap();
+    assert_eq!(attributes.max_encoded_len, MAX_RANGE_BYTES - RANGE_HEADER);
+    let block = with(&attributes, 119_000);
+    assert_eq!(node.check(&block).await, Check::Valid);
+    let context = node.rules.advance(&block).await.unwrap();
+    chain.push(block, context);
+    let attributes = node.rules.attributes(2, 1, now).await.unwrap();
+    let left = MAX_RANGE_BYTES - transaction_len(119_000);
+    assert_eq!(attributes.max_encoded_len, left + MAX_BLOCK_HEADER);
+    let over = format!("the transactions take {} bytes, the byte budget allows {left} at this timestamp", left + 1);
+    assert_eq!(node.check(&with(&attributes, left - 1)).await, Check::Invalid(over));
+    assert_eq!(node.check(&with(&attributes, left - 2)).await, Check::Valid);
+    assert_eq!(node.check(&SealedBlock::new(assemble(&attributes))).await, Check::Valid);
+
+    // A second later its bytes are there too.
+    let attributes = node.rules.attributes(2, 1, now + 1).await.unwrap();
+    let left = left + 20_000;
+    assert_eq!(attributes.max_encoded_len, left + MAX_BLOCK_HEADER);
+    assert!(matches!(node.check(&with(&attributes, left - 2)).await, Check::Invalid(_)));
+    assert_eq!(node.check(&with(&attributes, left - 3)).await, Check::Valid);
 }
 
 #[tokio::test]

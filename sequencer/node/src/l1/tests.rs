@@ -99,6 +99,7 @@ impl Rig {
             block_time_ms: 250,
             batch_blocks: 32,
             batch_seconds: 8,
+            data_bytes_per_second: 240_000,
             l1_confirmations: confirmations,
             max_origin_lag: 60,
             contracts: ContractsConfig::default(),

@@ -1,7 +1,7 @@
 //! The block log: an append-only file of decided blocks, the only truth of a node. Everything else in its data
 //! folder can be rebuilt from it.
 //!
-//! A segment file starts with a header of 52 bytes: `"ROTALOG1"`, the height of its first record (8 bytes, big
+//! A segment file starts with a header of 52 bytes: `"ROTALOG2"`, the height of its first record (8 bytes, big
 //! endian), the L2 genesis hash (32), CRC-32C of those 48 bytes (4, big endian). Records follow, each
 //! `"RBLK" ‖ u32 length ‖ u32 CRC-32C(length ‖ payload) ‖ payload`, numbers big endian, the payload being the RLP of
 //! [`LogRecord`]. A record is fsynced before the next one begins, so after a crash at most one record, the last, is
@@ -24,7 +24,8 @@ use rota_protocol::certificate::CommitCertificate;
 use super::StoreError;
 use crate::chain::{Block, DecidedBlock, HeadContext, SealedBlock};
 
-const SEGMENT_MAGIC: &[u8; 8] = b"ROTALOG1";
+/// What segments begin with: a name and, as the last byte, the version of the records.
+const SEGMENT_MAGIC: &[u8; 8] = b"ROTALOG2";
 const SEGMENT_HEADER: u64 = 52;
 const RECORD_MAGIC: &[u8; 4] = b"RBLK";
 const RECORD_HEADER: u64 = 12;
@@ -237,8 +238,11 @@ impl BlockLog {
         let mut header = [0u8; SEGMENT_HEADER as usize];
         segment.file.read_exact_at(&mut header, 0)?;
         let crc = u32::from_be_bytes([header[48], header[49], header[50], header[51]]);
-        if &header[..8] != SEGMENT_MAGIC || crc32c::crc32c(&header[..48]) != crc {
+        if header[..7] != SEGMENT_MAGIC[..7] || crc32c::crc32c(&header[..48]) != crc {
             return Err(StoreError::Corrupt(format!("{}: damaged segment header", segment.path.display())));
+        }
+        if header[7] != SEGMENT_MAGIC[7] {
+            return Err(StoreError::Version { found: header[7].into(), expected: SEGMENT_MAGIC[7].into() });
         }
         let genesis = B256::from_slice(&header[16..48]);
         if genesis != self.genesis {

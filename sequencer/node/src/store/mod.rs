@@ -50,6 +50,16 @@ pub enum StoreError {
         /// Genesis hash of this chain.
         expected: B256,
     },
+    /// The block log is of another release.
+    #[error(
+        "the block log has version {found}, this release reads {expected}: move the data folder away, and the node fetches the chain anew"
+    )]
+    Version {
+        /// Version in the data folder.
+        found: char,
+        /// Version of this release.
+        expected: char,
+    },
     /// The request itself cannot be served.
     #[error("{0}")]
     Invalid(String),

@@ -382,6 +382,7 @@ fn chain_config() -> ChainConfig {
         block_time_ms: 250,
         batch_blocks: 32,
         batch_seconds: 8,
+        data_bytes_per_second: 240_000,
         l1_confirmations: 2,
         max_origin_lag: 60,
         contracts: ContractsConfig { batch_chain: Address::repeat_byte(0xbc), ..ContractsConfig::default() },

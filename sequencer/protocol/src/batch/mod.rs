@@ -8,7 +8,7 @@ use alloy_sol_types::SolValue;
 
 pub use range::{
     MAX_BLOCK_HEADER, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeEncoder, RangeError, decode_range, encode_range,
-    encoded_len, transaction_len,
+    encoded_len, transaction_len, transactions_len,
 };
 pub use tally::{TALLY_ENTRY_LEN, TallyEntry, TallyError, decode_entries, encode_entries, tally_of};
 

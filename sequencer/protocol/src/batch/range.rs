@@ -95,7 +95,12 @@ impl RangeBlock {
 /// Most bytes `block` takes in a range, wherever it stands. This is the size that the sealing rule counts: exact in
 /// the transactions, with [`MAX_BLOCK_HEADER`] for the rest.
 pub fn encoded_len(block: &RangeBlock) -> usize {
-    block.transactions.iter().fold(MAX_BLOCK_HEADER, |sum, tx| sum.saturating_add(transaction_len(tx.len())))
+    transactions_len(block).saturating_add(MAX_BLOCK_HEADER)
+}
+
+/// Bytes that the transactions of `block` take in a range: what the byte budget counts, nothing for an empty block.
+pub fn transactions_len(block: &RangeBlock) -> usize {
+    block.transactions.iter().fold(0, |sum: usize, tx| sum.saturating_add(transaction_len(tx.len())))
 }
 
 /// Bytes that a transaction of `len` bytes takes in a range.

@@ -22,6 +22,7 @@ fn config() -> ChainConfig {
         block_time_ms: 250,
         batch_blocks: 32,
         batch_seconds: 8,
+        data_bytes_per_second: 240_000,
         l1_confirmations: 2,
         max_origin_lag: 60,
         contracts: ContractsConfig { batch_chain: Address::repeat_byte(9), ..ContractsConfig::default() },
@@ -34,6 +35,7 @@ fn json_is_camel_case_and_round_trips() {
     let config = config();
     let json = serde_json::to_value(&config).unwrap();
     assert_eq!(json["l2ChainId"], 7777);
+    assert_eq!(json["dataBytesPerSecond"], 240_000);
     assert_eq!(json["genesisOrigin"]["number"], 5);
     assert!(json["contracts"]["batchChain"].is_string());
     assert_eq!(serde_json::from_value::<ChainConfig>(json).unwrap(), config);
@@ -132,6 +134,8 @@ fn nonsense_is_refused() {
     assert_eq!(ChainConfig { slots_per_window: 8, ..config() }.validate(), Err(ConfigError::Slots(8)));
     assert_eq!(ChainConfig { slots_per_window: 0, ..config() }.validate(), Err(ConfigError::Slots(0)));
     assert_eq!(ChainConfig { batch_blocks: 0, ..config() }.validate(), Err(ConfigError::Zero("batchBlocks")));
+    let unpaid = ChainConfig { data_bytes_per_second: 0, ..config() };
+    assert_eq!(unpaid.validate(), Err(ConfigError::Zero("dataBytesPerSecond")));
     assert_eq!(ChainConfig { sigma0: 0, ..config() }.validate(), Err(ConfigError::Zero("sigma0")));
 }
 
@@ -143,6 +147,7 @@ fn the_genesis_state_of_sealing_matches_the_config() {
     assert_eq!(sealing.batch_hash(), config.genesis_hash());
     assert_eq!(sealing.sigma(), 2);
     assert_eq!(config.sealing_params().slots_per_window, 16);
+    assert_eq!(config.sealing_params().data_bytes_per_second, 240_000);
     assert_eq!(config.vote_domain().chain_id(), 7777);
     assert_eq!(config.epoch_clock().start_of(1), 1_700_000_020);
 }

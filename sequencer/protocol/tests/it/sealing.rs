@@ -7,8 +7,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use proptest::prelude::*;
 use rota_protocol::{
     batch::{
-        BatchHeader, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, Tally, TallyEntry, encode_range,
-        encoded_len, hash_batch, tally_of,
+        BatchHeader, MAX_BLOCK_HEADER, MAX_RANGE_BYTES, RANGE_HEADER, RangeBlock, RangeError, Tally, TallyEntry,
+        encode_range, encoded_len, hash_batch, tally_of, transactions_len,
     },
     header::coinbase,
     member::FrozenSet,
@@ -20,8 +20,13 @@ use crate::support::{members, seed, set};
 
 const GENESIS: B256 = B256::repeat_byte(0x67);
 const SIGMA0: u32 = 2;
-const PARAMS: SealingParams =
-    SealingParams { batch_blocks: 5, batch_seconds: 20, batch_bytes: 4_000, slots_per_window: 4 };
+const PARAMS: SealingParams = SealingParams {
+    batch_blocks: 5,
+    batch_seconds: 20,
+    batch_bytes: 4_000,
+    slots_per_window: 4,
+    data_bytes_per_second: 300,
+};
 
 type Balances = BTreeMap<Address, U256>;
 
@@ -210,6 +215,17 @@ impl Chain {
         })
     }
 
+    /// The model: no stretch of blocks, up to one at `timestamp`, takes more than a burst and what its time adds.
+    fn expected_allowance(&self, timestamp: u64) -> u64 {
+        let mut taken = 0;
+        let stretches = self.blocks.iter().rev().map(|block| {
+            taken += transactions_len(&block.content) as u64;
+            let added = self.params.data_bytes_per_second * (timestamp - block.content.timestamp);
+            self.params.data_burst() + added - taken
+        });
+        stretches.min().unwrap_or(u64::MAX).min(self.params.data_burst())
+    }
+
     fn expected_entries(&self, sigma: u32) -> (Vec<TallyEntry>, u128) {
         let start = self.blocks.iter().position(|block| block.set.epoch() == sigma).unwrap();
         let before = start.checked_sub(1).map(|index| self.blocks[index].balances.clone()).unwrap_or_default();
@@ -287,6 +303,11 @@ proptest! {
                     prop_assert_eq!(SealedBatch::from_bytes(&batch.to_bytes()), Some(batch));
                 }
             }
+            let timestamp = chain.propose(&wish).content.timestamp;
+            for later in [0, 1, 3, 60] {
+                let expected = chain.expected_allowance(timestamp + later);
+                prop_assert_eq!(chain.sealing.allowance(&PARAMS, timestamp + later), expected);
+            }
             let number = chain.push(&wish).header.number;
             prop_assert_eq!(chain.sealing.tip_number(), number);
             prop_assert_eq!(chain.sealing.sealed(), chain.blocks.last().unwrap().sealed.as_ref());
@@ -326,6 +347,37 @@ proptest! {
                 prop_assert_eq!(header.tally.blocks, blocks);
             }
             (next, parent) = (header.lastBlock + 1, batch.hash());
+        }
+    }
+
+    /// A block is valid up to the allowance and invalid above it; whatever the numbers, nothing overflows.
+    #[test]
+    fn the_budget_is_a_sharp_bound(
+        rate in prop_oneof![1u64..2_000, Just(u64::MAX)],
+        bytes in prop::collection::vec((0usize..2_000, 0u64..4), 1..20),
+    ) {
+        let params = SealingParams { data_bytes_per_second: rate, batch_bytes: 2_500, ..PARAMS };
+        let mut chain = Chain::new(params);
+        for (len, elapsed) in bytes {
+            let wish = Wish { elapsed, transactions: if len == 0 { vec![] } else { vec![len] }, ..PLAIN };
+            let block = chain.propose(&wish);
+            let (taken, timestamp) = (transactions_len(&block.content) as u64, block.content.timestamp);
+            let allowance = chain.sealing.allowance(&params, timestamp);
+            match chain.apply(&block) {
+                Ok(next) => {
+                    prop_assert!(taken <= allowance);
+                    prop_assert_eq!(next.allowance(&params, timestamp), allowance - taken);
+                    prop_assert_eq!(next.allowance(&params, u64::MAX), params.data_burst());
+                    chain.push(&wish);
+                }
+                Err(SealingError::OverBudget { bytes, allowance: limit }) => {
+                    prop_assert_eq!((bytes, limit), (taken, allowance));
+                    prop_assert!(taken > allowance);
+                    chain.push(&Wish { transactions: vec![], ..wish });
+                }
+                Err(SealingError::TooLong { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 
@@ -397,6 +449,72 @@ fn a_block_longer_than_its_room_is_invalid() {
     let len = encoded_len(&block.content);
     let room = chain.sealing.room(&PARAMS, SIGMA0);
     assert_eq!(chain.apply(&block), Err(SealingError::TooLong { len, room }));
+}
+
+#[test]
+fn the_byte_budget_binds_to_the_byte() {
+    // The budget is the limit here, not the range: a large block starts a new one.
+    let params = SealingParams { batch_bytes: 1_000, data_bytes_per_second: 100, ..PARAMS };
+    let taking = |len: usize| if len == 0 { vec![] } else { vec![len - 1 - usize::from(len > 128)] };
+    let mut chain = Chain::new(params);
+    let apply = |chain: &mut Chain, len: usize, elapsed: u64| {
+        let wish = Wish { elapsed, transactions: taking(len), ..PLAIN };
+        let block = chain.propose(&wish);
+        assert_eq!(transactions_len(&block.content), len);
+        let result = chain.apply(&block).map(drop);
+        if result.is_ok() {
+            chain.push(&wish);
+        }
+        result
+    };
+    let over = |bytes, allowance| Err(SealingError::OverBudget { bytes, allowance });
+    let timestamp = |chain: &Chain| chain.blocks.last().unwrap().content.timestamp;
+
+    // A new chain starts with a whole burst.
+    assert_eq!(chain.sealing.allowance(&params, 10_000), 1_000);
+    assert_eq!(apply(&mut chain, 900, 0), Ok(()));
+    assert_eq!(chain.sealing.allowance(&params, timestamp(&chain)), 100);
+    // Exactly the allowance, and one byte more.
+    assert_eq!(apply(&mut chain, 101, 0), over(101, 100));
+    assert_eq!(apply(&mut chain, 100, 0), Ok(()));
+    // Nothing is left: an empty block is valid, and nothing else, until time passes.
+    assert_eq!(apply(&mut chain, 2, 0), over(2, 0));
+    assert_eq!(apply(&mut chain, 0, 0), Ok(()));
+    // Each second adds its bytes.
+    assert_eq!(apply(&mut chain, 301, 3), over(301, 300));
+    assert_eq!(apply(&mut chain, 300, 3), Ok(()));
+    assert_eq!(apply(&mut chain, 0, 4), Ok(()));
+    assert_eq!(chain.sealing.allowance(&params, timestamp(&chain)), 400);
+    // Time without data is not saved up beyond one burst.
+    assert_eq!(chain.sealing.allowance(&params, timestamp(&chain) + 5), 900);
+    assert_eq!(chain.sealing.allowance(&params, timestamp(&chain) + 7), 1_000);
+    assert_eq!(chain.sealing.allowance(&params, u64::MAX), 1_000);
+    assert_eq!(apply(&mut chain, 0, 50), Ok(()));
+    assert_eq!(chain.sealing.allowance(&params, timestamp(&chain)), 1_000);
+}
+
+#[test]
+fn a_builder_gets_the_lesser_of_room_and_budget() {
+    let mut chain = Chain::new(PARAMS);
+    chain.push(&Wish { transactions: vec![2_998], ..PLAIN });
+    let timestamp = chain.blocks[0].content.timestamp;
+    // 3,000 of 4,000 are taken: of the budget 1,000 are left, in the next range is room for more.
+    assert_eq!(chain.sealing.max_len(&PARAMS, SIGMA0, timestamp), 1_000 + MAX_BLOCK_HEADER);
+    assert_eq!(chain.sealing.max_len(&PARAMS, SIGMA0, timestamp + 2), 1_600 + MAX_BLOCK_HEADER);
+    assert_eq!(chain.sealing.max_len(&PARAMS, SIGMA0, timestamp + 60), PARAMS.batch_bytes - RANGE_HEADER);
+}
+
+#[test]
+fn a_second_of_a_fast_network_fits_into_its_burst() {
+    let params = SealingParams { data_bytes_per_second: 10_000, ..PARAMS };
+    assert_eq!((params.data_burst(), PARAMS.data_burst()), (10_000, 4_000));
+    // Three full blocks with one timestamp, all of a second's data.
+    let mut chain = Chain::new(params);
+    for elapsed in [1, 0, 0, 1, 0, 0] {
+        chain.push(&Wish { elapsed, transactions: vec![3_298], ..PLAIN });
+    }
+    let block = chain.propose(&Wish { elapsed: 0, transactions: vec![200], ..PLAIN });
+    assert_eq!(chain.apply(&block), Err(SealingError::OverBudget { bytes: 202, allowance: 100 }));
 }
 
 #[test]

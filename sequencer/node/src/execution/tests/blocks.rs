@@ -13,7 +13,12 @@ use alloy_trie::{
     root::{state_root_unhashed, storage_root_unhashed},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rota_protocol::header::coinbase;
+use rota_protocol::{
+    batch::{RangeError, transactions_len},
+    header::coinbase,
+    member::{FrozenSet, Member},
+    sealing::AppliedBlock,
+};
 
 use super::fixture::*;
 use crate::{
@@ -527,4 +532,48 @@ async fn gas_bounds_the_block() {
     assert!(receipts.receipts.iter().all(|receipt| !receipt.status()), "out of gas fails, and pays");
     let block = node.advance(Vec::new()).await;
     assert_eq!(block.block.body.transactions.len(), 1, "the rest comes next");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pool_never_takes_a_block_over_the_byte_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = chain_config(3);
+    config.data_bytes_per_second = 5_000;
+    let params = config.sealing_params();
+    let mut sealing = config.genesis_sealing();
+    let members = (1..=3).map(|id| Member { signer: Address::with_last_byte(id as u8), id, weight: 10 }).collect();
+    let set = FrozenSet::new(config.sigma0, B256::repeat_byte(1), members).unwrap();
+    let node = TestNode::start(executor_config(folder.path(), config)).unwrap();
+    // Half a megabyte of calldata waits: a second's bytes are never enough for it.
+    for nonce in 0..64 {
+        for who in 0..3 {
+            let data = Bytes::from(vec![0; 500 + 97 * nonce]);
+            let gas = 21_000 + 10 * data.len() as u64;
+            let call = Call { nonce: nonce as u64, gas, data, ..Call::default() };
+            node.pool.add(call.sign(&signer(who))).unwrap();
+        }
+    }
+    let (mut total, mut since) = (0, None);
+    for _ in 0..16 {
+        let mut attributes = node.attributes(Vec::new());
+        let timestamp = attributes.timestamp;
+        let allowance = sealing.allowance(&params, timestamp);
+        let seal = sealing.seal_due(&params, set.epoch(), |account| node.chain.head_balance(account)).unwrap();
+        attributes.extra_data = seal.map(|batch| batch.hash().into()).unwrap_or_default();
+        attributes.max_encoded_len = sealing.max_len(&params, set.epoch(), timestamp);
+        let soon = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let block = node.executor.build(attributes, soon).await.unwrap();
+        let applied: Result<_, RangeError> = AppliedBlock::new(&*block.block, block.hash, 1, 0);
+        let applied = applied.unwrap();
+        let bytes = transactions_len(&applied.range_block) as u64;
+        assert!(bytes <= allowance, "{bytes} of {allowance} in block {}", block.number());
+        // The smallest transaction that waits is below 7,000 bytes: no more than that is left unused.
+        assert!(bytes + 7_000 > allowance.min(119_000), "only {bytes} of {allowance} in block {}", block.number());
+        sealing = sealing.apply(&params, &applied, &set, |account| node.chain.head_balance(account)).unwrap();
+        node.commit(block).await.unwrap();
+        total += bytes;
+        let since = *since.get_or_insert(timestamp);
+        assert!(total <= params.data_burst() + 5_000 * (timestamp - since), "{total} bytes");
+    }
+    assert!(total > params.data_burst(), "the budget never bound");
 }

@@ -68,6 +68,7 @@ pub(crate) fn chain_config(rich: u32) -> ChainConfig {
         block_time_ms: 250,
         batch_blocks: 32,
         batch_seconds: 8,
+        data_bytes_per_second: 240_000,
         l1_confirmations: 2,
         max_origin_lag: 60,
         contracts: ContractsConfig::default(),

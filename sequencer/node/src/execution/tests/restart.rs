@@ -192,6 +192,18 @@ async fn damage_is_reported_not_guessed_at() {
     copy(source.path(), folder.path());
     fs::remove_dir_all(folder.path().join("blocks")).unwrap();
     assert!(matches!(start(folder.path()), Err(StartError::Store(StoreError::Corrupt(_)))));
+    // A log of an older release, whose records this one does not read.
+    let folder = tempfile::tempdir().unwrap();
+    copy(source.path(), folder.path());
+    let mut bytes = fs::read(log_file(folder.path())).unwrap();
+    bytes[7] = b'1';
+    let crc = crc32c::crc32c(&bytes[..48]);
+    bytes[48..52].copy_from_slice(&crc.to_be_bytes());
+    fs::write(log_file(folder.path()), bytes).unwrap();
+    let Err(StartError::Store(error @ StoreError::Version { found: '1', expected: '2' })) = start(folder.path()) else {
+        panic!("the log of an older release was read")
+    };
+    assert!(error.to_string().contains("move the data folder away"), "{error}");
     // Another chain's folder, recognised by the state as by the log alone.
     let mut other = chain_config(1);
     other.gas_limit += 1;
