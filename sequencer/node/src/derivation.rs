@@ -15,6 +15,7 @@ use std::{
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rota_protocol::{
     batch::RangeError,
     config::ChainConfig,
@@ -44,6 +45,8 @@ pub struct Rules {
     clock: EpochClock,
     chain: Arc<dyn DecidedChain>,
     l1: L1View,
+    /// The newest origin that this node proposed.
+    proposed: Mutex<L1Ref>,
 }
 
 /// The decided block that the next one builds on.
@@ -72,7 +75,7 @@ impl Rules {
     /// The rules of `config`'s chain.
     pub fn new(config: ChainConfig, chain: Arc<dyn DecidedChain>, l1: L1View) -> Self {
         let (params, clock) = (config.sealing_params(), config.epoch_clock());
-        Self { config, params, clock, chain, l1 }
+        Self { config, params, clock, chain, l1, proposed: Mutex::default() }
     }
 
     fn parent(&self, height: u64) -> Result<Parent, RulesError> {
@@ -258,12 +261,20 @@ impl Derivation for Rules {
         // The parent's origin itself is left when L1 stands still, or when it was orphaned.
         let again =
             (parent.number > 0 && (earliest..=latest).contains(&parent.origin.timestamp)).then_some(parent.origin);
-        let origin = newest
-            .filter(|origin| origin.number > parent.origin.number || origin.hash == parent.origin.hash)
-            .or(again)
-            .ok_or_else(|| RulesError::Waiting(format!("no L1 block made in {earliest}..={latest} is confirmed")))?;
+        let newest = newest.filter(|origin| origin.number > parent.origin.number || origin.hash == parent.origin.hash);
+        // Proposed before and yet not adopted: the voters may not know it. When L1 falls silent after one more block for
+        // some nodes only, insisting would cost every round of these leaders.
+        let refused = newest.filter(|origin| origin.number > parent.origin.number && *origin == *self.proposed.lock());
+        let origin = match refused {
+            Some(origin) => Some(again.unwrap_or(origin)),
+            None => newest.or(again),
+        }
+        .ok_or_else(|| RulesError::Waiting(format!("no L1 block made in {earliest}..={latest} is confirmed")))?;
         if origin.number > self.l1.progress().confirmed.number {
             return Err(RulesError::Waiting(format!("L1 is not known up to block {}", origin.number)));
+        }
+        if origin.number > parent.origin.number {
+            *self.proposed.lock() = origin;
         }
 
         let timestamp = now.max(origin.timestamp);

@@ -504,3 +504,42 @@ async fn a_standing_l1_ends_the_chain_at_the_lag() {
     let waiting = node.rules.attributes(3, 1, origin + LAG + 1).await;
     assert!(matches!(waiting, Err(RulesError::Waiting(_))), "{waiting:?}");
 }
+
+#[tokio::test]
+async fn an_origin_that_was_not_adopted_is_not_proposed_again() {
+    let l1 = Arc::new(FakeL1::default());
+    let config = config(&l1);
+    let chain = Arc::new(FakeChain::new(&config));
+    let start = l1.tip().timestamp;
+    let mut node = Node::new(&config, &chain, &l1);
+    l1.mine(start + 1, 0, None);
+    node.follow().await;
+    let attributes = node.rules.attributes(1, 1, start + 2).await.unwrap();
+    let block = SealedBlock::new(assemble(&attributes));
+    let context = node.rules.advance(&block).await.unwrap();
+    let first = context.origin;
+    chain.push(block, context);
+
+    // One more L1 block, which the other nodes do not see.
+    l1.mine(start + 2, 0, None);
+    node.follow().await;
+    let newer = node.rules.attributes(2, 1, start + 3).await.unwrap();
+    assert_ne!(newer.l1_origin_hash, first.hash);
+    // The round failed; this node leads again, then again at the next height.
+    let careful = node.rules.attributes(2, 1, start + 4).await.unwrap();
+    assert_eq!(careful.l1_origin_hash, first.hash);
+    let block = SealedBlock::new(assemble(&careful));
+    let context = node.rules.advance(&block).await.unwrap();
+    chain.push(block, context);
+    assert_eq!(node.rules.attributes(3, 1, start + 5).await.unwrap().l1_origin_hash, first.hash);
+
+    // L1 goes on: one attempt with what is new.
+    l1.mine(start + 5, 0, None);
+    node.follow().await;
+    let newest = node.rules.attributes(3, 1, start + 6).await.unwrap();
+    assert!(![first.hash, newer.l1_origin_hash].contains(&newest.l1_origin_hash));
+    // The old origin is proposed no more, unless it gets too old: then only the new one will do.
+    assert_eq!(node.rules.attributes(3, 1, start + 7).await.unwrap().l1_origin_hash, first.hash);
+    let late = node.rules.attributes(3, 1, first.timestamp + LAG + 1).await.unwrap();
+    assert_eq!(late.l1_origin_hash, newest.l1_origin_hash);
+}
