@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+/// @title Kinds of faults
+/// @notice The first two are the `kind` of the vote that was given twice (protocol section 6). Two conflicting
+/// certificates of one round are double precommits, so that proof and double vote are one offence.
+library FaultKind {
+    uint8 internal constant PREVOTE = 1;
+    uint8 internal constant PRECOMMIT = 2;
+    uint8 internal constant PROPOSAL = 3;
+    uint8 internal constant AMNESIA = 4;
+    uint8 internal constant OFFLINE = 5;
+}
+
+/// @title ISlasher
+/// @notice Turns proven faults into penalties (protocol sections 2 and 10): how much, once, from whom, and who is paid
+/// for the proof. What happened is decided by the fault modules alone, a set that is fixed for ever.
+/// @dev Equivocation (kinds 1 to 4) is slashed at once, without a veto, and tombstones the operator. An operator is
+/// convicted of it once: thirty double votes of one restored backup are one offence. The rate grows with the square of
+/// all weight convicted within `CORRELATION_EPOCHS` of the same σ, `max(5 %, 9 · share²)`; `topUp` raises earlier
+/// convictions to what later ones made of their rate, so the order of the proofs does not matter (invariant S4).
+///
+/// Being offline (kind 5) jails at once. Only a repeat is slashed, after a window in which it can be vetoed.
+///
+/// A reporter stands in the calldata of its proof, so a copy in front of it in the same block can take the reward. The
+/// penalty is the same, and hiding proofs until they are included would delay it; therefore nothing is done about it.
+interface ISlasher {
+    /// @notice What the constructor needs.
+    /// @param vault The `IStakeVault`; deployed before.
+    /// @param registry The `ISequencerRegistry`.
+    /// @param sequencerSet The `ISequencerSet`.
+    /// @param escrow The `ISlashEscrow` that receives what the vault takes.
+    /// @param authority OpenZeppelin `AccessManager` that governs `vetoOffline`.
+    /// @param modules Fault modules that may call `convict`; none twice, none zero. Nobody can add one later.
+    /// @param offlineFault The module that may call `jailOffline` and `slashOffline`; zero: none.
+    /// @param evidenceEpochs Epochs after the end of a set's service in which evidence against its members is taken, 1
+    /// up to the vault's `UNBONDING_EPOCHS`.
+    /// @param correlationEpochs Epochs before and after σ whose convictions raise the rate, at most
+    /// `MAX_CORRELATION_EPOCHS`.
+    /// @param appealWindow Seconds in which an offline case can be vetoed.
+    /// @param genesis Start of epoch 0, unix seconds.
+    /// @param epochSeconds Length of an epoch, seconds.
+    struct Config {
+        address vault;
+        address registry;
+        address sequencerSet;
+        address escrow;
+        address authority;
+        address[] modules;
+        address offlineFault;
+        uint32 evidenceEpochs;
+        uint32 correlationEpochs;
+        uint64 appealWindow;
+        uint64 genesis;
+        uint64 epochSeconds;
+    }
+
+    /// @notice An equivocation as a fault module found it.
+    /// @param id Operator of the key that signed, by the members of σ.
+    /// @param kind `FaultKind`, 1 to 4.
+    /// @param fork Re-execution count both signatures name.
+    /// @param sigma Epoch of a frozen set the key was a member of, and which one of the signatures names.
+    /// @param height L2 height.
+    /// @param round Consensus round; of amnesia, the later one.
+    /// @param weight Weight of the member in σ, gwei.
+    /// @param totalWeight Weight of all members of σ, gwei.
+    /// @param reporter Who is credited 5 % of what is taken; zero: nobody.
+    struct Offence {
+        uint32 id;
+        uint8 kind;
+        uint32 fork;
+        uint32 sigma;
+        uint64 height;
+        uint32 round;
+        uint64 weight;
+        uint64 totalWeight;
+        address reporter;
+    }
+
+    /// @notice What an operator was convicted of. All zero for one that was not.
+    /// @param sigma Epoch of the set the fault was committed under.
+    /// @param share Its part of that set's weight, 1e18 = all, rounded up.
+    /// @param rate Fraction taken so far, 1e18 = all.
+    /// @param kind `FaultKind`.
+    /// @param height L2 height.
+    /// @param taken Token wei taken so far.
+    struct Conviction {
+        uint32 sigma;
+        uint64 share;
+        uint64 rate;
+        uint8 kind;
+        uint64 height;
+        uint128 taken;
+    }
+
+    /// @notice Where an offline case stands.
+    enum OfflineState {
+        None,
+        Open,
+        Vetoed,
+        Slashed
+    }
+
+    /// @notice An operator was offline in the epoch that names the case.
+    /// @param state Where it stands.
+    /// @param previousSigma The operator's case before this one; 0: none.
+    /// @param appealUntil It can be vetoed before and slashed from this time on, unix seconds.
+    /// @param reporter Who is credited 5 % of what is taken.
+    struct OfflineCase {
+        OfflineState state;
+        uint32 previousSigma;
+        uint40 appealUntil;
+        address reporter;
+    }
+
+    /// @notice Operator `id` was convicted: `taken` token wei were slashed at `rate` (1e18 = all), and it is tombstoned.
+    event Convicted(
+        uint32 indexed id,
+        uint8 indexed kind,
+        uint32 indexed sigma,
+        uint64 height,
+        uint32 round,
+        uint256 rate,
+        uint256 taken,
+        address reporter
+    );
+
+    /// @notice The conviction of `id` was raised to `rate` (1e18 = all), which took `taken` more token wei.
+    event ToppedUp(uint32 indexed id, uint256 rate, uint256 taken);
+
+    /// @notice Operator `id` was offline in epoch `sigma` and is jailed; the case can be vetoed before `appealUntil`.
+    event OfflineJailed(uint32 indexed id, uint32 indexed sigma, uint256 appealUntil, address reporter);
+
+    /// @notice The case was dropped: no slash follows and it counts for no later one.
+    event OfflineVetoed(uint32 indexed id, uint32 indexed sigma);
+
+    /// @notice A repeated absence was slashed: `taken` token wei at `rate` (1e18 = all).
+    event OfflineSlashed(uint32 indexed id, uint32 indexed sigma, uint256 rate, uint256 taken, address reporter);
+
+    /// @notice A contract given to the constructor is the zero address.
+    error Slasher_ZeroAddress();
+
+    /// @notice A module is given twice.
+    error Slasher_DuplicateModule(address module);
+
+    /// @notice Evidence would be taken in no epoch, or when stake it is about may have left already.
+    error Slasher_InvalidEvidenceEpochs(uint32 evidenceEpochs, uint32 unbondingEpochs);
+
+    /// @notice The correlation window is longer than its bound, epochs.
+    error Slasher_InvalidCorrelation(uint32 correlationEpochs, uint32 maximum);
+
+    /// @notice The caller may not judge this kind of fault.
+    error Slasher_NotModule(address caller);
+
+    /// @notice No fault that convicts has this kind.
+    error Slasher_UnknownKind(uint8 kind);
+
+    /// @notice The member is said to weigh nothing or more than its set, gwei.
+    error Slasher_InvalidWeight(uint64 weight, uint64 totalWeight);
+
+    /// @notice The epoch of the set has not started: the evidence is good from then on.
+    error Slasher_SetNotStarted(uint32 sigma, uint32 currentEpoch);
+
+    /// @notice Evidence against members of `sigma` was taken up to `lastEpoch`.
+    error Slasher_EvidenceTooOld(uint32 sigma, uint32 lastEpoch);
+
+    /// @notice The operator is convicted of an equivocation: no other one is slashed.
+    error Slasher_AlreadyConvicted(uint32 id);
+
+    /// @notice The operator is not convicted of anything.
+    error Slasher_NotConvicted(uint32 id);
+
+    /// @notice The conviction is at its final rate, 1e18 = all.
+    error Slasher_NothingToTopUp(uint32 id, uint256 rate);
+
+    /// @notice The operator was jailed for an absence that epoch `sigma` belongs to: new ones are of epoch
+    /// `firstSigma` or later.
+    error Slasher_SameAbsence(uint32 id, uint32 sigma, uint32 firstSigma);
+
+    /// @notice There is no case of this operator and epoch that is neither slashed nor vetoed.
+    error Slasher_NoOpenCase(uint32 id, uint32 sigma);
+
+    /// @notice The case cannot be vetoed any more.
+    error Slasher_AppealOver(uint32 id, uint32 sigma, uint256 appealUntil);
+
+    /// @notice The case can still be vetoed.
+    error Slasher_AppealRunning(uint32 id, uint32 sigma, uint256 appealUntil);
+
+    /// @notice No other absence within 30 days: the jail is the penalty.
+    error Slasher_FirstAbsence(uint32 id, uint32 sigma);
+
+    /// @notice Slashes and tombstones an operator for a proven equivocation. Only a module.
+    /// @dev Emits `Convicted`. The rate is `rateFor(sigma, share)`. Works whatever the state of the operator, its pool
+    /// and the network (invariant S6). Reverts in this order: `NotModule`, `UnknownKind`, `InvalidWeight`,
+    /// `AlreadyConvicted`, `SetNotStarted`, `EvidenceTooOld`. Amnesia is judged after a response window: its module
+    /// calls `checkEvidence` when it accuses, and here the limit is the one of `lastSlashEpoch`.
+    /// @return taken Token wei that left the vault.
+    function convict(Offence calldata offence) external returns (uint256 taken);
+
+    /// @notice Raises the conviction of `id` to the rate that all convictions around its σ call for today. Anyone.
+    /// @dev Emits `ToppedUp`. Takes `(new − old) / (1 − old)` of what is left, rounded up. Pays no reporter: who proved
+    /// the faults was paid for them, and raising one is arithmetic. Reverts: `NotConvicted`, `NothingToTopUp`.
+    /// @return taken Token wei that left the vault.
+    function topUp(uint32 id) external returns (uint256 taken);
+
+    /// @notice Jails an operator that was offline in epoch `sigma`, and opens the case. Only the offline module.
+    /// @dev Emits `OfflineJailed`. The sets of the current and the next epoch may have been frozen before the jail, so
+    /// absences in them are part of this one. Reverts in this order: `NotModule`, `SetNotStarted`, `EvidenceTooOld`,
+    /// `SameAbsence`.
+    function jailOffline(uint32 id, uint32 sigma, address reporter) external;
+
+    /// @notice Slashes a repeated absence: 0.1 %, 0.5 % or 1 % with one, two or more cases in the 30 days before that
+    /// were not vetoed. Only the offline module, which has seen the tally to be FINAL.
+    /// @dev Emits `OfflineSlashed`. Reverts in this order: `NotModule`, `NoOpenCase`, `AppealRunning`,
+    /// `EvidenceTooOld` (by `lastSlashEpoch`), `FirstAbsence`.
+    /// @return taken Token wei that left the vault.
+    function slashOffline(uint32 id, uint32 sigma) external returns (uint256 taken);
+
+    /// @notice Drops an offline case before its appeal window ends. The operator stays jailed until its owner unjails
+    /// it.
+    /// @dev Emits `OfflineVetoed`. Restricted by the authority. Reverts: `NoOpenCase`, `AppealOver`.
+    function vetoOffline(uint32 id, uint32 sigma) external;
+
+    /// @notice Reverts unless evidence against members of `sigma` is taken now: `SetNotStarted`, `EvidenceTooOld`.
+    function checkEvidence(uint32 sigma) external view;
+
+    /// @notice Last epoch in which evidence against members of `sigma` is taken: `EVIDENCE_EPOCHS − 1` after the first
+    /// epoch that a later set served. The largest number while `sigma` serves.
+    function lastEvidenceEpoch(uint32 sigma) external view returns (uint32);
+
+    /// @notice Last epoch in which a fault under `sigma` is slashed. After it stake that backed `sigma` has begun to
+    /// leave. The largest number while `sigma` serves.
+    function lastSlashEpoch(uint32 sigma) external view returns (uint32);
+
+    /// @notice What `id` was convicted of; all zero if it was not.
+    function convictionOf(uint32 id) external view returns (Conviction memory);
+
+    /// @notice True if `id` was convicted: `convict` refuses it.
+    function isConvicted(uint32 id) external view returns (bool);
+
+    /// @notice Part of the weight of `sigma` that was convicted of faults under it, 1e18 = all.
+    function convictedShare(uint32 sigma) external view returns (uint256);
+
+    /// @notice Rate at which a further conviction under `sigma` would be slashed now, 1e18 = all, rounded up.
+    /// @param share Part of the set's weight it adds, 1e18 = all.
+    function rateFor(uint32 sigma, uint256 share) external view returns (uint256 rate);
+
+    /// @notice What `topUp` would take of what is left, 1e18 = all; 0: nothing is due.
+    function topUpDue(uint32 id) external view returns (uint256 fraction);
+
+    /// @notice The case of an operator and an epoch.
+    function offlineCaseOf(uint32 id, uint32 sigma) external view returns (OfflineCase memory);
+
+    /// @notice The latest epoch an operator has a case for; 0: none.
+    function lastOfflineSigma(uint32 id) external view returns (uint32);
+
+    /// @notice First epoch whose absence would be a new case for the operator.
+    function nextOfflineSigma(uint32 id) external view returns (uint32);
+
+    /// @notice Rate at which `slashOffline` would slash the case, 1e18 = all; 0: a first absence, or no case.
+    function offlineRate(uint32 id, uint32 sigma) external view returns (uint256 rate);
+
+    /// @notice True if `module` may call `convict`.
+    function isModule(address module) external view returns (bool);
+
+    /// @notice The module that may jail and slash for being offline.
+    function offlineFault() external view returns (address);
+
+    /// @notice Epochs after the end of a set's service in which evidence against its members is taken.
+    function EVIDENCE_EPOCHS() external view returns (uint32);
+
+    /// @notice Epochs before and after σ whose convictions raise the rate.
+    function CORRELATION_EPOCHS() external view returns (uint32);
+
+    /// @notice Longest correlation window, epochs to each side; bounds the work of `convict`.
+    function MAX_CORRELATION_EPOCHS() external view returns (uint32);
+
+    /// @notice Seconds in which an offline case can be vetoed.
+    function APPEAL_WINDOW() external view returns (uint64);
+
+    /// @notice Lowest rate of an equivocation, 1e18 = all.
+    function MIN_RATE() external view returns (uint256);
+}
