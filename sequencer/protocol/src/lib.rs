@@ -10,6 +10,7 @@ pub mod batch;
 pub mod certificate;
 pub mod config;
 pub mod epoch;
+pub mod evidence;
 pub mod fees;
 pub mod header;
 pub mod member;

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod config;
+mod evidence;
 mod range;
 mod schedule;
 mod sealing;
