@@ -37,7 +37,7 @@ interface ISlasher {
     /// up to the vault's `UNBONDING_EPOCHS`.
     /// @param correlationEpochs Epochs before and after σ whose convictions raise the rate, at most
     /// `MAX_CORRELATION_EPOCHS`.
-    /// @param appealWindow Seconds in which an offline case can be vetoed.
+    /// @param appealWindow Seconds in which an offline case can be vetoed, 1 up to the time of unbonding.
     /// @param genesis Start of epoch 0, unix seconds.
     /// @param epochSeconds Length of an epoch, seconds.
     struct Config {
@@ -149,6 +149,9 @@ interface ISlasher {
     /// @notice The correlation window is longer than its bound, epochs.
     error Slasher_InvalidCorrelation(uint32 correlationEpochs, uint32 maximum);
 
+    /// @notice There is no time for an appeal, or stake may leave before it ends, seconds.
+    error Slasher_InvalidAppealWindow(uint64 appealWindow, uint256 maximum);
+
     /// @notice The caller may not judge this kind of fault.
     error Slasher_NotModule(address caller);
 
@@ -228,8 +231,10 @@ interface ISlasher {
     /// epoch that a later set served. The largest number while `sigma` serves.
     function lastEvidenceEpoch(uint32 sigma) external view returns (uint32);
 
-    /// @notice Last epoch in which a fault under `sigma` is slashed. After it stake that backed `sigma` has begun to
-    /// leave. The largest number while `sigma` serves.
+    /// @notice Last epoch in which a fault under `sigma` is slashed: `UNBONDING_EPOCHS − 1` after the first epoch that a
+    /// later set served. Up to it all stake that backed `sigma` is in the vault, unless `sigma` served longer than one
+    /// epoch; then stake that left during its service can be claimed that much earlier. The largest number while
+    /// `sigma` serves.
     function lastSlashEpoch(uint32 sigma) external view returns (uint32);
 
     /// @notice What `id` was convicted of; all zero if it was not.

@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
+import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
+import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
+import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {ISlashEscrow} from "contracts/interfaces/ISlashEscrow.sol";
+
+import {SlashingFixture} from "../harness/SlashingFixture.sol";
+
+contract SlasherTest is SlashingFixture {
+    address internal constant ALICE = address(0xA11CE);
+
+    function setUp() public {
+        _deploySlashing(8, 16);
+        _start(4, 10);
+    }
+
+    // ----------------------------------------------------------------------------------------------- convictions
+
+    function test_convict_takesTombstonesAndRemembers() public {
+        _delegate(ALICE, 1, 500e18);
+        ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
+        vm.expectEmit(address(slashing));
+        emit ISlasher.Convicted(1, FaultKind.PRECOMMIT, 10, 1000, 1, 0.09e18, 135e18, reporter);
+        vm.prank(voteFault);
+        uint256 taken = slashing.convict(offence);
+
+        assertEq(taken, 135e18, "9 * 0.1^2 of 1500");
+        (uint256 tokens,) = vault.pool(1);
+        assertEq(tokens, 1365e18);
+        assertEq(uint8(registry.statusOf(1)), uint8(ISequencerRegistry.Status.Tombstoned));
+        assertTrue(slashing.isConvicted(1));
+        ISlasher.Conviction memory conviction = slashing.convictionOf(1);
+        assertEq(conviction.sigma, 10);
+        assertEq(conviction.share, 0.1e18);
+        assertEq(conviction.rate, 0.09e18);
+        assertEq(conviction.kind, FaultKind.PRECOMMIT);
+        assertEq(conviction.height, 1000);
+        assertEq(conviction.taken, 135e18);
+        assertEq(slashing.convictedShare(10), 0.1e18);
+        assertEq(slashEscrow.rewardOf(reporter), 6.75e18, "5 % of it");
+        assertEq(token.balanceOf(escrow), 135e18);
+        (uint32 id, uint32 sigma, uint256 fraction) = vault.slashAt(vault.slashSeq());
+        assertEq(id, 1);
+        assertEq(sigma, 10);
+        assertEq(fraction, 0.09e18);
+    }
+
+    function test_convict_rates() public {
+        // Small ones lose 5 %: 9 * share^2 is 5 % at a share of 7.45 %.
+        assertEq(slashing.rateFor(10, 0), 0.05e18);
+        assertEq(slashing.rateFor(10, 0.07e18), 0.05e18);
+        assertEq(slashing.rateFor(10, 0.08e18), 0.0576e18);
+        assertEq(slashing.rateFor(10, 0.2e18), 0.36e18);
+        assertEq(slashing.rateFor(10, 1), 0.05e18);
+        // One third or more loses everything; no share can cost more.
+        assertEq(slashing.rateFor(10, WAD / 3 + 1), WAD);
+        assertEq(slashing.rateFor(10, WAD), WAD);
+        assertEq(slashing.rateFor(10, 5 * WAD), WAD);
+        assertEq(slashing.MIN_RATE(), 0.05e18);
+        // Rounded up.
+        assertEq(slashing.rateFor(10, 0.1e18 + 1), 0.09e18 + 2);
+        assertEq(_convict(1, 10, 1, 3), 1000e18, "a third");
+        assertEq(slashing.convictionOf(1).share, WAD / 3 + 1, "rounded up");
+    }
+
+    function test_convict_correlatesWithinTheWindow() public {
+        _freezeUntil(11, 11);
+        _convict(1, 9, 1, 10);
+        // Two epochs away on each side it counts, three away it does not.
+        assertEq(slashing.rateFor(6, 0.1e18), 0.09e18);
+        assertEq(slashing.rateFor(7, 0.1e18), 0.36e18);
+        assertEq(slashing.rateFor(11, 0.1e18), 0.36e18);
+        assertEq(slashing.rateFor(12, 0.1e18), 0.09e18);
+        assertEq(_convict(2, 11, 1, 10), 360e18);
+        // Epoch 11 is three after 8, epoch 9 one.
+        assertEq(slashing.rateFor(8, 0), 0.09e18);
+        assertEq(slashing.rateFor(10, 0), 0.36e18);
+        assertEq(slashing.CORRELATION_EPOCHS(), CORRELATION);
+    }
+
+    function test_rateFor_windowAtTheBounds() public view {
+        assertEq(slashing.rateFor(0, 0.1e18), 0.09e18);
+        assertEq(slashing.rateFor(type(uint32).max, 0.1e18), 0.09e18);
+    }
+
+    function test_S1_onceForEachOperator() public {
+        _convict(1, 10, 1, 10);
+        uint256 seq = vault.slashSeq();
+        // The same proof again, another height, round, kind, fork or set: thirty votes of one backup are one offence.
+        for (uint32 i = 0; i < 30; ++i) {
+            ISlasher.Offence memory offence = _offence(1, 10 - i % 2, 1, 10);
+            offence.height += i;
+            offence.kind = uint8(i % 4 + 1);
+            (offence.round, offence.fork) = (i % 3, i % 5);
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1));
+            vm.prank(i % 2 == 0 ? voteFault : proposalFault);
+            slashing.convict(offence);
+        }
+        assertEq(vault.slashSeq(), seq);
+        assertEq(slashing.convictedShare(10), 0.1e18);
+    }
+
+    function test_revert_convict_notModule() public {
+        ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
+        address[4] memory strangers = [address(this), offlineFault, _owner(0), slasher];
+        for (uint256 i = 0; i < strangers.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NotModule.selector, strangers[i]));
+            vm.prank(strangers[i]);
+            slashing.convict(offence);
+        }
+        assertTrue(slashing.isModule(voteFault));
+        assertTrue(slashing.isModule(proposalFault));
+        assertFalse(slashing.isModule(offlineFault));
+        assertEq(slashing.offlineFault(), offlineFault);
+    }
+
+    function test_revert_convict_malformed() public {
+        ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
+        uint8[3] memory kinds = [uint8(0), FaultKind.OFFLINE, 255];
+        for (uint256 i = 0; i < kinds.length; ++i) {
+            offence.kind = kinds[i];
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_UnknownKind.selector, kinds[i]));
+            vm.prank(voteFault);
+            slashing.convict(offence);
+        }
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_InvalidWeight.selector, 0, 10));
+        _convictRaw(_offence(1, 10, 0, 10));
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_InvalidWeight.selector, 11, 10));
+        _convictRaw(_offence(1, 10, 11, 10));
+        // The whole weight is possible.
+        assertEq(_convict(1, 10, 10, 10), 1000e18);
+    }
+
+    // --------------------------------------------------------------------------------------------- age of evidence
+
+    function test_age_countsFromTheEndOfService() public {
+        // 10 served for one epoch: evidence is taken in 11, 12 and 13.
+        assertEq(slashing.lastEvidenceEpoch(10), type(uint32).max, "it serves");
+        _freezeUntil(11, 13);
+        assertEq(slashing.lastEvidenceEpoch(10), 13);
+        slashing.checkEvidence(10);
+        vm.warp(GENESIS + 14 * EPOCH - 1);
+        slashing.checkEvidence(10);
+        assertEq(_convict(1, 10, 1, 10), 90e18, "in the last second");
+        _toEpoch(14);
+        _refuseAsTooOld(10, 13);
+        // 13 is the last frozen set and goes on.
+        assertEq(_convict(2, 13, 1, 10), 90e18);
+    }
+
+    function test_age_aSetThatServesOnIsNeverTooOld() public {
+        _toEpoch(40);
+        assertEq(slashing.lastEvidenceEpoch(10), type(uint32).max);
+        assertEq(slashing.lastSlashEpoch(10), type(uint32).max);
+        slashing.checkEvidence(10);
+        uint256 snapshot = vm.snapshotState();
+        assertEq(_convict(1, 10, 1, 10), 90e18);
+        vm.revertToState(snapshot);
+        // The next set serves from 41, so evidence against 10 is taken up to 43, against 9 no more.
+        _freezeUntil(41, 41);
+        assertEq(slashing.lastEvidenceEpoch(10), 43);
+        assertEq(slashing.lastSlashEpoch(10), 41 + UNBONDING - 1);
+        assertEq(slashing.lastEvidenceEpoch(9), 12);
+        _toEpoch(43);
+        slashing.checkEvidence(10);
+        _refuseAsTooOld(9, 12);
+        _toEpoch(44);
+        _refuseAsTooOld(10, 43);
+    }
+
+    /// @dev A set frozen but not started does not end the service of the one before.
+    function test_age_aSetThatHasNotStartedEndsNothing() public {
+        _freeze(11);
+        assertEq(slashing.lastEvidenceEpoch(10), type(uint32).max);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_SetNotStarted.selector, 11, 10));
+        slashing.checkEvidence(11);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_SetNotStarted.selector, 11, 10));
+        _convictRaw(_offence(1, 11, 1, 10));
+        _toEpoch(11);
+        assertEq(slashing.lastEvidenceEpoch(10), 13);
+        assertEq(_convict(1, 11, 1, 10), 90e18, "good once it started");
+    }
+
+    /// @dev Amnesia is judged after a response window: the limit is that stake which backed the set is still there.
+    function test_age_amnesiaUntilStakeLeaves() public {
+        uint256 snapshot = vm.snapshotState();
+        _undelegate(_owner(0), 1, vault.units(1, _owner(0)));
+        _freezeUntil(11, 18);
+        ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
+        offence.kind = FaultKind.AMNESIA;
+        assertEq(slashing.lastSlashEpoch(10), 18);
+        assertEq(_convictRaw(offence), 90e18, "in the last epoch");
+        vm.revertToState(snapshot);
+
+        _freezeUntil(11, 19);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, 10, 18));
+        _convictRaw(offence);
+        offence.kind = FaultKind.PRECOMMIT;
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, 10, 13));
+        _convictRaw(offence);
+    }
+
+    /// @dev The reason for the limit: in `lastSlashEpoch` the cohort that left first is still locked, and one epoch later
+    /// it is not.
+    function test_age_stakeIsThereUntilTheLastSlashEpoch() public {
+        uint32 sigma = 12;
+        _toEpoch(11);
+        _freeze(12);
+        vm.warp(GENESIS + 11 * EPOCH);
+        (, uint32 cohort) = _undelegate(_owner(0), 1, vault.units(1, _owner(0)));
+        assertEq(cohort, sigma - 1);
+        _freezeUntil(13, 20);
+        assertEq(slashing.lastSlashEpoch(sigma), 20);
+        vm.warp(GENESIS + 21 * EPOCH - 1);
+        assertLt(block.timestamp, vault.claimableFrom(cohort));
+        _toEpoch(21);
+        assertEq(block.timestamp, vault.claimableFrom(cohort));
+    }
+
+    // ------------------------------------------------------------------------- S6: a valid proof never reverts
+
+    function test_S6_paused() public {
+        guardian.set(true);
+        assertEq(_convict(1, 10, 1, 10), 90e18);
+    }
+
+    function test_S6_allThawing() public {
+        _undelegate(_owner(0), 1, vault.units(1, _owner(0)));
+        assertEq(_convict(1, 10, 1, 10), 90e18);
+        (uint256 tokens,) = vault.pool(1);
+        assertEq(tokens, 0);
+    }
+
+    function test_S6_everythingGone() public {
+        _undelegate(_owner(0), 1, vault.units(1, _owner(0)));
+        _toEpoch(20);
+        vm.prank(_owner(0));
+        vault.claim(1, 10);
+        assertEq(_convict(1, 10, 1, 10), 0, "10 serves on, its stake is gone");
+        assertEq(uint8(registry.statusOf(1)), uint8(ISequencerRegistry.Status.Tombstoned));
+        assertEq(slashEscrow.rewardOf(reporter), 0);
+    }
+
+    function test_S6_everythingTakenTwice() public {
+        assertEq(_convict(1, 10, 1, 1), 1000e18);
+        assertEq(_convict(2, 10, 1, 10), 1000e18, "correlated with a whole set");
+        (uint256 tokens, uint256 units) = vault.pool(2);
+        assertEq(tokens, 0);
+        assertEq(units, 1000e18);
+        _jail(2, 10);
+        _toEpoch(13);
+        _jail(2, 12);
+        vm.warp(block.timestamp + APPEAL);
+        assertEq(_slashOffline(2, 12), 0, "nothing left to take");
+    }
+
+    function test_S6_anyStatus() public {
+        vm.startPrank(_owner(0));
+        set.leaveSeat(1);
+        registry.retire(1);
+        vm.stopPrank();
+        _rotate(2, _key(77));
+        _jail(3, 10);
+        _toEpoch(12);
+        for (uint32 id = 1; id <= 4; ++id) {
+            _convict(id, 10, 1, 100);
+            assertEq(uint8(registry.statusOf(id)), uint8(ISequencerRegistry.Status.Tombstoned));
+        }
+    }
+
+    function test_S6_withoutReporter() public {
+        ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
+        offence.reporter = address(0);
+        assertEq(_convictRaw(offence), 90e18);
+        assertEq(slashEscrow.burnBalance() + slashEscrow.coverBalance(), 90e18);
+    }
+
+    // --------------------------------------------------------------------------------------------- S7: never returns
+
+    function test_S7_neverReturns() public {
+        _convict(1, 10, 1, 10);
+        _freeze(11);
+        assertEq(set.memberCount(11), 3);
+        assertEq(set.seats(0), 0);
+        vm.startPrank(_owner(0));
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ISequencerRegistry.SequencerRegistry_WrongStatus.selector, 1, ISequencerRegistry.Status.Tombstoned
+            )
+        );
+        registry.unjail(1);
+        vm.expectRevert(abi.encodeWithSelector(ISequencerSet.SequencerSet_NotActive.selector, 1));
+        set.takeSeat(1, 0);
+        vm.stopPrank();
+        _jail(1, 10);
+        assertEq(uint8(registry.statusOf(1)), uint8(ISequencerRegistry.Status.Tombstoned), "a jail is no way back");
+        bytes memory proof = _proof(_key(0), _owner(9), 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISequencerRegistry.SequencerRegistry_KeyAlreadyBound.selector, vm.addr(_key(0)), 1)
+        );
+        vm.prank(_owner(9));
+        registry.register(vm.addr(_key(0)), _owner(9), 1000, URI, proof);
+    }
+
+    // ------------------------------------------------------------------------------------------------------- top-up
+
+    function test_topUp_raisesToTheCommonRate() public {
+        assertEq(_convict(1, 10, 1, 10), 90e18);
+        assertEq(_convict(2, 9, 1, 10), 360e18);
+        // 9 * 0.2^2 = 36 % in all; 27 of the 91 % that are left.
+        uint256 extra = uint256(0.27e18 * WAD - 1) / 0.91e18 + 1;
+        assertEq(slashing.topUpDue(1), extra);
+        assertEq(slashing.topUpDue(2), 0);
+        uint256 reward = slashEscrow.rewardOf(reporter);
+        vm.expectEmit(address(slashing));
+        emit ISlasher.ToppedUp(1, 0.36e18, _lossUp(910e18, extra));
+        vm.prank(ALICE);
+        uint256 taken = slashing.topUp(1);
+        assertApproxEqAbs(taken, 270e18, 1000, "36 % of 1000 together");
+        assertGe(taken, 270e18, "rounded up");
+        assertEq(slashing.convictionOf(1).rate, 0.36e18);
+        assertEq(slashing.convictionOf(1).taken, 90e18 + taken);
+        assertEq(slashEscrow.rewardOf(reporter), reward, "a top-up pays nobody");
+        assertEq(slashEscrow.rewardOf(ALICE), 0);
+        assertEq(token.balanceOf(escrow), 450e18 + taken);
+        assertEq(slashing.topUpDue(1), 0);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, 1, 0.36e18));
+        slashing.topUp(1);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, 2, 0.36e18));
+        slashing.topUp(2);
+    }
+
+    function test_topUp_toEverything() public {
+        _convict(1, 10, 1, 10);
+        _convict(2, 10, 3, 10);
+        assertEq(slashing.topUpDue(1), WAD);
+        assertEq(slashing.topUp(1), 910e18);
+        assertEq(slashing.convictionOf(1).rate, WAD);
+        (uint256 tokens,) = vault.pool(1);
+        assertEq(tokens, 0);
+        // At 100 % nothing more can be due, whatever follows.
+        _convict(3, 10, 9, 10);
+        assertEq(slashing.topUpDue(1), 0);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, 1, WAD));
+        slashing.topUp(1);
+    }
+
+    function test_topUp_reachesTheSameCohorts() public {
+        // Alice left before 10 began to count on her, Bob after.
+        uint256 units = _delegate(ALICE, 1, 1000e18);
+        _freezeUntil(11, 14);
+        (, uint32 before) = _undelegate(ALICE, 1, units / 2);
+        _freezeUntil(15, 16);
+        (, uint32 later) = _undelegate(ALICE, 1, units / 2);
+        assertEq(before, 14);
+        _convict(1, 16, 1, 10);
+        _convict(2, 16, 1, 10);
+        slashing.topUp(1);
+        (uint256 safe,) = vault.thawOf(1, before);
+        (uint256 slashedPart,) = vault.thawOf(1, later);
+        assertEq(safe, 500e18, "did not back 16");
+        assertApproxEqAbs(slashedPart, 320e18, 1000);
+    }
+
+    function test_revert_topUp_notConvicted() public {
+        assertEq(slashing.topUpDue(1), 0);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NotConvicted.selector, 1));
+        slashing.topUp(1);
+    }
+
+    // ------------------------------------------------------------------------------------------------------ offline
+
+    function test_offline_firstAbsenceJailsOnly() public {
+        vm.expectEmit(address(slashing));
+        emit ISlasher.OfflineJailed(1, 10, block.timestamp + APPEAL, reporter);
+        _jail(1, 10);
+        assertEq(uint8(registry.statusOf(1)), uint8(ISequencerRegistry.Status.Jailed));
+        ISlasher.OfflineCase memory c = slashing.offlineCaseOf(1, 10);
+        assertEq(uint8(c.state), uint8(ISlasher.OfflineState.Open));
+        assertEq(c.previousSigma, 0);
+        assertEq(c.appealUntil, block.timestamp + APPEAL);
+        assertEq(c.reporter, reporter);
+        assertEq(slashing.lastOfflineSigma(1), 10);
+        assertEq(slashing.nextOfflineSigma(1), 12);
+        vm.warp(block.timestamp + APPEAL);
+        assertEq(slashing.offlineRate(1, 10), 0);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_FirstAbsence.selector, 1, 10));
+        _slashOffline(1, 10);
+        assertEq(vault.slashSeq(), 0);
+    }
+
+    function test_offline_repeatsCostMore() public {
+        uint32 sigma = 10;
+        uint256[5] memory rates = [uint256(0), 0.001e18, 0.005e18, 0.01e18, 0.01e18];
+        uint256 expected = 1000e18;
+        for (uint256 i = 0; i < rates.length; ++i) {
+            _jail(1, sigma);
+            vm.prank(_owner(0));
+            registry.unjail(1);
+            assertEq(slashing.offlineRate(1, sigma), rates[i]);
+            vm.warp(block.timestamp + APPEAL);
+            if (i != 0) {
+                uint256 loss = _lossUp(expected, rates[i]);
+                vm.expectEmit(address(slashing));
+                emit ISlasher.OfflineSlashed(1, sigma, rates[i], loss, reporter);
+                assertEq(_slashOffline(1, sigma), loss);
+                expected -= loss;
+                assertEq(uint8(slashing.offlineCaseOf(1, sigma).state), uint8(ISlasher.OfflineState.Slashed));
+                vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, sigma));
+                _slashOffline(1, sigma);
+            }
+            sigma = _epoch() + 2;
+            _toEpoch(sigma);
+        }
+        (uint256 tokens,) = vault.pool(1);
+        assertEq(tokens, expected);
+        assertEq(slashEscrow.rewardOf(reporter), (1000e18 - expected) * 5 / 100);
+    }
+
+    function test_offline_onlyThirtyDaysCount() public {
+        _jail(1, 10);
+        uint32 later = 10 + 30 days / uint32(EPOCH);
+        _toEpoch(later + 1);
+        uint256 snapshot = vm.snapshotState();
+        _jail(1, later);
+        assertEq(slashing.offlineRate(1, later), 0.001e18, "exactly 30 days");
+        vm.revertToState(snapshot);
+        _jail(1, later + 1);
+        assertEq(slashing.offlineRate(1, later + 1), 0, "a day too late");
+    }
+
+    function test_offline_oneAbsenceIsOneCase() public {
+        _jail(1, 10);
+        for (uint32 sigma = 9; sigma <= 11; ++sigma) {
+            if (sigma == 11) _toEpoch(11);
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_SameAbsence.selector, 1, sigma, 12));
+            _jail(1, sigma);
+        }
+        _toEpoch(12);
+        _jail(1, 12);
+        assertEq(slashing.offlineCaseOf(1, 12).previousSigma, 10);
+    }
+
+    function test_offline_appeal() public {
+        _jail(1, 10);
+        uint256 until = block.timestamp + APPEAL;
+        vm.warp(until - 1);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AppealRunning.selector, 1, 10, until));
+        _slashOffline(1, 10);
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, ALICE));
+        vm.prank(ALICE);
+        slashing.vetoOffline(1, 10);
+        uint256 snapshot = vm.snapshotState();
+        vm.expectEmit(address(slashing));
+        emit ISlasher.OfflineVetoed(1, 10);
+        slashing.vetoOffline(1, 10);
+        assertEq(uint8(slashing.offlineCaseOf(1, 10).state), uint8(ISlasher.OfflineState.Vetoed));
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, 10));
+        slashing.vetoOffline(1, 10);
+        vm.warp(until);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, 10));
+        _slashOffline(1, 10);
+        // A vetoed case counts for no later one, but does not hide earlier ones.
+        _toEpoch(13);
+        _jail(1, 13);
+        assertEq(slashing.offlineRate(1, 13), 0);
+        slashing.vetoOffline(1, 13);
+
+        vm.revertToState(snapshot);
+        vm.warp(until);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AppealOver.selector, 1, 10, until));
+        slashing.vetoOffline(1, 10);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, 11));
+        slashing.vetoOffline(1, 11);
+        _toEpoch(13);
+        _jail(1, 13);
+        slashing.vetoOffline(1, 13);
+        _toEpoch(16);
+        _jail(1, 16);
+        assertEq(slashing.offlineRate(1, 16), 0.001e18, "10 counts, 13 does not");
+    }
+
+    function test_offline_aVetoStopsOnlyItsOwnCase() public {
+        _jail(1, 10);
+        _toEpoch(13);
+        _jail(1, 13);
+        slashing.vetoOffline(1, 13);
+        // Equivocation knows no veto.
+        assertEq(_convict(1, 10, 1, 10), 90e18);
+    }
+
+    function test_offline_age() public {
+        _freezeUntil(11, 14);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, 10, 13));
+        _jail(1, 10);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_SetNotStarted.selector, 15, 14));
+        _jail(1, 15);
+        _jail(1, 11);
+        _freezeUntil(15, 16);
+        _jail(1, 16);
+        _freezeUntil(17, 24);
+        assertEq(slashing.lastSlashEpoch(16), 24);
+        uint256 snapshot = vm.snapshotState();
+        assertEq(_slashOffline(1, 16), 1e18);
+        vm.revertToState(snapshot);
+        _freezeUntil(25, 25);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, 16, 24));
+        _slashOffline(1, 16);
+    }
+
+    function test_revert_offline_notModule() public {
+        address[3] memory strangers = [address(this), voteFault, _owner(0)];
+        for (uint256 i = 0; i < strangers.length; ++i) {
+            vm.startPrank(strangers[i]);
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NotModule.selector, strangers[i]));
+            slashing.jailOffline(1, 10, reporter);
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NotModule.selector, strangers[i]));
+            slashing.slashOffline(1, 10);
+            vm.stopPrank();
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------- construction
+
+    function test_constructor_refuses() public {
+        ISlasher.Config memory config = _slasherConfig();
+        config.vault = address(0);
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_ZeroAddress.selector));
+        config = _slasherConfig();
+        config.registry = address(0);
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_ZeroAddress.selector));
+        config = _slasherConfig();
+        config.sequencerSet = address(0);
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_ZeroAddress.selector));
+        config = _slasherConfig();
+        config.escrow = address(0);
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_ZeroAddress.selector));
+        config = _slasherConfig();
+        config.modules[1] = address(0);
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_ZeroAddress.selector));
+        config = _slasherConfig();
+        config.modules[1] = config.modules[0];
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_DuplicateModule.selector, voteFault));
+        config = _slasherConfig();
+        config.modules[1] = offlineFault;
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_DuplicateModule.selector, offlineFault));
+        config = _slasherConfig();
+        config.evidenceEpochs = 0;
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_InvalidEvidenceEpochs.selector, 0, UNBONDING));
+        config.evidenceEpochs = UNBONDING + 1;
+        _refuse(
+            config, abi.encodeWithSelector(ISlasher.Slasher_InvalidEvidenceEpochs.selector, UNBONDING + 1, UNBONDING)
+        );
+        config = _slasherConfig();
+        config.correlationEpochs = 17;
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_InvalidCorrelation.selector, 17, 16));
+        config = _slasherConfig();
+        config.appealWindow = 0;
+        _refuse(config, abi.encodeWithSelector(ISlasher.Slasher_InvalidAppealWindow.selector, 0, UNBONDING * EPOCH));
+        config.appealWindow = UNBONDING * EPOCH + 1;
+        _refuse(
+            config,
+            abi.encodeWithSelector(
+                ISlasher.Slasher_InvalidAppealWindow.selector, UNBONDING * EPOCH + 1, UNBONDING * EPOCH
+            )
+        );
+        // The largest values are fine.
+        config.appealWindow = UNBONDING * EPOCH;
+        (config.evidenceEpochs, config.correlationEpochs) = (UNBONDING, 16);
+        vm.deployCode("Slasher.sol:Slasher", abi.encode(config));
+    }
+
+    function _refuse(ISlasher.Config memory config, bytes memory reason) private {
+        bytes memory code = abi.encodePacked(vm.getCode("Slasher.sol:Slasher"), abi.encode(config));
+        vm.expectRevert(reason);
+        assembly ("memory-safe") {
+            pop(create(0, add(code, 0x20), mload(code)))
+        }
+    }
+
+    function _convictRaw(ISlasher.Offence memory offence) private returns (uint256) {
+        vm.prank(voteFault);
+        return slashing.convict(offence);
+    }
+
+    function _refuseAsTooOld(uint32 sigma, uint32 lastEpoch) private {
+        bytes memory reason = abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, sigma, lastEpoch);
+        vm.expectRevert(reason);
+        slashing.checkEvidence(sigma);
+        vm.expectRevert(reason);
+        _convictRaw(_offence(3, sigma, 1, 10));
+    }
+}
