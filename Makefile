@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup devnet test bench fmt lint bindings clean soak
+.PHONY: help setup env devnet test bench fmt lint bindings clean soak
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # Compiled dependencies outlive a clone: they are kept in the user's cache where there is one.
@@ -18,6 +18,10 @@ help: ## this list
 
 setup: ## install what is missing (npm packages, by the lock file)
 	@script/setup
+
+env: ## print the PATH with Rota's programs, for eval in a shell
+	@target=$${CARGO_TARGET_DIR:-target}; [[ $$target == /* ]] || target="$(CURDIR)/$$target"; \
+	printf 'export PATH=%q:"$$PATH"\n' "$(CURDIR)/node_modules/.bin:$$target/debug"
 
 devnet: setup ## the whole system on this machine: L1, contracts, four nodes, keeper
 	@echo 'compiling the contracts (about a minute the first time)'
@@ -44,6 +48,7 @@ fmt: setup ## format Solidity and Rust
 	@forge fmt
 	@cargo fmt --all
 
-clean: ## remove what builds made here (not the shared cache of compiled dependencies)
+clean: ## remove what builds and devnets made here (not the shared cache of compiled dependencies)
+	@script/no-devnet .devnet
 	@rm -rf out cache broadcast .devnet bench/out
 	@if [ -z "$${CARGO_TARGET_DIR:-}" ]; then cargo clean; fi
