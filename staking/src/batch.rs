@@ -1,9 +1,11 @@
 //! `rota batch`: what was posted on L1 and where it is in its life.
 
+use std::{collections::BTreeMap, ops::ControlFlow};
+
 use alloy::primitives::B256;
 use clap::Subcommand;
 use eyre::{Result, bail, ensure};
-use rota_bindings::BatchChain;
+use rota_bindings::{BatchChain, types::Batch};
 use serde::Serialize;
 
 use crate::{
@@ -55,14 +57,41 @@ const STATES: [&str; 6] = ["unknown", "posted", "flagged", "removed", "final", "
 /// When L1 fails.
 pub async fn posted(network: &Network, from: u64, to: u64) -> Result<Vec<PostedBatch>> {
     let chain = network.batches();
+    // One search for all of them, which ends at the oldest. A batch that was removed and posted again has several posts;
+    // its newest counts.
+    let mut posts: BTreeMap<B256, Post> = BTreeMap::new();
+    let search = network.search("the posts of these batches").await?;
+    search
+        .newest_first(&chain.BatchPosted_filter(), |event: BatchChain::BatchPosted, log| {
+            let oldest = event.index <= from;
+            posts.entry(event.hash).or_insert((event, log));
+            if oldest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .await?;
     let mut found = Vec::new();
     for index in from..=to {
         let hash = chain.batchAt(index).call().await?;
-        if let Some(batch) = posted_by_hash(network, hash).await? {
-            found.push(batch);
+        let record = chain.batchOf(hash).call().await?;
+        if record.state != 0 {
+            found.push(describe(hash, &record, posts.get(&hash)));
         }
     }
     Ok(found)
+}
+
+/// The event of a post, and where it is.
+type Post = (BatchChain::BatchPosted, alloy::rpc::types::Log);
+
+fn describe(hash: B256, record: &Batch, post: Option<&Post>) -> PostedBatch {
+    PostedBatch {
+        index: record.index,
+        hash,
+        last_block: post.map_or(0, |(event, _)| event.lastBlock),
+        state: STATES.get(usize::from(record.state)).copied().unwrap_or("unknown"),
+        final_at: record.finalAt,
+        poster: record.poster,
+        l1_block: post.and_then(|(_, log)| log.block_number),
+    }
 }
 
 /// Reads one batch; `None` when it was never posted.
@@ -75,17 +104,8 @@ pub async fn posted_by_hash(network: &Network, hash: B256) -> Result<Option<Post
     if record.state == 0 {
         return Ok(None);
     }
-    let logs = chain.BatchPosted_filter().topic1(hash).from_block(network.deployment.deployed_at_block).query().await?;
-    let post: Option<&(BatchChain::BatchPosted, alloy::rpc::types::Log)> = logs.last();
-    Ok(Some(PostedBatch {
-        index: record.index,
-        hash,
-        last_block: post.map_or(0, |(event, _)| event.lastBlock),
-        state: STATES.get(usize::from(record.state)).copied().unwrap_or("unknown"),
-        final_at: record.finalAt,
-        poster: record.poster,
-        l1_block: post.and_then(|(_, log)| log.block_number),
-    }))
+    let post = network.search("the batch's post").await?.newest(&chain.BatchPosted_filter().topic1(hash)).await?;
+    Ok(Some(describe(hash, &record, post.as_ref())))
 }
 
 /// Runs `rota batch …`.

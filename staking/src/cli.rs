@@ -53,6 +53,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether the command ends in its own way on Ctrl-C; every other one may be left at any await.
+    pub fn stops_itself(&self) -> bool {
+        matches!(self.command, Command::Devnet(_) | Command::Keeper(_))
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -14,17 +14,22 @@ use rota_bindings::{
     BatchChain, Deployment, Lens, NativeToken, Portal, RewardVault, SequencerRegistry, SequencerSet, StakeVault,
 };
 
-use crate::devnet::manifest::{DEV_MNEMONIC, Manifest};
+use crate::{
+    devnet::manifest::{DEV_MNEMONIC, Manifest},
+    endpoint::Endpoint,
+    events::Search,
+    inclusion::parse_gwei,
+};
 
 /// Which network to talk to. A running devnet is found by itself.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NetworkArgs {
     /// L1 JSON-RPC endpoint [default: the devnet's]
-    #[arg(long, env = "ROTA_L1_RPC", global = true, value_name = "URL")]
-    pub l1_rpc: Option<String>,
+    #[arg(long, env = "ROTA_L1_RPC", hide_env_values = true, global = true, value_name = "URL")]
+    pub l1_rpc: Option<Endpoint>,
     /// L2 JSON-RPC endpoint of any Rota node [default: the devnet's first node]
-    #[arg(long, env = "ROTA_L2_RPC", global = true, value_name = "URL")]
-    pub l2_rpc: Option<String>,
+    #[arg(long, env = "ROTA_L2_RPC", hide_env_values = true, global = true, value_name = "URL")]
+    pub l2_rpc: Option<Endpoint>,
     /// File with the contract addresses, `deployments/<chain id>.json` [default: the devnet's]
     #[arg(long, env = "ROTA_DEPLOYMENT", global = true, value_name = "FILE")]
     pub deployment: Option<PathBuf>,
@@ -60,6 +65,10 @@ pub struct WriteArgs {
     /// Account that a `--calldata` or `--dry-run` transaction comes from, when no key is given
     #[arg(long, value_name = "ADDRESS")]
     pub from: Option<Address>,
+    /// Most to pay per gas, gwei; a transaction that blocks pass by is replaced at higher fees up to this
+    /// [default: 10 times what L1 asks when it is first sent]
+    #[arg(long, env = "ROTA_MAX_FEE", value_name = "GWEI", value_parser = parse_gwei)]
+    pub max_fee: Option<u128>,
 }
 
 impl WriteArgs {
@@ -72,17 +81,20 @@ impl WriteArgs {
     ///
     /// # Errors
     /// When no source of a key was given, or the key cannot be read.
-    pub fn key(&self, devnet: bool) -> Result<Option<PrivateKeySigner>> {
+    pub async fn key(&self, devnet: bool) -> Result<Option<PrivateKeySigner>> {
         if let Some(path) = &self.keystore {
             let password = match &self.password_file {
                 Some(file) => std::fs::read_to_string(file)
                     .wrap_err_with(|| format!("cannot read the password file {}", file.display()))?
                     .trim_end_matches(['\r', '\n'])
                     .to_owned(),
-                None => dialoguer::Password::new()
-                    .with_prompt(format!("password of {}", path.display()))
-                    .interact()
-                    .wrap_err("no password: pass --password-file when there is no terminal")?,
+                None => {
+                    let prompt = format!("password of {}", path.display());
+                    // On a thread of its own, so that Ctrl-C is heard meanwhile.
+                    tokio::task::spawn_blocking(|| dialoguer::Password::new().with_prompt(prompt).interact())
+                        .await?
+                        .wrap_err("no password: pass --password-file when there is no terminal")?
+                }
             };
             let key = PrivateKeySigner::decrypt_keystore(path, password)
                 .wrap_err_with(|| format!("cannot open the keystore {}", path.display()))?;
@@ -127,16 +139,18 @@ pub struct Network {
     pub l1: DynProvider,
     /// Chain id of L1.
     pub l1_chain_id: u64,
-    /// URL of L1.
-    pub l1_url: String,
+    /// Where L1 is.
+    pub l1_url: Endpoint,
     /// Addresses and constants.
     pub deployment: Deployment,
     /// Present when a devnet's manifest was used.
     pub manifest: Option<Manifest>,
-    /// URL of an L2 node, when known.
-    pub l2_url: Option<String>,
+    /// Where an L2 node is, when known.
+    pub l2_url: Option<Endpoint>,
     /// Machine-readable output was asked for.
     pub json: bool,
+    /// Nothing is shown of the progress: for programs, and for the keeper, which logs.
+    pub quiet: bool,
 }
 
 impl Network {
@@ -148,7 +162,7 @@ impl Network {
         let manifest = Manifest::load_if_present(&args.devnet_dir)?;
         let l1_url = match (&args.l1_rpc, &manifest) {
             (Some(url), _) => url.clone(),
-            (None, Some(manifest)) => manifest.l1.rpc_url.clone(),
+            (None, Some(manifest)) => manifest.l1.rpc_url.clone().into(),
             (None, None) => bail!(
                 "no L1 endpoint: pass --l1-rpc URL (or ROTA_L1_RPC), or start a devnet with `rota devnet` \
                  (none found in {})",
@@ -156,19 +170,21 @@ impl Network {
             ),
         };
         let l1 = ProviderBuilder::new()
-            .connect(&l1_url)
+            .connect(l1_url.url()?)
             .await
             .wrap_err_with(|| format!("cannot connect to L1 at {l1_url}"))?
             .erased();
-        let l1_chain_id =
-            l1.get_chain_id().await.wrap_err_with(|| format!("no answer from L1 at {l1_url}: is it running?"))?;
+        let l1_chain_id = l1.get_chain_id().await.wrap_err_with(|| {
+            format!("no answer from L1 at {l1_url}: start it, or pass another --l1-rpc (or ROTA_L1_RPC)")
+        })?;
         let file = match (&args.deployment, &manifest) {
             (Some(file), _) => file.clone(),
             (None, Some(manifest)) => manifest.deployment.clone(),
             (None, None) => Path::new("deployments").join(format!("{l1_chain_id}.json")),
         };
-        let deployment = Deployment::from_file(&file)
-            .wrap_err_with(|| format!("cannot read the deployment file {}: pass --deployment", file.display()))?;
+        let deployment = Deployment::from_file(&file).wrap_err(
+            "no contract addresses: pass --deployment FILE (or ROTA_DEPLOYMENT), as script/Deploy.s.sol wrote it",
+        )?;
         if deployment.chain_id != l1_chain_id {
             bail!(
                 "{} is for chain {}, but {l1_url} is chain {l1_chain_id}: pass the right --deployment or --l1-rpc",
@@ -176,11 +192,19 @@ impl Network {
                 deployment.chain_id
             );
         }
+        let registry = deployment.contracts.sequencer_registry;
+        if l1.get_code_at(registry).await?.is_empty() {
+            bail!(
+                "{} names {registry} as the registry, but {l1_url} (chain {l1_chain_id}) has no contract there: \
+                 pass the --deployment of this chain, or the --l1-rpc that it was made for",
+                file.display()
+            );
+        }
         let l2_url = args
             .l2_rpc
             .clone()
-            .or_else(|| manifest.as_ref().and_then(|m| m.l2.nodes.first()).map(|node| node.rpc_url.clone()));
-        Ok(Self { l1, l1_chain_id, l1_url, deployment, manifest, l2_url, json: args.json })
+            .or_else(|| manifest.as_ref().and_then(|m| m.l2.nodes.first()).map(|node| node.rpc_url.clone().into()));
+        Ok(Self { l1, l1_chain_id, l1_url, deployment, manifest, l2_url, json: args.json, quiet: args.json })
     }
 
     /// Whether this is a throw-away network whose keys are public.
@@ -195,7 +219,7 @@ impl Network {
     pub async fn signing(&self, key: PrivateKeySigner) -> Result<DynProvider> {
         Ok(ProviderBuilder::new()
             .wallet(EthereumWallet::from(key))
-            .connect(&self.l1_url)
+            .connect(self.l1_url.url()?)
             .await
             .wrap_err_with(|| format!("cannot connect to L1 at {}", self.l1_url))?
             .erased())
@@ -211,7 +235,7 @@ impl Network {
             .as_ref()
             .ok_or_else(|| eyre!("no L2 endpoint: pass --l2-rpc URL (or ROTA_L2_RPC) of any Rota node"))?;
         Ok(ProviderBuilder::new()
-            .connect(url)
+            .connect(url.url()?)
             .await
             .wrap_err_with(|| format!("cannot connect to L2 at {url}"))?
             .erased())
@@ -228,6 +252,15 @@ impl Network {
             .await?
             .ok_or_else(|| eyre!("L1 at {} has no latest block", self.l1_url))?;
         Ok(block.header.timestamp)
+    }
+
+    /// A search for events since the deployment, up to the newest L1 block; `what` is for the progress bar and errors.
+    ///
+    /// # Errors
+    /// When L1 does not answer.
+    pub async fn search<'a>(&self, what: &'a str) -> Result<Search<'a>> {
+        let head = self.l1.get_block_number().await?;
+        Ok(Search { what, blocks: self.deployment.deployed_at_block..=head, visible: !self.quiet })
     }
 
     /// Epochs of this deployment.

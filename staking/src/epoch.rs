@@ -14,15 +14,12 @@ use crate::{
 /// # Errors
 /// When the epoch was not frozen or L1 fails.
 pub async fn frozen_set(network: &Network, epoch: u32) -> Result<FrozenSet> {
-    let logs = network
-        .set()
-        .EpochFrozen_filter()
-        .topic1(alloy::primitives::U256::from(epoch))
-        .from_block(network.deployment.deployed_at_block)
-        .query()
-        .await?;
-    let (event, _): &(SequencerSet::EpochFrozen, _) =
-        logs.last().ok_or_else(|| eyre!("no set was frozen for epoch {epoch}"))?;
+    let set = network.set();
+    let frozen = set.EpochFrozen_filter().topic1(alloy::primitives::U256::from(epoch));
+    let what = format!("the set of epoch {epoch}");
+    let found = network.search(&what).await?.newest(&frozen).await?;
+    let (event, _): (SequencerSet::EpochFrozen, _) =
+        found.ok_or_else(|| eyre!("no set was frozen for epoch {epoch}"))?;
     let set = FrozenSet::decode(epoch, event.seed, &event.members)?;
     let stored = network.set().setHash(epoch).call().await?;
     eyre::ensure!(set.hash() == stored, "the event of epoch {epoch} does not match the hash {stored} stored on L1");

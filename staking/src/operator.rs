@@ -180,7 +180,7 @@ pub struct SignerArgs {
 }
 
 impl SignerArgs {
-    fn key(&self, devnet: bool) -> Result<PrivateKeySigner> {
+    async fn key(&self, devnet: bool) -> Result<PrivateKeySigner> {
         if self.signer_keystore.is_none() && self.signer_mnemonic_index.is_none() {
             bail!("no consensus key: pass --signer-keystore FILE (created by `rota-sequencer keys new`)");
         }
@@ -190,7 +190,7 @@ impl SignerArgs {
             mnemonic_index: self.signer_mnemonic_index,
             ..WriteArgs::default()
         };
-        write.key(devnet)?.ok_or_else(|| eyre!("no consensus key"))
+        write.key(devnet).await?.ok_or_else(|| eyre!("no consensus key"))
     }
 }
 
@@ -260,7 +260,7 @@ pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
             })?;
             let by = Submitter::new(&network, write).await?;
             let registration = Registration {
-                signer: signer.key(network.is_devnet())?,
+                signer: signer.key(network.is_devnet()).await?,
                 reward_recipient: reward_recipient.unwrap_or(by.from),
                 commission_bps: percent_to_bps(*commission)?,
                 metadata: metadata.clone(),
@@ -321,7 +321,7 @@ pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
             let registry = SequencerRegistry::new(contracts.sequencer_registry, by.provider.clone());
             let owner = network.registry().ownerOf(*id).call().await?;
             let nonce = network.registry().nonces(owner).call().await?;
-            let key = signer.key(network.is_devnet())?;
+            let key = signer.key(network.is_devnet()).await?;
             let proof = prove_possession(&key, network.l1_chain_id, *registry.address(), owner, nonce).await?;
             by.submit("rotate the consensus key", registry.rotateSigner(*id, key.address(), proof)).await?;
         }

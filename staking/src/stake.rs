@@ -291,13 +291,8 @@ pub async fn position(network: &Network, id: u32, account: Address) -> Result<Po
     let held = vault.positionOf(id, account).call().await?;
     let rewards = network.rewards().claimable(id, account).call().await?;
     let now = network.l1_time().await?;
-    let logs = vault
-        .Undelegated_filter()
-        .topic1(U256::from(id))
-        .topic2(account)
-        .from_block(network.deployment.deployed_at_block)
-        .query()
-        .await?;
+    let undelegated = vault.Undelegated_filter().topic1(U256::from(id)).topic2(account);
+    let logs = network.search("what was undelegated").await?.all(&undelegated).await?;
     let mut cohorts: Vec<u32> = logs.into_iter().map(|(event, _)| event.cohortEpoch).collect();
     cohorts.sort_unstable();
     cohorts.dedup();

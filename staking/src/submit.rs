@@ -1,7 +1,5 @@
 //! The one way a command changes anything on L1: simulate, then show, export or send.
 
-use std::time::Duration;
-
 use alloy::{
     contract::{CallBuilder, CallDecoder, Error as ContractError},
     primitives::{Address, Bytes},
@@ -9,18 +7,16 @@ use alloy::{
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
 };
-use eyre::{Context as _, Result, bail, eyre};
+use eyre::{Result, bail, eyre};
 use rota_bindings::decode_revert;
 use serde::Serialize;
 
 use crate::{
     connection::{Network, WriteArgs},
+    inclusion::{Terms, include},
     output::print_json,
     progress::spinner,
 };
-
-/// Longest wait for a transaction that was sent.
-const INCLUSION: Duration = Duration::from_secs(300);
 
 /// Who acts and how: built once per command.
 #[derive(Debug)]
@@ -33,6 +29,8 @@ pub struct Submitter<'a> {
     /// Local key, when there is one (for permits).
     pub key: Option<PrivateKeySigner>,
     mode: Mode,
+    /// Most wei per gas.
+    max_fee: Option<u128>,
     silent: bool,
 }
 
@@ -66,7 +64,7 @@ impl<'a> Submitter<'a> {
     /// # Errors
     /// When there is no usable key.
     pub async fn new(network: &'a Network, args: &WriteArgs) -> Result<Self> {
-        let key = args.key(network.is_devnet())?;
+        let key = args.key(network.is_devnet()).await?;
         let (provider, from) = match (&key, args.from) {
             (Some(key), Some(from)) if key.address() != from => {
                 bail!("--from {from} is not the address of the given key, {}", key.address())
@@ -80,7 +78,7 @@ impl<'a> Submitter<'a> {
             (false, true) => Mode::Calldata,
             (false, false) => Mode::Send,
         };
-        Ok(Self { network, provider, from, key, mode, silent: false })
+        Ok(Self { network, provider, from, key, mode, max_fee: args.max_fee, silent: false })
     }
 
     /// Prints nothing: for the keeper, which logs, and for the devnet, which shows its own progress.
@@ -141,13 +139,11 @@ impl<'a> Submitter<'a> {
         }
         let bar = spinner(format!("{action}: sending"), !self.network.json && !self.silent);
         // Head-room for state that moves between simulation and inclusion; unused gas is not paid.
-        let pending = call.gas(gas.saturating_add(gas / 4)).send().await.map_err(|error| explain(action, error))?;
-        bar.set_message(format!("{action}: waiting for {}", pending.tx_hash()));
-        let hash = *pending.tx_hash();
-        let receipt = pending.with_timeout(Some(INCLUSION)).get_receipt().await.wrap_err_with(|| {
-            format!("{action}: {hash} was sent but is not included after {} s; it may still be", INCLUSION.as_secs())
-        })?;
+        let request = call.gas(gas.saturating_add(gas / 4)).into_transaction_request();
+        let terms = Terms { action, limit: self.max_fee, aloud: !self.silent, bar: &bar };
+        let receipt = include(&self.provider, request, terms).await;
         bar.finish_and_clear();
+        let receipt = receipt?;
         report.gas = Some(receipt.gas_used);
         report.transaction_hash = Some(receipt.transaction_hash);
         report.block_number = receipt.block_number;

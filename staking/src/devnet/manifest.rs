@@ -18,6 +18,8 @@ pub const FILE: &str = "devnet.json";
 pub struct Manifest {
     /// Parameter profile: `devnet` or `test`.
     pub profile: String,
+    /// What it was built with.
+    pub settings: Settings,
     /// The L1 part.
     pub l1: L1,
     /// The L2 part.
@@ -30,6 +32,18 @@ pub struct Manifest {
     pub logs: PathBuf,
     /// Process id of `rota devnet`.
     pub pid: u32,
+}
+
+/// What a devnet was built with and keeps when it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Whole tokens that each of the first operators bonded, in the order of their ids.
+    pub bonds: Vec<u64>,
+    /// Milliseconds between L2 blocks.
+    pub block_time_ms: u64,
+    /// Seconds between L1 blocks.
+    pub l1_block_time: u64,
 }
 
 /// The local L1.
@@ -90,9 +104,9 @@ impl Manifest {
     pub fn load_if_present(dir: &Path) -> Result<Option<Self>> {
         let file = dir.join(FILE);
         match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .wrap_err_with(|| format!("{} is damaged: start the devnet again with --fresh", file.display())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).wrap_err_with(|| {
+                format!("{} is damaged, or of another release: start the devnet again with --fresh", file.display())
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).wrap_err_with(|| format!("cannot read {}", file.display())),
         }

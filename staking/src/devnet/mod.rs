@@ -8,7 +8,10 @@ mod setup;
 mod summary;
 pub mod toolchain;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use eyre::{Context as _, Result, bail, ensure};
@@ -28,27 +31,95 @@ const MARKER: &str = ".rota-devnet";
 
 /// Start L1, contracts, sequencers and keeper on this machine
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, `--fresh` starts over.\n\n\
-    Example:\n  rota devnet --nodes 4 --fresh")]
+#[command(
+    after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, with what it was built with; `--fresh`\n\
+    starts over. The chains, keys and logs are in .devnet (see --devnet-dir).\n\n\
+    Examples:\n  rota devnet\n  rota devnet --nodes 7 --bonds 1000,1000,1000,2000,2000,4000,4000 --block-time 250 --fresh"
+)]
 pub struct DevnetArgs {
-    /// Sequencers to run
-    #[arg(long, default_value_t = 4)]
-    pub nodes: u32,
-    /// Milliseconds between L2 blocks [default: the profile's]
+    /// Sequencers to run, 1 to 16 [default: 4]
+    #[arg(long, value_name = "COUNT")]
+    pub nodes: Option<u32>,
+    /// Milliseconds between L2 blocks, 100 to 10000 [default: the profile's]
     #[arg(long, value_name = "MS")]
     pub block_time: Option<u64>,
-    /// Seconds between L1 blocks
-    #[arg(long, default_value_t = 1, value_name = "SECONDS")]
-    pub l1_block_time: u64,
-    /// Parameters: `devnet` (epochs of a minute) or `test` (epochs of 20 seconds)
-    #[arg(long, default_value = "devnet", value_parser = ["devnet", "test"])]
-    pub profile: String,
+    /// Seconds between L1 blocks [default: 1]
+    #[arg(long, value_name = "SECONDS")]
+    pub l1_block_time: Option<u64>,
+    /// Parameters: `devnet` (epochs of a minute) or `test` (epochs of 20 seconds) [default: devnet]
+    #[arg(long, value_parser = ["devnet", "test"])]
+    pub profile: Option<String>,
     /// Throw away what an earlier devnet left in the folder
     #[arg(long)]
     pub fresh: bool,
-    /// Whole tokens each operator bonds, one number for all or one per operator
-    #[arg(long, default_value = "1000", value_delimiter = ',')]
+    /// Whole tokens each operator bonds: one number for all, or one per operator with commas between [default: 1000]
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',')]
     pub bonds: Vec<u64>,
+}
+
+/// What `args` leave open, for a devnet built from nothing.
+mod default {
+    pub(super) const NODES: u32 = 4;
+    pub(super) const BOND: u64 = 1_000;
+    pub(super) const L1_BLOCK_TIME: u64 = 1;
+    pub(super) const PROFILE: &str = "devnet";
+}
+
+impl DevnetArgs {
+    fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or(default::PROFILE)
+    }
+
+    fn l1_block_time(&self) -> u64 {
+        self.l1_block_time.unwrap_or(default::L1_BLOCK_TIME)
+    }
+
+    /// The bond of each operator of a new devnet, whole tokens.
+    fn bonds(&self) -> Result<Vec<u64>> {
+        let nodes = self.nodes.unwrap_or(default::NODES);
+        ensure!((1..=16).contains(&nodes), "--nodes {nodes} must lie between 1 and 16");
+        match self.bonds.as_slice() {
+            [] => Ok(vec![default::BOND; nodes as usize]),
+            [one] => Ok(vec![*one; nodes as usize]),
+            many if many.len() == nodes as usize => Ok(many.to_vec()),
+            many => {
+                bail!("--bonds names {} bonds for {nodes} operators: give one number for all, or {nodes}", many.len())
+            }
+        }
+    }
+
+    /// Refuses options that the devnet built before cannot follow when it goes on; options left out are as they were.
+    fn check_same(&self, old: &Manifest, dir: &Path) -> Result<()> {
+        let built = &old.settings;
+        let nodes = built.bonds.len();
+        let mut differ = Vec::new();
+        if let Some(asked) = self.nodes.filter(|asked| *asked as usize != nodes) {
+            differ.push(format!("--nodes {asked} (it was built with {nodes})"));
+        }
+        let same_bonds = match self.bonds.as_slice() {
+            [] => true,
+            [one] => built.bonds.iter().all(|bond| bond == one),
+            many => built.bonds == many,
+        };
+        if !same_bonds {
+            let list = |bonds: &[u64]| bonds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            differ.push(format!("--bonds {} (it was built with {})", list(&self.bonds), list(&built.bonds)));
+        }
+        if let Some(asked) = self.block_time.filter(|asked| *asked != built.block_time_ms) {
+            differ.push(format!("--block-time {asked} (it was built with {})", built.block_time_ms));
+        }
+        if let Some(asked) = self.profile.as_ref().filter(|asked| **asked != old.profile) {
+            differ.push(format!("--profile {asked} (it was built with {})", old.profile));
+        }
+        ensure!(
+            differ.is_empty(),
+            "the devnet in {} goes on as it was built, and cannot follow {}: leave that out to go on, or add --fresh \
+             to delete this devnet and build another one",
+            dir.display(),
+            differ.join(", ")
+        );
+        Ok(())
+    }
 }
 
 /// A running devnet. Dropping it kills every process; [`Devnet::stop`] stops them in order.
@@ -116,12 +187,6 @@ impl Devnet {
     /// # Errors
     /// When something cannot be started.
     pub async fn start(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Result<Self> {
-        ensure!((1..=16).contains(&args.nodes), "--nodes {} must lie between 1 and 16", args.nodes);
-        ensure!(
-            args.bonds.len() == 1 || args.bonds.len() == args.nodes as usize,
-            "--bonds needs one number, or one for each of the {} operators",
-            args.nodes
-        );
         if let Some(old) =
             Manifest::load_if_present(&dir).or_else(|error| if args.fresh { Ok(None) } else { Err(error) })?
         {
@@ -131,6 +196,14 @@ impl Devnet {
         let mut devnet = if resumable && !args.fresh {
             setup::resume(args, dir, visible).await?
         } else {
+            // Before anything is deleted.
+            args.bonds()?;
+            if let Some(block_time) = args.block_time {
+                ensure!(
+                    (100..=10_000).contains(&block_time),
+                    "--block-time {block_time} ms must lie between 100 and 10000"
+                );
+            }
             if dir.exists() {
                 // Only ever a folder that a devnet marked as its own: never delete what somebody else put there.
                 let ours = dir.join(MARKER).is_file() || dir.read_dir()?.next().is_none();
@@ -223,7 +296,7 @@ impl Devnet {
 }
 
 /// Ends processes of an earlier devnet whose parent was killed; refuses to disturb one that runs.
-fn stop_leftovers(old: &Manifest, dir: &std::path::Path) -> Result<()> {
+fn stop_leftovers(old: &Manifest, dir: &Path) -> Result<()> {
     let this = std::process::id();
     if old.pid != this && runs_with(old.pid, "rota") && runs_with(old.pid, "devnet") {
         bail!(
@@ -239,4 +312,72 @@ fn stop_leftovers(old: &Manifest, dir: &std::path::Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DevnetArgs,
+    }
+
+    fn args(line: &str) -> DevnetArgs {
+        Line::parse_from(std::iter::once("devnet").chain(line.split_whitespace())).args
+    }
+
+    fn built(bonds: &[u64]) -> Manifest {
+        Manifest {
+            profile: "test".to_owned(),
+            settings: manifest::Settings { bonds: bonds.to_vec(), block_time_ms: 500, l1_block_time: 1 },
+            l1: manifest::L1 { rpc_url: "http://127.0.0.1:8545".to_owned(), chain_id: 31_337, pid: 0 },
+            l2: manifest::L2 { chain_id: 53_901, nodes: Vec::new() },
+            deployment: PathBuf::new(),
+            chain: PathBuf::new(),
+            logs: PathBuf::new(),
+            pid: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_or_the_same_goes_on() {
+        for (line, bonds) in [
+            ("", [1_000; 4]),
+            ("--nodes 4 --bonds 1000 --block-time 500 --profile test", [1_000; 4]),
+            ("--bonds 1000,1000,1000,1000 --l1-block-time 3", [1_000; 4]),
+            ("--bonds 1,2,3,4", [1, 2, 3, 4]),
+        ] {
+            args(line).check_same(&built(&bonds), Path::new("net")).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_differs_is_refused_with_both_values_and_the_fix() {
+        for (line, named) in [
+            ("--nodes 5", "--nodes 5 (it was built with 4)"),
+            ("--nodes 3", "--nodes 3 (it was built with 4)"),
+            ("--bonds 2000", "--bonds 2000 (it was built with 1000,1000,1000,1000)"),
+            ("--bonds 1000,1000", "--bonds 1000,1000 (it was built with"),
+            ("--block-time 250", "--block-time 250 (it was built with 500)"),
+            ("--profile devnet", "--profile devnet (it was built with test)"),
+            ("--nodes 5 --block-time 250", "(it was built with 4), --block-time 250"),
+        ] {
+            let error = args(line).check_same(&built(&[1_000; 4]), Path::new("net")).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("--fresh") && error.contains("net"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_operator_of_a_new_devnet_has_a_bond() {
+        assert_eq!(args("").bonds().unwrap(), [1_000; 4]);
+        assert_eq!(args("--nodes 2 --bonds 7").bonds().unwrap(), [7; 2]);
+        assert_eq!(args("--nodes 2 --bonds 7,8").bonds().unwrap(), [7, 8]);
+        for line in ["--nodes 0", "--nodes 17", "--bonds 7,8", "--nodes 2 --bonds 7,8,9"] {
+            assert!(args(line).bonds().is_err(), "{line}");
+        }
+    }
 }

@@ -102,7 +102,8 @@ struct Initialised {
 
 /// Builds everything in the empty folder `dir`.
 pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Result<Devnet> {
-    let test = args.profile == "test";
+    let test = args.profile() == "test";
+    let bonds = args.bonds()?;
     let root = toolchain::project_root()?;
     let mut steps = Steps::new(visible);
 
@@ -110,7 +111,8 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
     let genesis_time = now()?.saturating_sub(2 * epoch_seconds(test));
     // L1 is a little older than the first epoch, so that deploying does not use it up.
     let l1_start = genesis_time.saturating_sub(600);
-    let l1 = LocalL1::start(&toolchain::anvil(&root)?, &dir, free_port()?, Some(l1_start), args.l1_block_time).await?;
+    let l1 =
+        LocalL1::start(&toolchain::anvil(&root)?, &dir, free_port()?, Some(l1_start), args.l1_block_time()).await?;
     steps.done(&format!("L1 at {}", l1.url));
 
     steps.start("deploying contracts (script/Deploy.s.sol)");
@@ -120,28 +122,32 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
         network.deployment.epoch_seconds == epoch_seconds(test),
         "the deployment has epochs of {} s, profile {} means {} s",
         network.deployment.epoch_seconds,
-        args.profile,
+        args.profile(),
         epoch_seconds(test)
     );
     steps.done("contracts deployed");
 
     steps.start("creating sequencer keys");
-    let mut nodes = try_join_all((0..args.nodes).map(|index| init_node(&dir, &l1.url, index))).await?;
-    steps.done(&format!("{} sequencers initialised", args.nodes));
+    let mut nodes = try_join_all((0..).zip(&bonds).map(|(index, _)| init_node(&dir, &l1.url, index))).await?;
+    steps.done(&format!("{} sequencers initialised", bonds.len()));
 
     steps.start("handing out native tokens");
-    hand_out(&network, args).await?;
+    hand_out(&network, &bonds).await?;
     steps.done("native tokens handed out");
 
     steps.start("registering and bonding operators");
     l1.jump_to(genesis_time + 1).await?;
     // One after the other: ids follow the order of registration.
-    for (node, bond) in nodes.iter_mut().zip(bonds(args)) {
+    for (node, bond) in nodes.iter_mut().zip(&bonds) {
         let by = Submitter::new(&network, &WriteArgs::dev_account(node.owner_index)).await?.silent();
-        node.id = join(&network, &by, node, bond).await?;
+        node.id = join(&network, &by, node, *bond).await?;
     }
     let epoch = network.clock().epoch_at(l1.time().await?);
-    ensure!(epoch == 0, "registering took until epoch {epoch}: this machine is too slow for profile {}", args.profile);
+    ensure!(
+        epoch == 0,
+        "registering took until epoch {epoch}: this machine is too slow for profile {}",
+        args.profile()
+    );
     steps.done("operators registered and bonded");
 
     steps.start("depositing native tokens to L2");
@@ -165,15 +171,19 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
 
     let mut config = genesis::chain_config(&network, None, genesis::GAS_LIMIT, genesis::BASE_FEE, None).await?;
     if let Some(block_time) = args.block_time {
-        ensure!((100..=10_000).contains(&block_time), "--block-time {block_time} ms must lie between 100 and 10000");
         config.block_time_ms = block_time;
     }
     let chain = dir.join("chain.json");
     genesis::write(&config, &chain)?;
-    l1.run_clock(args.l1_block_time).await?;
+    l1.run_clock(args.l1_block_time()).await?;
 
     let manifest = Manifest {
-        profile: args.profile.clone(),
+        profile: args.profile().to_owned(),
+        settings: manifest::Settings {
+            bonds,
+            block_time_ms: config.block_time_ms,
+            l1_block_time: args.l1_block_time(),
+        },
         l1: manifest::L1 { rpc_url: l1.url.clone(), chain_id: network.l1_chain_id, pid: l1.process.pid() },
         l2: manifest::L2 { chain_id: config.l2_chain_id, nodes },
         deployment,
@@ -187,13 +197,11 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
 /// Goes on with the devnet saved in `dir`.
 pub(super) async fn resume(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Result<Devnet> {
     let mut manifest = Manifest::load_if_present(&dir)?.ok_or_else(|| eyre!("no devnet in {}", dir.display()))?;
-    ensure!(
-        manifest.profile == args.profile && manifest.l2.nodes.len() >= args.nodes as usize,
-        "the devnet in {} has profile {} and {} nodes; use --fresh to build another one",
-        dir.display(),
-        manifest.profile,
-        manifest.l2.nodes.len()
-    );
+    args.check_same(&manifest, &dir)?;
+    // The one thing that can change: anvil keeps no pace of its own.
+    if let Some(seconds) = args.l1_block_time {
+        manifest.settings.l1_block_time = seconds;
+    }
     let root = toolchain::project_root()?;
     let mut steps = Steps::new(visible);
     steps.start("starting L1 (anvil) where it stopped");
@@ -204,7 +212,7 @@ pub(super) async fn resume(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
         .next()
         .and_then(|port| port.parse().ok())
         .ok_or_else(|| eyre!("'{}' has no port: start over with --fresh", manifest.l1.rpc_url))?;
-    let l1 = LocalL1::start(&toolchain::anvil(&root)?, &dir, port, None, args.l1_block_time).await?;
+    let l1 = LocalL1::start(&toolchain::anvil(&root)?, &dir, port, None, manifest.settings.l1_block_time).await?;
     steps.done(&format!("L1 at {}", l1.url));
     manifest.l1.pid = l1.process.pid();
     manifest.pid = std::process::id();
@@ -222,7 +230,7 @@ async fn run_nodes(dir: PathBuf, mut manifest: Manifest, l1: LocalL1, mut steps:
     }
     manifest.save(&dir)?;
     let mut network = connect(&l1, &manifest.deployment, &dir).await?;
-    network.l2_url = manifest.l2.nodes.first().map(|node| node.rpc_url.clone());
+    network.l2_url = manifest.l2.nodes.first().map(|node| node.rpc_url.clone().into());
     network.manifest = Some(manifest.clone());
     let shutdown = CancellationToken::new();
     let mut devnet = Devnet { dir, manifest, l1, nodes, network, keeper: None, shutdown };
@@ -249,7 +257,7 @@ async fn wait_for_blocks(devnet: &mut Devnet) -> Result<()> {
 
 /// Runs the one deployment script of the project.
 async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesis_time: u64) -> Result<PathBuf> {
-    let test = args.profile == "test";
+    let test = args.profile() == "test";
     let key = dev_key(0)?;
     let genesis_hash = genesis::genesis_hash(genesis::GAS_LIMIT, genesis::BASE_FEE)?;
     // forge may only write below the project, as foundry.toml says.
@@ -260,7 +268,7 @@ async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesi
         .current_dir(root)
         .args(["script", "script/Deploy.s.sol", "--rpc-url", &l1.url, "--broadcast", "--offline"])
         .args(["--private-key", &hex::encode(key.to_bytes())])
-        .env("ROTA_PROFILE", &args.profile)
+        .env("ROTA_PROFILE", args.profile())
         .env("ROTA_L2_CHAIN_ID", l2_chain_id(test).to_string())
         .env("ROTA_L2_GENESIS_HASH", genesis_hash.to_string())
         .env("ROTA_GENESIS_TIME", genesis_time.to_string())
@@ -285,7 +293,7 @@ async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesi
 
 async fn connect(l1: &LocalL1, deployment: &Path, dir: &Path) -> Result<Network> {
     let mut network = Network::connect(&NetworkArgs {
-        l1_rpc: Some(l1.url.clone()),
+        l1_rpc: Some(l1.url.clone().into()),
         deployment: Some(deployment.to_path_buf()),
         devnet_dir: dir.to_path_buf(),
         ..NetworkArgs::default()
@@ -295,28 +303,21 @@ async fn connect(l1: &LocalL1, deployment: &Path, dir: &Path) -> Result<Network>
     Ok(network)
 }
 
-fn bonds(args: &DevnetArgs) -> Vec<u64> {
-    match args.bonds.as_slice() {
-        [one] => vec![*one; args.nodes as usize],
-        many => many.to_vec(),
-    }
-}
-
 fn tokens(amount: &str) -> Result<U256> {
     Ok(parse_ether(amount)?)
 }
 
 /// Sends native tokens from the deployer to users and operators, and fills the reward reserve.
-async fn hand_out(network: &Network, args: &DevnetArgs) -> Result<()> {
+async fn hand_out(network: &Network, bonds: &[u64]) -> Result<()> {
     let by = Submitter::new(network, &WriteArgs::dev_account(0)).await?.silent();
     let contracts = &network.deployment.contracts;
     let token = NativeToken::new(contracts.native_token, by.provider.clone());
     for user in 1..USERS {
         by.submit("fund a user", token.transfer(dev_key(user)?.address(), tokens(USER_TOKENS)?)).await?;
     }
-    for (index, bond) in (0..).zip(bonds(args)) {
+    for (index, bond) in (0..).zip(bonds) {
         let owner = dev_key(OPERATOR_INDEX + index)?.address();
-        by.submit("fund an operator", token.transfer(owner, whole(bond))).await?;
+        by.submit("fund an operator", token.transfer(owner, whole(*bond))).await?;
     }
     let reserve = tokens(RESERVE)?;
     by.submit("approve the reserve", token.approve(contracts.reward_vault, reserve)).await?;

@@ -11,14 +11,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use rota_bindings::{BatchChain, RewardVault, SequencerSet, types::BatchHeader};
 use serde::Deserialize;
 
-use crate::{connection::Network, epoch::frozen_set, submit::Submitter};
+use crate::{connection::Network, epoch::frozen_set, events::Search, submit::Submitter};
 
 /// L1 blocks between two anchors kept for batches that are posted late; EIP-2935 serves 8191.
 const ANCHOR_EVERY: u64 = 4_000;
 /// Operators credited by one transaction.
 const CREDIT_PAGE: u64 = 16;
-/// Blocks of one log query: what restrictive providers allow.
-const LOG_RANGE: u64 = 500;
 /// Reads of L1 under way at a time.
 const READS_AT_ONCE: usize = 16;
 
@@ -153,22 +151,16 @@ async fn freeze(network: &Network) -> Result<Vec<Chore>> {
     Ok(freeze.due.then_some(Chore::Freeze { epoch: freeze.epoch }).into_iter().collect())
 }
 
-/// One anchor in every stretch of L1, looked for in ranges that any provider answers.
+/// One anchor in every stretch of L1.
 async fn anchor(network: &Network) -> Result<Vec<Chore>> {
     let newest = network.l1.get_block_number().await?;
     let bucket = newest / ANCHOR_EVERY;
     if bucket == 0 {
         return Ok(Vec::new());
     }
-    let mut to = newest;
-    while to >= bucket * ANCHOR_EVERY {
-        let from = to.saturating_sub(LOG_RANGE - 1).max(bucket * ANCHOR_EVERY);
-        if !network.batches().L1Anchored_filter().from_block(from).to_block(to).query().await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        to = from - 1;
-    }
-    Ok(vec![Chore::Anchor { bucket }])
+    let search = Search { what: "the last anchor", blocks: bucket * ANCHOR_EVERY..=newest, visible: false };
+    let anchored = search.newest(&network.batches().L1Anchored_filter()).await?.is_some();
+    Ok((!anchored).then_some(Chore::Anchor { bucket }).into_iter().collect())
 }
 
 async fn finalize(network: &Network) -> Result<Vec<Chore>> {

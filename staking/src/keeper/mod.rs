@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use crate::{
     connection::{Network, NetworkArgs, WriteArgs},
+    endpoint::WithoutKeys,
     submit::Submitter,
 };
 pub use chores::{Chore, Due, due};
@@ -56,7 +57,8 @@ pub struct KeeperArgs {
 /// When the key or the endpoints are unusable at the start; later failures are logged and retried.
 pub async fn run(args: &KeeperArgs, network_args: &NetworkArgs) -> Result<()> {
     init_logs();
-    let network = Network::connect(network_args).await?;
+    let mut network = Network::connect(network_args).await?;
+    network.quiet = true;
     if let Some(listen) = args.metrics {
         serve_metrics(listen).await?;
     }
@@ -74,7 +76,11 @@ pub async fn run(args: &KeeperArgs, network_args: &NetworkArgs) -> Result<()> {
 fn init_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     // A second call means that the host program logs already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(|| WithoutKeys(std::io::stdout()))
+        .try_init();
 }
 
 async fn serve_metrics(listen: SocketAddr) -> Result<()> {

@@ -54,10 +54,10 @@ impl TestNet {
     pub async fn start_with(nodes: u32, bonds: &[u64]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rota-e2e-").tempdir()?;
         let args = DevnetArgs {
-            nodes,
+            nodes: Some(nodes),
             block_time: None,
-            l1_block_time: 1,
-            profile: "test".to_owned(),
+            l1_block_time: None,
+            profile: Some("test".to_owned()),
             fresh: true,
             bonds: bonds.to_vec(),
         };

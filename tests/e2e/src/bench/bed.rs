@@ -47,10 +47,10 @@ impl Bed {
     pub async fn rota(nodes: u32, block_time: u64) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rota-bench-").tempdir()?;
         let args = DevnetArgs {
-            nodes,
+            nodes: Some(nodes),
             block_time: Some(block_time),
-            l1_block_time: 1,
-            profile: "test".to_owned(),
+            l1_block_time: None,
+            profile: Some("test".to_owned()),
             fresh: true,
             bonds: vec![1_000],
         };
