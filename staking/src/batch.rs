@@ -17,12 +17,14 @@ use crate::{
 #[derive(Subcommand, Clone, Debug)]
 pub enum BatchCommand {
     /// List the newest batches
+    #[command(after_help = "Example:\n  rota batch list --limit 5")]
     List {
-        /// How many
-        #[arg(long, default_value_t = 20)]
+        /// How many, 1 to 1000
+        #[arg(long, value_name = "COUNT", default_value_t = 20)]
         limit: u64,
     },
     /// Show one batch, by index or by hash
+    #[command(after_help = "Example:\n  rota batch show 1")]
     Show {
         /// Index (1 is the first) or 32-byte hash
         batch: String,

@@ -31,7 +31,8 @@ const AFTER_HELP: &str = "Start here:
   rota stake delegate --id 1 --amount 500 --mnemonic-index 5
   rota stake claim --id 1 --mnemonic-index 5 --wait
 
-Every writing command takes --dry-run (simulate and show gas), --calldata (for a multisig) and --json.";
+Every writing command takes --dry-run (simulate and show gas), --calldata (for a multisig) and --json.
+Amounts are whole native tokens. Operators are named by their number in the registry.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -45,6 +46,7 @@ enum Command {
     #[command(subcommand)]
     Batch(BatchCommand),
     /// Show the epoch, the serving set and where rewards stand
+    #[command(after_help = "Example:\n  rota epoch\n  rota epoch --json --l1-rpc $L1 --deployment deployments/1.json")]
     Epoch,
     /// Do the protocol's chores on L1 for whoever runs it: anchor, freeze, seat, finalize, open and credit epochs
     Keeper(KeeperArgs),

@@ -9,7 +9,7 @@ use alloy::{
     signers::local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English},
 };
 use clap::Args;
-use eyre::{Context as _, Result, bail, eyre};
+use eyre::{Context as _, Result, bail, ensure, eyre};
 use rota_bindings::{
     BatchChain, Deployment, Lens, NativeToken, Portal, RewardVault, SequencerRegistry, SequencerSet, StakeVault,
 };
@@ -21,53 +21,59 @@ use crate::{
     inclusion::parse_gwei,
 };
 
+/// Heading of the options that say which network is meant, in every command's help.
+const NETWORK: &str = "Network";
+/// Heading of the options that say who acts and how.
+const SENDING: &str = "Signing and sending";
+
 /// Which network to talk to. A running devnet is found by itself.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NetworkArgs {
     /// L1 JSON-RPC endpoint [default: the devnet's]
-    #[arg(long, env = "ROTA_L1_RPC", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(long, env = "ROTA_L1_RPC", hide_env_values = true, global = true, help_heading = NETWORK, value_name = "URL")]
     pub l1_rpc: Option<Endpoint>,
     /// L2 JSON-RPC endpoint of any Rota node [default: the devnet's first node]
-    #[arg(long, env = "ROTA_L2_RPC", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(long, env = "ROTA_L2_RPC", hide_env_values = true, global = true, help_heading = NETWORK, value_name = "URL")]
     pub l2_rpc: Option<Endpoint>,
     /// File with the contract addresses, `deployments/<chain id>.json` [default: the devnet's]
-    #[arg(long, env = "ROTA_DEPLOYMENT", global = true, value_name = "FILE")]
+    #[arg(long, env = "ROTA_DEPLOYMENT", global = true, help_heading = NETWORK, value_name = "FILE")]
     pub deployment: Option<PathBuf>,
     /// Folder of a devnet started by `rota devnet`
-    #[arg(long, env = "ROTA_DEVNET_DIR", global = true, default_value = ".devnet", value_name = "DIR")]
+    #[arg(long, env = "ROTA_DEVNET_DIR", global = true, help_heading = NETWORK, default_value = ".devnet", value_name = "DIR")]
     pub devnet_dir: PathBuf,
     /// Print JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = NETWORK)]
     pub json: bool,
 }
 
 /// Who signs, and whether to send at all.
 #[derive(Args, Clone, Debug, Default)]
 pub struct WriteArgs {
-    /// Encrypted key file (web3 keystore v3)
-    #[arg(long, env = "ROTA_KEYSTORE", value_name = "FILE", conflicts_with = "mnemonic_index")]
+    /// Encrypted key file (web3 keystore v3) of the account that acts; a plain key can only come from the environment,
+    /// as ROTA_PRIVATE_KEY
+    #[arg(long, help_heading = SENDING, env = "ROTA_KEYSTORE", value_name = "FILE", conflicts_with = "mnemonic_index")]
     pub keystore: Option<PathBuf>,
     /// File that holds the keystore's password; asked for when absent
-    #[arg(long, env = "ROTA_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, help_heading = SENDING, env = "ROTA_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Private key as hex; prefer a keystore. Read from the environment only, so it never shows in a process list
     #[arg(skip)]
     pub private_key: Option<String>,
     /// Account N of the public devnet mnemonic (devnet only: everybody knows these keys)
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = SENDING, value_name = "N")]
     pub mnemonic_index: Option<u32>,
-    /// Simulate, show the effect and the gas, send nothing
-    #[arg(long)]
+    /// Simulate, show whether it would succeed and the gas, send nothing
+    #[arg(long, help_heading = SENDING)]
     pub dry_run: bool,
     /// Print target and calldata for a multisig instead of sending
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, help_heading = SENDING, conflicts_with = "dry_run")]
     pub calldata: bool,
     /// Account that a `--calldata` or `--dry-run` transaction comes from, when no key is given
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, help_heading = SENDING, value_name = "ADDRESS", value_parser = parse_address)]
     pub from: Option<Address>,
     /// Most to pay per gas, gwei; a transaction that blocks pass by is replaced at higher fees up to this
     /// [default: 10 times what L1 asks when it is first sent]
-    #[arg(long, env = "ROTA_MAX_FEE", value_name = "GWEI", value_parser = parse_gwei)]
+    #[arg(long, help_heading = SENDING, env = "ROTA_MAX_FEE", value_name = "GWEI", value_parser = parse_gwei)]
     pub max_fee: Option<u128>,
 }
 
@@ -83,6 +89,11 @@ impl WriteArgs {
     /// When no source of a key was given, or the key cannot be read.
     pub async fn key(&self, devnet: bool) -> Result<Option<PrivateKeySigner>> {
         if let Some(path) = &self.keystore {
+            ensure!(
+                path.is_file(),
+                "there is no keystore {}: `rota-sequencer keys new` creates one, `rota-sequencer keys import` makes one of a plain key",
+                path.display()
+            );
             let password = match &self.password_file {
                 Some(file) => std::fs::read_to_string(file)
                     .wrap_err_with(|| format!("cannot read the password file {}", file.display()))?
@@ -122,6 +133,24 @@ impl WriteArgs {
              or --from ADDRESS together with --dry-run or --calldata"
         )
     }
+}
+
+/// Parses an account's address.
+///
+/// # Errors
+/// When it is none, or its checksum (EIP-55) does not hold, naming what was given.
+pub fn parse_address(text: &str) -> Result<Address> {
+    let address: Address =
+        text.trim().parse().map_err(|_| eyre!("'{text}' is not an address: write 0x and 40 hexadecimal digits"))?;
+    // Without capital letters there is no checksum.
+    let digits = text.trim().trim_start_matches("0x");
+    let mixed =
+        digits.bytes().any(|byte| byte.is_ascii_uppercase()) && digits.bytes().any(|byte| byte.is_ascii_lowercase());
+    ensure!(
+        !mixed || address.to_checksum(None).ends_with(digits),
+        "'{text}' is mistyped: its checksum (EIP-55) does not hold; compare it with where you copied it from"
+    );
+    Ok(address)
 }
 
 /// Account `index` of the well-known development mnemonic.
@@ -225,20 +254,40 @@ impl Network {
             .erased())
     }
 
-    /// Provider of the L2 node.
+    /// Provider of the L2 node, once it has answered as a node of this rollup.
     ///
     /// # Errors
-    /// When no L2 endpoint is known.
+    /// When no L2 endpoint is known, it does not answer, or it serves another chain.
     pub async fn l2(&self) -> Result<DynProvider> {
         let url = self
             .l2_url
             .as_ref()
             .ok_or_else(|| eyre!("no L2 endpoint: pass --l2-rpc URL (or ROTA_L2_RPC) of any Rota node"))?;
-        Ok(ProviderBuilder::new()
+        let l2 = ProviderBuilder::new()
             .connect(url.url()?)
             .await
             .wrap_err_with(|| format!("cannot connect to L2 at {url}"))?
-            .erased())
+            .erased();
+        let found = l2.get_chain_id().await.wrap_err_with(|| {
+            format!("no answer from L2 at {url}: start the node, or pass another --l2-rpc (or ROTA_L2_RPC)")
+        })?;
+        let expected = self.deployment.l2_chain_id;
+        ensure!(
+            found == expected,
+            "{url} is L2 chain {found}, the deployment is of {expected}: pass the right --l2-rpc"
+        );
+        Ok(l2)
+    }
+
+    /// Refuses an operator that was never registered, for which views would answer with zeros.
+    ///
+    /// # Errors
+    /// When the registry does not know `id`, or L1 fails.
+    pub async fn check_operator(&self, id: u32) -> Result<()> {
+        let count = self.registry().operatorCount().call().await.wrap_err("asking the registry for its operators")?;
+        let known = if count == 0 { "none is registered".to_owned() } else { format!("they are 1 to {count}") };
+        ensure!((1..=count).contains(&id), "there is no operator {id} on chain {}: {known}", self.l1_chain_id);
+        Ok(())
     }
 
     /// Timestamp of the newest L1 block, Unix seconds.
@@ -309,5 +358,28 @@ impl Network {
     /// Handle of the read-only lens.
     pub fn lens(&self) -> Lens::LensInstance<DynProvider> {
         Lens::new(self.deployment.contracts.lens, self.l1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_address;
+
+    #[test]
+    fn addresses_are_checked() {
+        let good = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+        assert_eq!(parse_address(good).unwrap().to_string(), good);
+        assert_eq!(parse_address(&good.to_lowercase()).unwrap().to_string(), good);
+        assert_eq!(parse_address(&format!("0x{}", good[2..].to_uppercase())).unwrap().to_string(), good);
+        for bad in [
+            "",
+            "0x12",
+            "me.eth",
+            "0x70997970C51812dc3A010C7d01b50e0d17dc79C9",
+            "0x70997970c51812dc3A010C7d01b50e0d17dc79C8",
+        ] {
+            let error = parse_address(bad).unwrap_err().to_string();
+            assert!(error.contains(&format!("'{bad}'")), "{error}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use rota_bindings::{NativeToken, Portal};
 
 use crate::{
     amount::{parse_amount, show_amount},
-    connection::{Network, NetworkArgs, WriteArgs},
+    connection::{Network, NetworkArgs, WriteArgs, parse_address},
     progress::{spinner, wait_until},
     stake::permit,
     submit::Submitter,
@@ -22,11 +22,11 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example (devnet):\n  rota deposit --amount 25 --mnemonic-index 5 --wait")]
 pub struct DepositArgs {
-    /// Whole tokens, in steps of one gwei
-    #[arg(long, value_parser = parse_amount)]
+    /// Whole tokens such as 25 or 0.5, in steps of one gwei (0.000000001)
+    #[arg(long, value_name = "TOKENS", value_parser = parse_amount)]
     pub amount: U256,
     /// Account on L2 [default: the sender]
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub to: Option<Address>,
     /// Wait until the tokens are on L2
     #[arg(long)]

@@ -35,10 +35,10 @@ pub enum GenesisCommand {
     #[command(after_help = "Example:\n  rota genesis hash --gas-limit 60000000")]
     Hash {
         /// Gas limit of every L2 block
-        #[arg(long, default_value_t = GAS_LIMIT)]
+        #[arg(long, value_name = "GAS", default_value_t = GAS_LIMIT)]
         gas_limit: u64,
         /// Base fee of block 0, wei (7 at least)
-        #[arg(long, default_value_t = BASE_FEE)]
+        #[arg(long, value_name = "WEI", default_value_t = BASE_FEE)]
         base_fee: u64,
     },
     /// Write the chain file for a deployed network, starting from a confirmed L1 block
@@ -47,19 +47,19 @@ pub enum GenesisCommand {
     )]
     Chain {
         /// Where to write it
-        #[arg(long, default_value = "chain.json")]
+        #[arg(long, value_name = "FILE", default_value = "chain.json")]
         out: PathBuf,
         /// L1 block that L2 starts from [default: the newest]
-        #[arg(long)]
+        #[arg(long, value_name = "BLOCK")]
         origin: Option<u64>,
         /// Gas limit, as given to `rota genesis hash`
-        #[arg(long, default_value_t = GAS_LIMIT)]
+        #[arg(long, value_name = "GAS", default_value_t = GAS_LIMIT)]
         gas_limit: u64,
         /// Base fee, as given to `rota genesis hash`
-        #[arg(long, default_value_t = BASE_FEE)]
+        #[arg(long, value_name = "WEI", default_value_t = BASE_FEE)]
         base_fee: u64,
         /// Bytes of transactions that L2 may take each second [default: 20000 on `mainnet`, else 240000]
-        #[arg(long)]
+        #[arg(long, value_name = "BYTES")]
         data_bytes_per_second: Option<u64>,
     },
 }

@@ -12,7 +12,7 @@ use rota_bindings::{SequencerRegistry, SequencerSet};
 
 use crate::{
     amount::{parse_amount, show_amount},
-    connection::{Network, NetworkArgs, WriteArgs},
+    connection::{Network, NetworkArgs, WriteArgs, parse_address},
     output::{print_json, print_pairs},
     possession::prove_possession,
     stake,
@@ -32,10 +32,10 @@ pub enum OperatorCommand {
         #[command(flatten)]
         signer: SignerArgs,
         /// Account that receives commission and leader rewards [default: the owner]
-        #[arg(long)]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
         reward_recipient: Option<Address>,
-        /// Commission on delegators' rewards, percent
-        #[arg(long, default_value_t = 5.0)]
+        /// Commission on delegators' rewards, percent in steps of 0.01
+        #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
         commission: f64,
         /// Address other nodes reach the node at (a libp2p multiaddress)
         #[arg(long, value_name = "MULTIADDR")]
@@ -47,20 +47,23 @@ pub enum OperatorCommand {
     /// Stake own tokens on the operator (the bond that a seat requires)
     #[command(after_help = "Example:\n  rota operator bond --id 3 --amount 20000 --keystore owner.json")]
     Bond {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
-        /// Whole tokens
-        #[arg(long, value_parser = parse_amount)]
+        /// Whole tokens such as 20000 or 0.5, or the smallest unit such as 5wei
+        #[arg(long, value_name = "TOKENS", value_parser = parse_amount)]
         amount: U256,
         /// Who signs, and whether to send
         #[command(flatten)]
         write: WriteArgs,
     },
     /// Declare the node up and ready to be seated (or, with --not, that it is not)
+    #[command(
+        after_help = "Example:\n  rota operator ready --id 3 --keystore owner.json\n  rota operator ready --id 3 --not --keystore owner.json"
+    )]
     Ready {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Take the declaration back
         #[arg(long)]
@@ -73,11 +76,11 @@ pub enum OperatorCommand {
     #[command(after_help = "Anybody may seat a ready operator; the keeper does it by itself.\n\n\
         Example:\n  rota operator seat --id 3 --keystore any.json")]
     Seat {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Seat number [default: the best one to take]
-        #[arg(long, conflicts_with = "leave")]
+        #[arg(long, value_name = "NUMBER", conflicts_with = "leave")]
         seat: Option<u8>,
         /// Give the seat up
         #[arg(long)]
@@ -87,21 +90,25 @@ pub enum OperatorCommand {
         write: WriteArgs,
     },
     /// Change the commission; takes effect seven epochs later, at most 5 points per change
+    #[command(after_help = "Example:\n  rota operator commission --id 3 --percent 7.5 --keystore owner.json")]
     Commission {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
-        /// New commission, percent
-        #[arg(long)]
+        /// New commission, percent in steps of 0.01
+        #[arg(long, value_name = "PERCENT")]
         percent: f64,
         /// Who signs, and whether to send
         #[command(flatten)]
         write: WriteArgs,
     },
     /// Replace the consensus key; takes effect two epochs later, the old key stays answerable for its time
+    #[command(
+        after_help = "Example:\n  rota operator rotate-key --id 3 --signer-keystore node/keys/next.json --keystore owner.json"
+    )]
     RotateKey {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Consensus key of the node
         #[command(flatten)]
@@ -111,11 +118,14 @@ pub enum OperatorCommand {
         write: WriteArgs,
     },
     /// Publish a new address of the node
+    #[command(
+        after_help = "Example:\n  rota operator metadata --id 3 --metadata /ip4/203.0.113.7/tcp/27000/p2p/12D3KooW… --keystore owner.json"
+    )]
     Metadata {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
-        /// A libp2p multiaddress
+        /// A libp2p multiaddress, as `rota-sequencer init` printed it
         #[arg(long, value_name = "MULTIADDR")]
         metadata: String,
         /// Who signs, and whether to send
@@ -123,12 +133,15 @@ pub enum OperatorCommand {
         write: WriteArgs,
     },
     /// Hand the operator over to another owner, who then accepts with --accept
+    #[command(
+        after_help = "Example:\n  rota operator hand-over --id 3 --to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --keystore owner.json\n  rota operator hand-over --id 3 --accept --keystore new-owner.json"
+    )]
     HandOver {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// New owner
-        #[arg(long, required_unless_present = "accept")]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_address, required_unless_present = "accept")]
         to: Option<Address>,
         /// Accept an operator handed to you
         #[arg(long, conflicts_with = "to")]
@@ -138,9 +151,12 @@ pub enum OperatorCommand {
         write: WriteArgs,
     },
     /// Close the operator for good: no new stake, no seat; everybody can leave
+    #[command(
+        after_help = "It cannot be undone. `rota operator exit` also gives the seat up and takes the bond back.\n\nExample:\n  rota operator retire --id 3 --keystore owner.json"
+    )]
     Retire {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Who signs, and whether to send
         #[command(flatten)]
@@ -150,19 +166,39 @@ pub enum OperatorCommand {
     #[command(after_help = "The bond is released after the unbonding time; collect it with `rota stake claim`.\n\n\
         Example:\n  rota operator exit --id 3 --keystore owner.json --dry-run")]
     Exit {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Who signs, and whether to send
         #[command(flatten)]
         write: WriteArgs,
     },
     /// Show an operator: status, keys, stake, seat, rewards
+    #[command(after_help = "Example:\n  rota operator status --id 3")]
     Status {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
     },
+}
+
+impl OperatorCommand {
+    /// The operator it is about, unless it makes one.
+    fn id(&self) -> Option<u32> {
+        match self {
+            Self::Register { .. } => None,
+            Self::Bond { id, .. }
+            | Self::Ready { id, .. }
+            | Self::Seat { id, .. }
+            | Self::Commission { id, .. }
+            | Self::RotateKey { id, .. }
+            | Self::Metadata { id, .. }
+            | Self::HandOver { id, .. }
+            | Self::Retire { id, .. }
+            | Self::Exit { id, .. }
+            | Self::Status { id } => Some(*id),
+        }
+    }
 }
 
 /// Where the consensus key is.
@@ -251,13 +287,12 @@ pub async fn register(network: &Network, by: &Submitter<'_>, what: &Registration
 pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
     let network = Network::connect(args).await?;
     let contracts = &network.deployment.contracts;
+    if let Some(id) = command.id() {
+        network.check_operator(id).await?;
+    }
     match command {
         OperatorCommand::Register { signer, reward_recipient, commission, metadata, write } => {
-            metadata.parse::<libp2p::Multiaddr>().wrap_err_with(|| {
-                format!(
-                    "--metadata '{metadata}' is not a multiaddress such as /ip4/203.0.113.7/tcp/27000/p2p/12D3KooW…"
-                )
-            })?;
+            check_multiaddress(metadata)?;
             let by = Submitter::new(&network, write).await?;
             let registration = Registration {
                 signer: signer.key(network.is_devnet()).await?,
@@ -326,6 +361,7 @@ pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
             by.submit("rotate the consensus key", registry.rotateSigner(*id, key.address(), proof)).await?;
         }
         OperatorCommand::Metadata { id, metadata, write } => {
+            check_multiaddress(metadata)?;
             let by = Submitter::new(&network, write).await?;
             let registry = SequencerRegistry::new(contracts.sequencer_registry, by.provider.clone());
             by.submit("publish the node's address", registry.setMetadataURI(*id, metadata.clone())).await?;
@@ -351,6 +387,12 @@ pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
         OperatorCommand::Status { id } => status(&network, *id).await?,
     }
     Ok(())
+}
+
+fn check_multiaddress(metadata: &str) -> Result<()> {
+    metadata.parse::<libp2p::Multiaddr>().map(drop).wrap_err_with(|| {
+        format!("--metadata '{metadata}' is not a multiaddress such as /ip4/203.0.113.7/tcp/27000/p2p/12D3KooW…")
+    })
 }
 
 /// Leaves the seat, retires and undelegates the owner's bond, whatever of that is still to do.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     amount::{parse_amount, show_amount},
-    connection::{Network, NetworkArgs, WriteArgs},
+    connection::{Network, NetworkArgs, WriteArgs, parse_address},
     output::{print_json, print_pairs, print_table, show_duration},
     progress::{countdown, wait_until},
     submit::Submitter,
@@ -41,11 +41,11 @@ pub enum StakeCommand {
     #[command(after_help = "Example (devnet):\n  rota stake delegate --id 1 --amount 500 --mnemonic-index 5\n\n\
         One transaction: the approval rides along as a signed permit (EIP-2612).")]
     Delegate {
-        /// Operator to back
-        #[arg(long)]
+        /// Operator to back, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
-        /// Whole tokens
-        #[arg(long, value_parser = parse_amount)]
+        /// Whole tokens such as 500 or 0.5, or the smallest unit such as 5wei
+        #[arg(long, value_name = "TOKENS", value_parser = parse_amount)]
         amount: U256,
         /// Who signs, and whether to send
         #[command(flatten)]
@@ -55,11 +55,11 @@ pub enum StakeCommand {
     #[command(after_help = "Example:\n  rota stake undelegate --id 1 --amount 200 --keystore me.json\n  \
         rota stake undelegate --id 1 --all --keystore me.json")]
     Undelegate {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
-        /// Whole tokens
-        #[arg(long, value_parser = parse_amount, required_unless_present = "all")]
+        /// Whole tokens such as 500 or 0.5, or the smallest unit such as 5wei
+        #[arg(long, value_name = "TOKENS", value_parser = parse_amount, required_unless_present = "all")]
         amount: Option<U256>,
         /// Everything
         #[arg(long, conflicts_with = "amount")]
@@ -72,8 +72,8 @@ pub enum StakeCommand {
     #[command(after_help = "Example (devnet):\n  rota stake claim --id 1 --mnemonic-index 5 --wait\n\n\
         With --wait it shows what is still to come and until when, and claims then.")]
     Claim {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Wait until there is something to claim
         #[arg(long)]
@@ -83,12 +83,15 @@ pub enum StakeCommand {
         write: WriteArgs,
     },
     /// Show a delegator's stake, rewards and what is being released
+    #[command(
+        after_help = "Example:\n  rota stake position --id 1 --account 0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+    )]
     Position {
-        /// Operator
-        #[arg(long)]
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
         id: u32,
         /// Delegator
-        #[arg(long)]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
         account: Address,
     },
 }
@@ -99,6 +102,11 @@ pub enum StakeCommand {
 /// As the command's parts.
 pub async fn run(command: &StakeCommand, args: &NetworkArgs) -> Result<()> {
     let network = Network::connect(args).await?;
+    let (StakeCommand::Delegate { id, .. }
+    | StakeCommand::Undelegate { id, .. }
+    | StakeCommand::Claim { id, .. }
+    | StakeCommand::Position { id, .. }) = command;
+    network.check_operator(*id).await?;
     match command {
         StakeCommand::Delegate { id, amount, write } => {
             let by = Submitter::new(&network, write).await?;

@@ -32,7 +32,7 @@ const MARKER: &str = ".rota-devnet";
 /// Start L1, contracts, sequencers and keeper on this machine
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, with what it was built with; `--fresh`\n\
+    after_help = "Ctrl-C stops everything; `rota devnet` goes on where it stopped, with what it was built with; `--fresh` \
     starts over. The chains, keys and logs are in .devnet (see --devnet-dir).\n\n\
     Examples:\n  rota devnet\n  rota devnet --nodes 7 --bonds 1000,1000,1000,2000,2000,4000,4000 --block-time 250 --fresh"
 )]

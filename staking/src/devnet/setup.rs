@@ -241,12 +241,13 @@ async fn run_nodes(dir: PathBuf, mut manifest: Manifest, l1: LocalL1, mut steps:
 }
 
 async fn wait_for_blocks(devnet: &mut Devnet) -> Result<()> {
-    let l2 = devnet.network.l2().await?;
+    let network = &devnet.network;
     let mut first = None;
     wait_until("the first L2 blocks", Duration::from_secs(60), Duration::from_millis(100), async || {
         for node in &mut devnet.nodes {
             node.check_running()?;
         }
+        let Ok(l2) = network.l2().await else { return Ok(None) };
         let Ok(height) = l2.get_block_number().await else { return Ok(None) };
         let first = *first.get_or_insert(height);
         Ok((height > first).then_some(()))

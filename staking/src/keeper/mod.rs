@@ -30,7 +30,7 @@ pub use chores::{Chore, Due, due};
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Example:\n  rota keeper --keystore keeper.json --password-file keeper.pass --metrics 127.0.0.1:9400\n\n\
-    It anchors L1 block hashes, freezes each epoch's set, seats ready operators, finalizes batches, and opens and\n\
+    It anchors L1 block hashes, freezes each epoch's set, seats ready operators, finalizes batches, and opens and \
     credits the rewards of epochs. Several keepers may run; each waits a little differently before it acts."
 )]
 pub struct KeeperArgs {
@@ -38,12 +38,12 @@ pub struct KeeperArgs {
     #[command(flatten)]
     pub write: WriteArgs,
     /// How often to look, seconds
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 2.0)]
     pub interval: f64,
     /// Longest wait before acting on something due, seconds; spreads several keepers
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 5.0)]
     pub jitter: f64,
-    /// Serve Prometheus metrics here
+    /// Serve Prometheus metrics at http://ADDRESS/metrics, for example 127.0.0.1:9400
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// Do what is due once, then stop
@@ -118,8 +118,10 @@ impl<'a> Keeper<'a> {
         Ok(Self {
             network,
             by,
-            interval: Duration::try_from_secs_f64(args.interval).wrap_err("--interval is not a time")?,
-            jitter: Duration::try_from_secs_f64(args.jitter).wrap_err("--jitter is not a time")?,
+            interval: Duration::try_from_secs_f64(args.interval)
+                .wrap_err_with(|| format!("--interval {} is not a time in seconds", args.interval))?,
+            jitter: Duration::try_from_secs_f64(args.jitter)
+                .wrap_err_with(|| format!("--jitter {} is not a time in seconds", args.jitter))?,
             once: args.once,
         })
     }

@@ -63,3 +63,52 @@ async fn a_network_that_does_not_fit_is_named_with_the_fix() {
     let text = refusal(rota(folder.path()).args(["epoch", "--l1-rpc", &rpc, "--deployment"]).arg(&other)).await;
     assert!(text.to_lowercase().contains(lens) && text.contains("has no contract there"), "{text}");
 }
+
+#[tokio::test]
+async fn operators_accounts_and_keys_that_do_not_exist_are_named() {
+    let (anvil, _) = l1().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (line, named) in [
+        ("operator status --id 4", "no operator 4 on chain 31337: they are 1 to 3"),
+        ("operator ready --id 0 --mnemonic-index 1", "no operator 0"),
+        ("stake delegate --id 99 --amount 5 --mnemonic-index 1", "no operator 99"),
+        ("stake position --id 99 --account 0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "no operator 99"),
+        ("operator ready --id 1 --keystore nowhere.json", "no keystore nowhere.json: `rota-sequencer keys new`"),
+        ("operator ready --id 1", "no key: pass --keystore FILE"),
+        ("keeper --mnemonic-index 1 --interval -1", "--interval -1"),
+    ] {
+        let mut command = rota(folder.path());
+        let words = line.split(' ').chain(["--l1-rpc", &anvil.endpoint()]).map(str::to_owned).collect::<Vec<_>>();
+        let text = refusal(command.args(words).arg("--deployment").arg(deployment_file())).await;
+        assert!(text.contains(named), "{line}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_teaches_by_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut commands = vec![Vec::<String>::new()];
+    let mut seen = 0;
+    while let Some(command) = commands.pop() {
+        let output = rota(folder.path()).args(&command).arg("--help").output().await.unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let below = help.split_once("Commands:\n").map(|(_, rest)| rest.split("\n\n").next().unwrap());
+        match below {
+            Some(list) => {
+                // A line of its own begins each command; longer descriptions are indented further.
+                let names =
+                    list.lines().filter(|line| !line.starts_with("   ")).filter_map(|l| l.split_whitespace().next());
+                commands.extend(
+                    names
+                        .filter(|name| *name != "help")
+                        .map(|name| command.iter().cloned().chain([name.to_owned()]).collect()),
+                );
+            }
+            None => {
+                seen += 1;
+                assert!(help.contains(&format!("\n  rota {}", command.join(" "))), "no example:\n{help}");
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} commands were found");
+}
