@@ -158,8 +158,7 @@ pub async fn run(
     );
 
     let contracts = settings.contracts;
-    let followed = vec![contracts.sequencer_registry, contracts.sequencer_set, contracts.portal, contracts.batch_chain];
-    let source = Arc::new(HttpSource::new(&config.l1.rpc, followed)?);
+    let source = Arc::new(HttpSource::new(&config.l1.rpc, contracts)?);
     let l1 = L1View::open(&data.join("l1"), &settings, Arc::clone(&source) as _)?;
     let follower = FollowerConfig::new(&settings, config.l1.poll_interval, config.l1.log_range);
     let follower = Follower::new(l1.clone(), follower);

@@ -3,9 +3,9 @@
 //! L1 tells contracts the hashes of its last 8191 blocks. A batch that is posted later needs its origin anchored by the
 //! chain of headers down from a block that is known, piece by piece.
 
-use alloy::{eips::BlockNumberOrTag, providers::Provider};
+use alloy::{eips::BlockNumberOrTag, providers::Provider, rpc::types::Filter};
 use alloy_primitives::{Address, Bytes};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolEvent};
 use futures::FutureExt;
 use rota_bindings::BatchChain;
 
@@ -17,6 +17,17 @@ const PIECE: u64 = 64;
 /// Deepest block that is anchored by headers, about two weeks of Ethereum: beyond it somebody has to pay attention.
 const MAX_DEPTH: u64 = 100_000;
 
+/// Largest block range of one log query.
+const LOG_RANGE: u64 = 2_000;
+
+/// Whether block `number` can be reached from `descendant` at all.
+fn check_depth(number: u64, descendant: u64) -> Result<(), L1Error> {
+    match descendant.checked_sub(number) {
+        Some(1..=MAX_DEPTH) => Ok(()),
+        _ => Err(L1Error::Rpc(format!("L1 block {number} cannot be anchored from block {descendant}"))),
+    }
+}
+
 impl Submitter {
     /// Anchors L1 block `number` in `contract`; false if it was anchored already.
     ///
@@ -26,14 +37,20 @@ impl Submitter {
         if !self.view(contract, BatchChain::anchorOfCall { l1Block: number }).await?.is_zero() {
             return Ok(false);
         }
-        // The parent of the newest block is surely known to L1 when the transaction is executed.
-        let mut descendant = self.newest_block().await?.saturating_sub(1);
-        if descendant <= number || descendant - number > MAX_DEPTH {
-            return Err(L1Error::Rpc(format!("L1 block {number} cannot be anchored from block {descendant}")).into());
-        }
+        let newest = self.newest_block().await?;
+        let mut descendant = match self.nearest_anchor(contract, number, newest).await? {
+            Some(anchored) => anchored,
+            None => {
+                // The parent of the newest block is surely known to L1 when the transaction is executed.
+                let descendant = newest.saturating_sub(1);
+                check_depth(number, descendant)?;
+                let call = BatchChain::anchorCall { l1Block: descendant }.abi_encode();
+                self.send(contract, call.into(), || async { false }.boxed()).await?;
+                descendant
+            }
+        };
+        check_depth(number, descendant)?;
         tracing::warn!(number, from = descendant, "anchoring an old L1 block by its descendants' headers");
-        let call = BatchChain::anchorCall { l1Block: descendant }.abi_encode();
-        self.send(contract, call.into(), || async { false }.boxed()).await?;
         while descendant > number {
             let last = descendant.saturating_sub(PIECE).max(number) + 1;
             let mut headers = Vec::new();
@@ -45,6 +62,26 @@ impl Submitter {
             descendant = last - 1;
         }
         Ok(true)
+    }
+
+    /// The lowest block above `number` that `contract` knows: every freeze of a set anchors one, as does every piece.
+    async fn nearest_anchor(&self, contract: Address, number: u64, newest: u64) -> Result<Option<u64>, SubmitError> {
+        let mut nearest = None;
+        // An anchor is younger than its block.
+        let mut from = number + 1;
+        while from <= newest {
+            let to = newest.min(from + LOG_RANGE - 1);
+            let filter = Filter::new().address(contract).event_signature(BatchChain::L1Anchored::SIGNATURE_HASH);
+            let filter = filter.from_block(from).to_block(to);
+            for log in self.ask(|l1| async move { l1.get_logs(&filter).await }).await? {
+                let Ok(event) = BatchChain::L1Anchored::decode_log(&log.inner) else { continue };
+                if event.number > number && nearest.is_none_or(|nearest| event.number < nearest) {
+                    nearest = Some(event.number);
+                }
+            }
+            from = to + 1;
+        }
+        Ok(nearest)
     }
 
     async fn newest_block(&self) -> Result<u64, SubmitError> {
@@ -67,8 +104,10 @@ mod tests {
     use std::sync::Arc;
 
     use alloy::providers::{ProviderBuilder, ext::AnvilApi};
+    use alloy_node_bindings::AnvilInstance;
     use alloy_primitives::B256;
     use rota_bindings::generated::batch_chain::IBatchChain::Config;
+    use rota_protocol::config::ContractsConfig;
 
     use super::*;
     use crate::{
@@ -76,13 +115,11 @@ mod tests {
         l1::{HttpSource, tests::anvil},
     };
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_old_block_is_anchored_piece_by_piece() {
+    /// A fresh `BatchChain` whose neighbours, which have no part in anchoring, do not exist.
+    async fn deploy() -> (AnvilInstance, Submitter, Address) {
         let anvil = anvil();
-        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], vec![]).unwrap());
-        let l1 = source.provider().clone();
+        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], ContractsConfig::default()).unwrap());
         let signer = keys::development_signer(0).unwrap();
-        // Neighbours of the contract have no part in anchoring.
         let neighbour = Address::repeat_byte(1);
         let config = Config {
             genesis: 1,
@@ -95,17 +132,48 @@ mod tests {
         let deployer = ProviderBuilder::new().wallet(signer.clone()).connect_http(anvil.endpoint_url());
         let contract = BatchChain::deploy(&deployer, config, neighbour, neighbour, neighbour, neighbour).await.unwrap();
         let submitter = Submitter::new(source, signer, anvil.chain_id(), u64::MAX);
+        (anvil, submitter, *contract.address())
+    }
+
+    async fn hash(l1: &impl Provider, number: u64) -> B256 {
+        l1.get_block_by_number(BlockNumberOrTag::Number(number)).await.unwrap().unwrap().header.hash
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_old_block_is_anchored_piece_by_piece() {
+        let (anvil, submitter, contract) = deploy().await;
+        let l1 = ProviderBuilder::new().connect_http(anvil.endpoint_url());
         let old = l1.get_block_number().await.unwrap();
         let pieces = 2 * PIECE + 9;
         l1.anvil_mine(Some(pieces), Some(1)).await.unwrap();
 
-        assert!(submitter.anchor_by_headers(*contract.address(), old).await.unwrap());
-        let hash = l1.get_block_by_number(BlockNumberOrTag::Number(old)).await.unwrap().unwrap().header.hash;
-        assert_eq!(contract.anchorOf(old).call().await.unwrap(), hash);
+        assert!(submitter.anchor_by_headers(contract, old).await.unwrap());
+        assert_eq!(BatchChain::new(contract, &l1).anchorOf(old).call().await.unwrap(), hash(&l1, old).await);
         // The anchor of the descendant, then three pieces.
         assert_eq!(l1.get_block_number().await.unwrap(), old + pieces + 4);
         // Done is done.
-        assert!(!submitter.anchor_by_headers(*contract.address(), old).await.unwrap());
+        assert!(!submitter.anchor_by_headers(contract, old).await.unwrap());
         assert_eq!(l1.get_block_number().await.unwrap(), old + pieces + 4);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn headers_begin_at_the_nearest_anchor() {
+        let (anvil, submitter, contract) = deploy().await;
+        let l1 = ProviderBuilder::new().connect_http(anvil.endpoint_url());
+        let old = l1.get_block_number().await.unwrap();
+        let anchor = async |number: u64| {
+            let call = BatchChain::anchorCall { l1Block: number }.abi_encode();
+            submitter.send(contract, call.into(), || async { false }.boxed()).await.unwrap().unwrap();
+        };
+        // Out of order, and one below the block that is wanted.
+        l1.anvil_mine(Some(3 * PIECE), Some(1)).await.unwrap();
+        anchor(old + 2 * PIECE).await;
+        anchor(old + 5).await;
+        anchor(old - 1).await;
+        l1.anvil_mine(Some(4 * PIECE), Some(1)).await.unwrap();
+        let before = l1.get_block_number().await.unwrap();
+        assert!(submitter.anchor_by_headers(contract, old).await.unwrap());
+        assert_eq!(BatchChain::new(contract, &l1).anchorOf(old).call().await.unwrap(), hash(&l1, old).await);
+        assert_eq!(l1.get_block_number().await.unwrap(), before + 1, "one piece is enough");
     }
 }

@@ -190,6 +190,11 @@ impl Batcher {
                 };
             }
             Err(SubmitError::Reverted(_)) if taken().await => return Ok(true),
+            // What is due may be another batch by now.
+            Err(reason @ SubmitError::Moved { .. }) => {
+                tracing::info!(index, %reason, "looking again");
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(receipt) = receipt {

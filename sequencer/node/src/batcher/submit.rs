@@ -13,6 +13,7 @@ use alloy::{
     providers::{Provider, RootProvider},
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
+    transports::TransportError,
 };
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
@@ -21,12 +22,13 @@ use rota_bindings::{RotaError, decode_revert};
 
 use crate::l1::{HttpSource, L1Error};
 
-/// Longest wait for one answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time a transaction gets at one fee: longer than a block of Ethereum takes.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Time between two looks for the receipt.
 const POLL: Duration = Duration::from_millis(400);
+/// Looks in a row that find another nonce and no receipt before a transaction is given up: answers of a provider's
+/// machines may be some blocks apart.
+const MOVED: u32 = 5;
 /// Fee steps, per cent; nodes accept a replacement from 10 % on.
 const BUMP: u128 = 25;
 
@@ -42,6 +44,16 @@ pub enum SubmitError {
     /// It was included, but reverted: somebody else was first.
     #[error("transaction {0} reverted")]
     Reverted(B256),
+    /// Neither included nor able to be: the account's nonce is another one.
+    #[error(
+        "L1 expects nonce {expected} of this account, not {nonce}: transactions before it were taken back by a reorganisation, or another program uses the account"
+    )]
+    Moved {
+        /// Nonce of the transaction.
+        nonce: u64,
+        /// Nonce on L1.
+        expected: u64,
+    },
     /// The fee limit of this node is below what L1 asks.
     #[error("L1 asks {asked} wei per gas, this node offers at most {limit}")]
     TooExpensive {
@@ -107,8 +119,8 @@ impl Submitter {
     }
 
     /// Sends `input` to `to` and waits until it is included, raising the fee again and again. `obsolete` is asked
-    /// before every raise; once it says so, or once the account's next nonce is another one, the transaction is left
-    /// alone.
+    /// before every raise; once it says so, the transaction is left alone. A transaction that waits behind one that a
+    /// reorganisation took back would wait for ever, so it is given up when the account's nonce is another one.
     ///
     /// # Errors
     /// See [`SubmitError`]. Nothing was sent for [`SubmitError::Refused`].
@@ -130,7 +142,7 @@ impl Submitter {
             // Head room for the storage that other calls may change in the meantime.
             .with_gas_limit(gas + gas / 5);
         let mut fees = self.current_fees().await?;
-        let mut sent = Vec::new();
+        let (mut sent, mut moved) = (Vec::new(), 0);
         loop {
             let asked = fees.max;
             fees = fees.capped(self.max_fee);
@@ -140,19 +152,13 @@ impl Submitter {
                 Err(error) if sent.is_empty() => return Err(error.into()),
                 Err(error) => tracing::debug!(%error, "replacement refused"),
             }
-            if let Some(receipt) = self.included(&sent).await? {
+            if let Some(receipt) = self.included(&sent, nonce, &mut moved).await? {
                 return match receipt.status() {
                     true => Ok(Some(receipt)),
                     false => Err(SubmitError::Reverted(receipt.transaction_hash)),
                 };
             }
             if obsolete().await {
-                return Ok(None);
-            }
-            // A reorganisation may have removed an earlier transaction of the account: this one would wait for ever.
-            // Or another transaction with this nonce is included: then there is nothing left to wait for either.
-            if self.nonce().await? != nonce {
-                tracing::info!(nonce, "the account's next nonce has changed: looking at L1 again");
                 return Ok(None);
             }
             if asked > self.max_fee {
@@ -189,36 +195,54 @@ impl Submitter {
         }
     }
 
-    /// Waits for the receipt of any of `sent`.
-    async fn included(&self, sent: &[B256]) -> Result<Option<TransactionReceipt>, SubmitError> {
+    /// Waits for the receipt of any of `sent`, all of which have `nonce`. `moved` counts looks that found another one.
+    async fn included(
+        &self,
+        sent: &[B256],
+        nonce: u64,
+        moved: &mut u32,
+    ) -> Result<Option<TransactionReceipt>, SubmitError> {
         let deadline = Instant::now() + self.patience;
         while Instant::now() < deadline {
-            for hash in sent.iter().rev() {
-                let receipt = self.ask(|l1| async move { l1.get_transaction_receipt(*hash).await }).await;
-                match receipt {
-                    Ok(Some(receipt)) => return Ok(Some(receipt)),
-                    Ok(None) => {}
-                    // It may be included all the same: only the time limit ends the wait.
-                    Err(error) => tracing::debug!(%error, "asking for a receipt"),
+            match self.nonce().await {
+                Ok(expected) if expected == nonce => *moved = 0,
+                Ok(expected) => {
+                    if let Some(receipt) = self.receipt(sent).await {
+                        return Ok(Some(receipt));
+                    }
+                    *moved += 1;
+                    if *moved >= MOVED {
+                        return Err(SubmitError::Moved { nonce, expected });
+                    }
                 }
+                // It may be included all the same: only the time limit ends the wait.
+                Err(error) => tracing::debug!(%error, "asking for the nonce"),
             }
             tokio::time::sleep(POLL).await;
         }
         Ok(None)
     }
 
+    async fn receipt(&self, sent: &[B256]) -> Option<TransactionReceipt> {
+        for hash in sent.iter().rev() {
+            match self.ask(|l1| async move { l1.get_transaction_receipt(*hash).await }).await {
+                Ok(Some(receipt)) => return Some(receipt),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "asking for a receipt"),
+            }
+        }
+        None
+    }
+
+    /// Asks the endpoint in use; one that does not answer is left for the next.
     pub(super) async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
     where
-        F: Future<Output = Result<T, alloy::transports::TransportError>>,
+        F: Future<Output = Result<T, TransportError>>,
     {
-        match tokio::time::timeout(REQUEST_TIMEOUT, request(self.source.provider().clone())).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
-                Some(data) => Err(SubmitError::Refused(decode_revert(&data))),
-                None => Err(L1Error::Rpc(error.to_string()).into()),
-            },
-            Err(_) => Err(L1Error::Rpc(format!("no answer in {REQUEST_TIMEOUT:?}")).into()),
-        }
+        self.source.request(request).await?.map_err(|error| match error.as_revert_data() {
+            Some(data) => SubmitError::Refused(decode_revert(&data)),
+            None => L1Error::Rpc(error.to_string()).into(),
+        })
     }
 }
 
@@ -237,6 +261,7 @@ mod tests {
     use alloy_sol_types::SolError;
     use futures::FutureExt;
     use rota_bindings::BatchChain;
+    use rota_protocol::config::ContractsConfig;
 
     use super::*;
     use crate::{keys, l1::tests::anvil};
@@ -244,7 +269,7 @@ mod tests {
     /// An account on a fresh anvil that loses patience quickly.
     fn account(max_fee: u64) -> (AnvilInstance, Submitter) {
         let anvil = anvil();
-        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], vec![]).unwrap());
+        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], ContractsConfig::default()).unwrap());
         let signer = keys::development_signer(0).unwrap();
         let mut submitter = Submitter::new(source, signer, anvil.chain_id(), max_fee);
         submitter.patience = Duration::from_millis(600);
@@ -307,8 +332,8 @@ mod tests {
             }
             l1.anvil_reorg(ReorgOptions { depth: 1, tx_block_pairs: vec![] }).await.unwrap();
         };
-        let (receipt, ()) = tokio::join!(second, reorganisation);
-        assert!(receipt.unwrap().is_none(), "it has nonce 1 and can never be included");
+        let (second, ()) = tokio::join!(second, reorganisation);
+        assert!(matches!(second, Err(SubmitError::Moved { nonce: 1, expected: 0 })), "{second:?}");
         assert_eq!(l1.get_transaction_count(submitter.address()).await.unwrap(), 0);
         // The next one takes the free nonce.
         l1.anvil_set_auto_mine(true).await.unwrap();
@@ -327,6 +352,25 @@ mod tests {
         let Err(SubmitError::Refused(refusal)) = sent else { panic!("{sent:?}") };
         assert_eq!(refusal.name(), Some("BatchChain_WrongIndex"));
         assert_eq!(l1.get_transaction_count(submitter.address()).pending().await.unwrap(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_endpoint_that_does_not_answer_is_left() {
+        let anvil = anvil();
+        // Nobody listens on port 1.
+        let endpoints = ["http://user:password1@127.0.0.1:1/v2/0123456789abcdef".into(), anvil.endpoint()];
+        let source = Arc::new(HttpSource::new(&endpoints, ContractsConfig::default()).unwrap());
+        let submitter = Submitter::new(source, keys::development_signer(0).unwrap(), anvil.chain_id(), u64::MAX);
+        let error = submitter.nonce().await.unwrap_err().to_string();
+        assert!(
+            error.contains("http://127.0.0.1:1") && !error.contains("v2") && !error.contains("password"),
+            "{error}"
+        );
+        assert_eq!(submitter.nonce().await.unwrap(), 0);
+        // A refusal is an answer.
+        let bad = submitter.ask(|l1| async move { l1.raw_request::<_, ()>("no_such".into(), ()).await }).await;
+        assert!(bad.is_err());
+        assert_eq!(submitter.nonce().await.unwrap(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,8 @@ const STAY_DOWN: u8 = 3;
 /// Log filter unless RUST_LOG says otherwise.
 const FILTER: &str =
     "info,informalsystems_malachitebft=warn,arc_malachitebft=warn,libp2p=warn,lsm_tree=warn,fjall=warn";
+/// Holds whatever RUST_LOG says: the spans of this crate name L1 endpoints with the API keys in them.
+const QUIET: &str = "alloy_transport_http=warn";
 /// Time blocking threads get once every task has ended.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -56,6 +58,10 @@ pub fn exit_code(error: &eyre::Report) -> ExitCode {
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let filter = match QUIET.parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

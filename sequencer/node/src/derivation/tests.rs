@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 use super::*;
 use crate::{
     chain::{Block, ChainEvent, DecidedBlock, Transaction},
-    l1::{Follower, FollowerConfig, L1Header, L1Log, L1Source, abi},
+    l1::{Follower, FollowerConfig, L1Event, L1Header, L1Log, L1Source, L1State, Totals, abi},
 };
 
 const START: u64 = 1_000_000;
@@ -89,6 +89,23 @@ impl L1Source for FakeL1 {
         let logs = self.logs.lock();
         Ok(logs.iter().filter(|log| (from..=to).contains(&log.block.number)).cloned().collect())
     }
+    async fn totals(&self, at: B256) -> Result<Totals, L1Error> {
+        let end = self.header_by_hash(at).await?.unwrap().block.number;
+        let events: Vec<_> = self.logs(0, end).await?.iter().map(|log| L1Event::decode(log).unwrap()).collect();
+        L1State::default().check(&events)
+    }
+    async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error> {
+        let end = self.header_by_hash(at).await?.unwrap().block.number;
+        let frozen = self.logs(0, end).await?.into_iter().filter_map(|log| match L1Event::decode(&log).unwrap() {
+            L1Event::Frozen(set) => Some(set.epoch()),
+            _ => None,
+        });
+        Ok(frozen.filter(|before| *before < epoch).max().unwrap_or(0))
+    }
+    fn endpoint(&self) -> String {
+        "memory".into()
+    }
+    fn leave(&self) {}
 }
 
 /// A chain that stores what it is told, without execution.

@@ -26,6 +26,8 @@ pub struct FollowerConfig {
     pub chain_id: u64,
     /// First block that can hold an event.
     pub start: u64,
+    /// Block that all contracts exist in; nothing is confirmed before.
+    pub origin: u64,
     /// Blocks on top of a confirmed one; 0 waits for L1's own finality.
     pub confirmations: u64,
     /// Time between two looks.
@@ -40,6 +42,7 @@ impl FollowerConfig {
         Self {
             chain_id: chain.l1_chain_id,
             start: chain.deployed_at_block,
+            origin: chain.genesis_origin.number,
             confirmations: chain.l1_confirmations,
             poll_interval,
             log_range,
@@ -54,12 +57,14 @@ pub struct Follower {
     /// Current size of log queries: halved when an endpoint refuses one, doubled again when it answers.
     range: u64,
     chain_checked: bool,
+    /// Up to this epoch no frozen set is missing.
+    sets_checked: u32,
 }
 
 impl Follower {
     /// The only writer of `view`.
     pub const fn new(view: L1View, config: FollowerConfig) -> Self {
-        Self { view, config, range: config.log_range, chain_checked: false }
+        Self { view, config, range: config.log_range, chain_checked: false, sets_checked: 0 }
     }
 
     /// Follows L1 until cancelled. An unreachable or contradictory L1 is retried for ever.
@@ -103,8 +108,18 @@ impl Follower {
         });
     }
 
-    /// Looks at L1 once; true if there is more to fetch at once.
+    /// Looks at L1 once; true if there is more to fetch at once. An endpoint that contradicts itself is left.
     pub(crate) async fn step(&mut self) -> Result<bool, L1Error> {
+        let step = self.look().await;
+        if let Err(error @ (L1Error::Moved { .. } | L1Error::Withheld(_) | L1Error::Malformed { .. })) = &step {
+            let source = &self.view.shared.source;
+            warn!(endpoint = source.endpoint(), %error, "leaving an L1 endpoint");
+            source.leave();
+        }
+        step
+    }
+
+    async fn look(&mut self) -> Result<bool, L1Error> {
         let shared = Arc::clone(&self.view.shared);
         let source = &shared.source;
         if !self.chain_checked {
@@ -120,27 +135,26 @@ impl Follower {
             0 => source.header(BlockNumberOrTag::Finalized).await?.map(|header| header.block.number),
             depth => head.block.number.checked_sub(depth),
         };
-        let confirmed = shared.records.confirmed()?;
-        let next = confirmed.map_or(self.config.start, |block| block.number + 1);
-        let Some(target) = target.filter(|target| *target >= next) else {
-            self.arrived(head.block, confirmed);
+        let stored = shared.records.stored()?;
+        let next = stored.map_or(self.config.start, |block| block.number + 1);
+        let Some(target) = target.filter(|target| *target >= next.max(self.config.origin)) else {
+            self.arrived(head.block)?;
             return Ok(false);
         };
 
-        if let Some(confirmed) = confirmed
-            && !self.still_there(&confirmed).await?
+        if let Some(stored) = stored
+            && !self.still_there(&stored).await?
         {
-            let ancestor = self.common_ancestor(confirmed).await?;
-            warn!(from = confirmed.number, to = ancestor.number, "L1 reorganised deeper than its confirmations");
+            let ancestor = self.common_ancestor(stored).await?;
+            warn!(from = stored.number, to = ancestor.number, "L1 reorganised deeper than its confirmations");
             metrics::counter!("rota_l1_deep_reorgs_total").increment(1);
-            shared.records.rewind(&ancestor)?;
-            *shared.state.write() = shared.records.state()?;
-            self.arrived(head.block, Some(ancestor));
+            self.rewind(Some(&ancestor))?;
+            self.arrived(head.block)?;
             return Ok(true);
         }
 
         let end = target.min(next.saturating_add(self.range - 1));
-        let (span, events) = match self.fetch(next, end, target, confirmed).await {
+        let (span, events) = match self.fetch(next, end, target, stored).await {
             Err(error) if error.is_transient() && self.range > 1 => {
                 self.range = (self.range / 2).max(1);
                 return Err(error);
@@ -148,35 +162,74 @@ impl Follower {
             fetched => fetched?,
         };
         self.range = self.range.saturating_mul(2).min(self.config.log_range);
-        shared.state.read().check(&events)?;
-        shared.records.append(&span)?;
+        // Only recent blocks have a state that every endpoint can be asked about. What was stored on the way there is
+        // not published before.
+        let complete = end == target;
+        if let Err(error) = self.verify(&span, &events, complete).await {
+            if matches!(error, L1Error::Withheld(_)) {
+                // What is missing may have been withheld from an earlier span.
+                self.rewind(shared.records.confirmed()?.as_ref())?;
+            }
+            return Err(error);
+        }
+        shared.records.append(&span, complete)?;
         {
             let mut state = shared.state.write();
             events.into_iter().for_each(|event| state.apply(event));
         }
-        let confirmed = span.headers.last().map(|header| header.block);
-        debug!(from = next, to = end, events = span.logs.len(), "L1 confirmed");
-        self.arrived(head.block, confirmed);
+        debug!(from = next, to = end, events = span.logs.len(), complete, "L1 read");
+        self.arrived(head.block)?;
         Ok(end < target)
     }
 
-    fn arrived(&self, head: L1Ref, confirmed: Option<L1Ref>) {
+    /// Finds out whether logs are missing in a span that continues the state: what the contracts number must have no
+    /// gaps and, if the span's end is `recent`, add up to what they count there.
+    async fn verify(&mut self, span: &Span, events: &[L1Event], recent: bool) -> Result<(), L1Error> {
+        let (logs, gaps) = {
+            let state = self.view.shared.state.read();
+            (state.check(events)?, state.gaps(events, self.sets_checked))
+        };
+        let Some(end) = span.headers.last().filter(|_| recent) else { return Ok(()) };
+        let source = &self.view.shared.source;
+        logs.compare(&source.totals(end.block.hash).await?)?;
+        for (before, epoch) in gaps {
+            let actual = source.set_before(epoch, end.block.hash).await?;
+            if actual != before {
+                return Err(L1Error::Withheld(format!("the set of epoch {actual}, frozen before that of {epoch}")));
+            }
+        }
+        // Nothing can be frozen below the last set.
+        self.sets_checked = logs.last_set;
+        Ok(())
+    }
+
+    fn rewind(&mut self, to: Option<&L1Ref>) -> Result<(), L1Error> {
+        let shared = &self.view.shared;
+        shared.records.rewind(to)?;
+        *shared.state.write() = shared.records.state()?;
+        self.sets_checked = 0;
+        Ok(())
+    }
+
+    fn arrived(&self, head: L1Ref) -> Result<(), L1Error> {
+        let confirmed = self.view.shared.records.confirmed()?.unwrap_or_default();
         let recovered = self.view.progress().failures;
         if recovered > 0 {
             info!(failures = recovered, head = head.number, "L1 answers again");
         }
         metrics::gauge!("rota_l1_head").set(head.number as f64);
-        metrics::gauge!("rota_l1_confirmed").set(confirmed.unwrap_or_default().number as f64);
+        metrics::gauge!("rota_l1_confirmed").set(confirmed.number as f64);
         self.publish(|progress| {
             progress.head = head;
-            progress.confirmed = confirmed.unwrap_or_default();
+            progress.confirmed = confirmed;
             progress.failures = 0;
         });
+        Ok(())
     }
 
     async fn header(&self, at: BlockNumberOrTag) -> Result<L1Header, L1Error> {
         let header = self.view.shared.source.header(at).await?;
-        header.ok_or_else(|| L1Error::Rpc(format!("no L1 block {at}")))
+        header.ok_or(L1Error::Moved { number: at.as_number().unwrap_or_default() })
     }
 
     async fn still_there(&self, block: &L1Ref) -> Result<bool, L1Error> {

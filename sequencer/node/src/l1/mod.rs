@@ -5,6 +5,7 @@
 //! that the chain itself names, and say "not known yet" when this view does not reach that far.
 
 pub(crate) mod abi;
+mod endpoint;
 mod follower;
 mod records;
 mod source;
@@ -18,14 +19,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, keccak256};
 use parking_lot::RwLock;
 use rota_protocol::{config::ChainConfig, member::FrozenSet};
 use tokio::sync::{Notify, watch};
 
 pub use follower::{Follower, FollowerConfig};
-pub use source::{HttpSource, L1Header, L1Log, L1Source};
+pub use source::{HttpSource, L1Header, L1Log, L1Source, Totals};
 pub use state::{L1Event, L1State, Operator, PostedBatch};
 
 use crate::chain::{Deposit, L1Ref};
@@ -40,20 +40,15 @@ pub enum L1Error {
     /// A request failed; it is repeated.
     #[error("L1 request: {0}")]
     Rpc(String),
-    /// L1 changed between two requests; they are repeated.
-    #[error("L1 block {number} changed while it was read")]
+    /// L1 changed between two requests, or the endpoint lacks a block; they are repeated.
+    #[error("L1 block {number} changed or went away while L1 was read")]
     Moved {
         /// Its height.
         number: u64,
     },
     /// The endpoint withheld a log; another one is asked.
-    #[error("deposit {expected} is missing: the next one in the logs is {actual}")]
-    Gap {
-        /// Index that is due.
-        expected: u64,
-        /// Index found.
-        actual: u64,
-    },
+    #[error("the L1 endpoint withholds logs: {0}")]
+    Withheld(String),
     /// A log that the contracts cannot have emitted.
     #[error("malformed event in L1 block {number}: {what}")]
     Malformed {
@@ -93,7 +88,7 @@ pub enum L1Error {
 impl L1Error {
     /// Whether repeating the request, perhaps elsewhere, may help.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Rpc(_) | Self::Moved { .. } | Self::Gap { .. } | Self::Malformed { .. })
+        matches!(self, Self::Rpc(_) | Self::Moved { .. } | Self::Withheld(_) | Self::Malformed { .. })
     }
 }
 
@@ -183,19 +178,30 @@ impl L1View {
         }
     }
 
-    /// Asks L1 for a block that lies below the confirmed one, where the follower may have skipped headers.
+    /// Asks L1 for a block that lies below the confirmed one, where the follower may have skipped headers. Only an
+    /// ancestor of what the follower appended is remembered, with all blocks in between: another one would belong to a
+    /// chain that the follower has not seen, and hide from it where that chain begins.
     async fn look_up(&self, hash: B256) -> Result<Option<L1Ref>, L1Error> {
-        let Some(header) = self.shared.source.header_by_hash(hash).await? else { return Ok(None) };
-        let number = header.block.number;
-        if number > self.progress().confirmed.number {
+        let (source, records) = (&self.shared.source, &self.shared.records);
+        let Some(wanted) = source.header_by_hash(hash).await? else { return Ok(None) };
+        let wanted = wanted.block;
+        if wanted.number > self.progress().confirmed.number {
             return Ok(None);
         }
-        let canonical = self.shared.source.header(BlockNumberOrTag::Number(number)).await?;
-        if canonical != Some(header) {
-            return Ok(None);
+        let Some(known) = records.at_or_above(wanted.number)? else { return Ok(None) };
+        if known.number == wanted.number {
+            return Ok((known == wanted).then_some(wanted));
         }
-        self.shared.records.remember(&header.block)?;
-        Ok(Some(header.block))
+        let Some(mut child) = source.header_by_hash(known.hash).await? else { return Ok(None) };
+        while child.block.number > wanted.number {
+            let Some(parent) = source.header_by_hash(child.parent).await? else { return Ok(None) };
+            // Each step is kept: the caller's patience may end before this loop does.
+            if parent.block.number + 1 != child.block.number || !records.remember(&child.block, &parent.block)? {
+                return Ok(None);
+            }
+            child = parent;
+        }
+        Ok((child.block == wanted).then_some(wanted))
     }
 
     /// Least origin of block 1.

@@ -7,18 +7,23 @@ use std::{
 };
 
 use alloy::{
-    eips::BlockNumberOrTag,
+    eips::{BlockId, BlockNumberOrTag},
     network::TransactionBuilder,
     providers::{Provider, RootProvider},
-    rpc::types::{Filter, TransactionRequest},
-    transports::http::reqwest::Url,
+    rpc::{
+        json_rpc::ErrorPayload,
+        types::{Filter, TransactionRequest},
+    },
+    transports::{RpcError, TransportError},
 };
 use alloy_primitives::{Address, B256, Log};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use alloy_sol_types::SolCall;
 use async_trait::async_trait;
+use rota_bindings::{BatchChain, Portal, SequencerRegistry, SequencerSet};
+use rota_protocol::config::ContractsConfig;
 
-use super::{L1Error, abi};
+use super::{L1Error, abi, endpoint::Endpoint};
 use crate::chain::L1Ref;
 
 /// Longest wait for one answer.
@@ -46,6 +51,25 @@ pub struct L1Log {
     pub log: Log,
 }
 
+/// What the contracts count up to a block: what their logs must add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Deposits in the Portal.
+    pub deposits: u64,
+    /// Registered operators.
+    pub operators: u32,
+    /// Index of the newest batch; 0 before the first.
+    pub batches: u64,
+    /// Its hash; zero before the first.
+    pub batch_head: B256,
+    /// Index of the newest FINAL batch; 0 before the first.
+    pub final_batches: u64,
+    /// Latest epoch that a set was frozen for; 0 before the first.
+    pub last_set: u32,
+    /// Hash of that set; zero before the first.
+    pub set_hash: B256,
+}
+
 /// What the follower needs from L1.
 #[async_trait]
 pub trait L1Source: Send + Sync + 'static {
@@ -57,15 +81,23 @@ pub trait L1Source: Send + Sync + 'static {
     async fn header_by_hash(&self, hash: B256) -> Result<Option<L1Header>, L1Error>;
     /// The followed events in blocks `from..=to`, in order.
     async fn logs(&self, from: u64, to: u64) -> Result<Vec<L1Log>, L1Error>;
+    /// What the contracts say after the block with hash `at`, which must be recent.
+    async fn totals(&self, at: B256) -> Result<Totals, L1Error>;
+    /// The last epoch before `epoch` that a set was frozen for, after the block with hash `at`; 0 if there is none.
+    async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error>;
+    /// The endpoint in use, without secrets.
+    fn endpoint(&self) -> String;
+    /// Leaves the endpoint in use for the next one: it answered, but not with the truth.
+    fn leave(&self);
 }
 
 /// JSON-RPC over HTTP.
 #[derive(Debug)]
 pub struct HttpSource {
-    endpoints: Vec<RootProvider>,
+    endpoints: Vec<Endpoint>,
     /// Index of the endpoint in use.
     current: AtomicUsize,
-    contracts: Vec<Address>,
+    contracts: ContractsConfig,
 }
 
 impl HttpSource {
@@ -73,21 +105,28 @@ impl HttpSource {
     ///
     /// # Errors
     /// Something that is not a URL, or no endpoint.
-    pub fn new(endpoints: &[String], contracts: Vec<Address>) -> Result<Self, L1Error> {
-        let endpoints = endpoints
-            .iter()
-            .map(|endpoint| endpoint.parse::<Url>().map(RootProvider::new_http))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| L1Error::Endpoint(error.to_string()))?;
+    pub fn new(endpoints: &[String], contracts: ContractsConfig) -> Result<Self, L1Error> {
+        let endpoints = endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
-            return Err(L1Error::Endpoint("no endpoint".into()));
+            return Err(L1Error::Endpoint("there is none; give at least one in l1.rpc".into()));
         }
         Ok(Self { endpoints, current: AtomicUsize::new(0), contracts })
     }
 
+    fn current(&self) -> usize {
+        self.current.load(Ordering::Relaxed)
+    }
+
+    /// Goes on to the next endpoint, unless another request that failed at `index` did so before.
+    fn leave_from(&self, index: usize) {
+        let next = (index + 1) % self.endpoints.len();
+        let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// The endpoint in use.
-    pub fn provider(&self) -> &RootProvider {
-        &self.endpoints[self.current.load(Ordering::Relaxed) % self.endpoints.len()]
+    #[cfg(test)]
+    pub(crate) fn provider(&self) -> &RootProvider {
+        &self.endpoints[self.current()].provider
     }
 
     /// Calls a view of `to` at the newest block.
@@ -95,23 +134,49 @@ impl HttpSource {
     /// # Errors
     /// L1 does not answer, or the contract refuses.
     pub async fn view<C: SolCall>(&self, to: Address, call: &C) -> Result<C::Return, L1Error> {
-        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
-        let answer = self.ask(async { self.provider().call(request).await }).await?;
-        C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(error.to_string()))
+        self.view_at(to, call, BlockId::latest()).await
     }
 
-    /// Awaits one answer; a failure makes the next request go to the next endpoint.
-    async fn ask<T, E: std::fmt::Display>(
+    async fn view_at<C: SolCall>(&self, to: Address, call: &C, at: BlockId) -> Result<C::Return, L1Error> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let answer = self.ask(|l1| async move { l1.call(request).block(at).await }).await?;
+        C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(format!("{} of {to}: {error}", C::SIGNATURE)))
+    }
+
+    /// Awaits one answer. The outer error says that the endpoint gave none, and that the next request goes to the next
+    /// endpoint; the inner one is the endpoint's own.
+    pub(crate) async fn request<T, F>(
         &self,
-        request: impl Future<Output = Result<T, E>> + Send,
-    ) -> Result<T, L1Error> {
-        let error = match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error.to_string(),
+        request: impl FnOnce(RootProvider) -> F,
+    ) -> Result<Result<T, ErrorPayload>, L1Error>
+    where
+        F: Future<Output = Result<T, TransportError>>,
+    {
+        let index = self.current();
+        let endpoint = &self.endpoints[index];
+        let error = match tokio::time::timeout(REQUEST_TIMEOUT, request(endpoint.provider.clone())).await {
+            Ok(Ok(answer)) => return Ok(Ok(answer)),
+            Ok(Err(RpcError::ErrorResp(mut error))) => {
+                error.message = endpoint.redact(&error.message).into();
+                return Ok(Err(error));
+            }
+            Ok(Err(error)) => endpoint.redact(&error),
             Err(_) => format!("no answer in {REQUEST_TIMEOUT:?}"),
         };
-        self.current.fetch_add(1, Ordering::Relaxed);
-        Err(L1Error::Rpc(error))
+        self.leave_from(index);
+        Err(L1Error::Rpc(format!("{}: {error}", endpoint.name)))
+    }
+
+    /// [`Self::request`] for questions that every endpoint must be able to answer.
+    async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, L1Error>
+    where
+        F: Future<Output = Result<T, TransportError>>,
+    {
+        let index = self.current();
+        self.request(request).await?.map_err(|error| {
+            self.leave_from(index);
+            L1Error::Rpc(format!("{}: {error}", self.endpoints[index].name))
+        })
     }
 }
 
@@ -125,26 +190,31 @@ fn header_of(header: &alloy::rpc::types::Header) -> L1Header {
 #[async_trait]
 impl L1Source for HttpSource {
     async fn chain_id(&self) -> Result<u64, L1Error> {
-        self.ask(async { self.provider().get_chain_id().await }).await
+        self.ask(|l1| async move { l1.get_chain_id().await }).await
     }
 
     async fn header(&self, at: BlockNumberOrTag) -> Result<Option<L1Header>, L1Error> {
-        let block = self.ask(async { self.provider().get_block_by_number(at).await }).await?;
+        let block = self.ask(|l1| async move { l1.get_block_by_number(at).await }).await?;
         Ok(block.map(|block| header_of(&block.header)))
     }
 
     async fn header_by_hash(&self, hash: B256) -> Result<Option<L1Header>, L1Error> {
-        let block = self.ask(async { self.provider().get_block_by_hash(hash).await }).await?;
+        let block = self.ask(|l1| async move { l1.get_block_by_hash(hash).await }).await?;
         Ok(block.map(|block| header_of(&block.header)))
     }
 
     async fn logs(&self, from: u64, to: u64) -> Result<Vec<L1Log>, L1Error> {
         let filter = Filter::new()
-            .address(self.contracts.clone())
+            .address(vec![
+                self.contracts.sequencer_registry,
+                self.contracts.sequencer_set,
+                self.contracts.portal,
+                self.contracts.batch_chain,
+            ])
             .event_signature(abi::TOPICS.to_vec())
             .from_block(from)
             .to_block(to);
-        let answer = self.ask(async { self.provider().get_logs(&filter).await }).await?;
+        let answer = self.ask(|l1| async move { l1.get_logs(&filter).await }).await?;
         let mut logs = Vec::with_capacity(answer.len());
         for log in answer {
             let (Some(number), Some(hash), Some(index), Some(transaction)) =
@@ -163,5 +233,39 @@ impl L1Source for HttpSource {
         }
         logs.sort_by_key(|log| (log.block.number, log.index));
         Ok(logs)
+    }
+
+    async fn totals(&self, at: B256) -> Result<Totals, L1Error> {
+        let (contracts, at) = (&self.contracts, BlockId::from(at));
+        let (deposits, operators, batches, final_batches, last_set) = tokio::try_join!(
+            self.view_at(contracts.portal, &Portal::depositCountCall {}, at),
+            self.view_at(contracts.sequencer_registry, &SequencerRegistry::operatorCountCall {}, at),
+            self.view_at(contracts.batch_chain, &BatchChain::headIndexCall {}, at),
+            self.view_at(contracts.batch_chain, &BatchChain::finalIndexCall {}, at),
+            self.view_at(contracts.sequencer_set, &SequencerSet::lastFrozenCall {}, at),
+        )?;
+        let batch = BatchChain::batchAtCall { index: batches };
+        let set = SequencerSet::setHashCall { epoch: last_set };
+        let (batch_head, set_hash) = tokio::try_join!(
+            self.view_at(contracts.batch_chain, &batch, at),
+            self.view_at(contracts.sequencer_set, &set, at),
+        )?;
+        // Index 0 is the genesis of L2 and no batch.
+        let batch_head = if batches == 0 { B256::ZERO } else { batch_head };
+        Ok(Totals { deposits, operators, batches, batch_head, final_batches, last_set, set_hash })
+    }
+
+    async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error> {
+        let Some(epoch) = epoch.checked_sub(1) else { return Ok(0) };
+        let call = SequencerSet::frozenEpochAtCall { epoch };
+        self.view_at(self.contracts.sequencer_set, &call, BlockId::from(at)).await
+    }
+
+    fn endpoint(&self) -> String {
+        self.endpoints[self.current()].name.clone()
+    }
+
+    fn leave(&self) {
+        self.leave_from(self.current());
     }
 }

@@ -6,7 +6,10 @@ use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
 use rota_protocol::member::FrozenSet;
 
-use super::{L1Error, abi, source::L1Log};
+use super::{
+    L1Error, abi,
+    source::{L1Log, Totals},
+};
 use crate::chain::{Deposit, L1Ref};
 
 /// A batch on L1.
@@ -134,6 +137,62 @@ impl L1Event {
     }
 }
 
+impl Totals {
+    /// Counts an event.
+    fn add(&mut self, event: &L1Event) -> Result<(), L1Error> {
+        let due = |what: &str, due: u64, found: u64| match found == due {
+            true => Ok(()),
+            false => Err(L1Error::Withheld(format!("{what} {due} is due, the next one in the logs is {found}"))),
+        };
+        match event {
+            L1Event::Deposited(deposit) => {
+                due("deposit", self.deposits, deposit.index)?;
+                self.deposits += 1;
+            }
+            L1Event::Registered { id, .. } => {
+                due("operator", u64::from(self.operators) + 1, u64::from(*id))?;
+                self.operators = *id;
+            }
+            // A lower index replaces a batch that was removed.
+            L1Event::Posted(batch) => {
+                due("batch", batch.index.min(self.batches + 1), batch.index)?;
+                (self.batches, self.batch_head) = (batch.index, batch.hash);
+            }
+            L1Event::Finalized { index, .. } => {
+                due("FINAL batch", self.final_batches + 1, *index)?;
+                self.final_batches = *index;
+            }
+            // Not every epoch has a set of its own.
+            L1Event::Frozen(set) => (self.last_set, self.set_hash) = (set.epoch(), set.hash()),
+            L1Event::Rotated { id, .. } | L1Event::Metadata { id, .. } => {
+                if *id == 0 || *id > self.operators {
+                    return Err(L1Error::Withheld(format!("the registration of operator {id} is missing")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first thing that the logs, which give `self`, lack of what the contracts count.
+    pub(super) fn compare(&self, contracts: &Self) -> Result<(), L1Error> {
+        let pairs = [
+            ("deposits", self.deposits.to_string(), contracts.deposits.to_string()),
+            ("operators", self.operators.to_string(), contracts.operators.to_string()),
+            ("batches", self.batches.to_string(), contracts.batches.to_string()),
+            ("FINAL batches", self.final_batches.to_string(), contracts.final_batches.to_string()),
+            ("newest batch", self.batch_head.to_string(), contracts.batch_head.to_string()),
+            ("last frozen epoch", self.last_set.to_string(), contracts.last_set.to_string()),
+            ("hash of its set", self.set_hash.to_string(), contracts.set_hash.to_string()),
+        ];
+        match pairs.into_iter().find(|(_, logs, contracts)| logs != contracts) {
+            None => Ok(()),
+            Some((what, logs, contracts)) => {
+                Err(L1Error::Withheld(format!("{what}: {contracts} in the contract, {logs} in the logs")))
+            }
+        }
+    }
+}
+
 /// The fold of all confirmed events.
 #[derive(Clone, Debug, Default)]
 pub struct L1State {
@@ -145,21 +204,55 @@ pub struct L1State {
 }
 
 impl L1State {
-    /// Checks that `events` continue this state: a node that withholds logs is found out here.
+    /// What the contracts must count if this state is complete.
+    pub fn totals(&self) -> Totals {
+        let (batch, set) = (self.batch_head(), self.sets.values().next_back());
+        Totals {
+            deposits: self.deposit_count(),
+            operators: self.operators.len() as u32,
+            batches: batch.map_or(0, |batch| batch.index),
+            batch_head: batch.map_or(B256::ZERO, |batch| batch.hash),
+            final_batches: self.final_index,
+            last_set: set.map_or(0, |set| set.epoch()),
+            set_hash: set.map_or(B256::ZERO, |set| set.hash()),
+        }
+    }
+
+    /// Checks that `events` continue this state: what the contracts number has no gaps. Returns what they must count
+    /// after the last of them.
     ///
     /// # Errors
-    /// A deposit is missing.
-    pub fn check(&self, events: &[L1Event]) -> Result<(), L1Error> {
-        let mut next = self.deposits.len() as u64;
+    /// [`L1Error::Withheld`].
+    pub fn check(&self, events: &[L1Event]) -> Result<Totals, L1Error> {
+        let mut totals = self.totals();
         for event in events {
-            if let L1Event::Deposited(deposit) = event {
-                if deposit.index != next {
-                    return Err(L1Error::Gap { expected: next, actual: deposit.index });
+            totals.add(event)?;
+            if let L1Event::Finalized { index, hash } = event {
+                let new = events.iter().any(|event| matches!(event, L1Event::Posted(batch) if batch.hash == *hash));
+                if !new && self.batch(*index).is_none_or(|batch| batch.hash != *hash) {
+                    return Err(L1Error::Withheld(format!("the post of FINAL batch {index}, {hash}, is missing")));
                 }
-                next += 1;
             }
         }
-        Ok(())
+        Ok(totals)
+    }
+
+    /// Epochs above `above` of the sets known, `events` among them, that do not follow the set before at once, each with
+    /// the epoch of that set.
+    pub fn gaps(&self, events: &[L1Event], above: u32) -> Vec<(u32, u32)> {
+        let new = events.iter().filter_map(|event| match event {
+            L1Event::Frozen(set) => Some(set.epoch()),
+            _ => None,
+        });
+        let mut before = self.sets.range(..=above).next_back().map_or(0, |(epoch, _)| *epoch);
+        let mut gaps = Vec::new();
+        for epoch in self.sets.range(above.saturating_add(1)..).map(|(epoch, _)| *epoch).chain(new) {
+            if epoch != before + 1 {
+                gaps.push((before, epoch));
+            }
+            before = epoch;
+        }
+        gaps
     }
 
     /// Applies an event that [`Self::check`] accepted.

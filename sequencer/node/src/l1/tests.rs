@@ -3,22 +3,25 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use alloy::{
+    eips::BlockNumberOrTag,
     network::TransactionBuilder,
     providers::{DynProvider, Provider, ProviderBuilder, ext::AnvilApi},
     rpc::types::{TransactionRequest, anvil::ReorgOptions},
+    transports::http::reqwest::{Client, Url},
 };
 use alloy_node_bindings::{Anvil, AnvilInstance};
-use alloy_primitives::{Bytes, Log, LogData};
-use alloy_sol_types::SolEvent;
-use async_trait::async_trait;
+use alloy_primitives::{Bytes, Log, LogData, U256};
+use alloy_sol_types::{SolCall, SolEvent};
+use rota_bindings::{BatchChain, Portal, SequencerRegistry, SequencerSet};
 use rota_protocol::{
     config::{ContractsConfig, OriginConfig},
     member::Member,
 };
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -37,28 +40,40 @@ pub(crate) fn anvil() -> AnvilInstance {
     Anvil::at(path).arg("--slots-in-an-epoch").arg("1").spawn()
 }
 
-/// Runtime code that emits a log with `topics` topics, all taken from calldata, and the rest of calldata as data.
-fn emitter(topics: u8) -> Bytes {
+/// A contract that emits a log with `topics` topics, all taken from calldata, and the rest of calldata as data. With
+/// value it stores pairs of words instead. Calldata as short as that of a view is answered with the word stored at its
+/// hash.
+fn stand_in(topics: u8) -> Bytes {
     let skip = 32 * topics;
-    let mut runtime = Vec::new();
+    let mut log = Vec::new();
     for topic in (0..topics).rev() {
-        runtime.extend([0x60, 32 * topic, 0x35]); // CALLDATALOAD
+        log.extend([0x60, 32 * topic, 0x35]); // CALLDATALOAD
     }
-    runtime.extend([0x60, skip, 0x36, 0x03]); // CALLDATASIZE − skip
-    runtime.extend([0x80, 0x60, skip, 0x60, 0, 0x37]); // CALLDATACOPY
-    runtime.extend([0x60, 0, 0xa0 + topics, 0x00]); // LOGn
+    log.extend([0x60, skip, 0x36, 0x03]); // CALLDATASIZE − skip
+    log.extend([0x80, 0x60, skip, 0x60, 0, 0x37]); // CALLDATACOPY
+    log.extend([0x60, 0, 0xa0 + topics, 0x00]); // LOGn
+    let store = 12 + u8::try_from(log.len()).unwrap();
+    let (next, view) = (store + 2, store + 22);
+    let mut runtime = vec![0x60, 36, 0x36, 0x11, 0x15, 0x60, view, 0x57]; // CALLDATASIZE ≤ 36: view
+    runtime.extend([0x34, 0x60, store, 0x57]); // CALLVALUE: store
+    runtime.extend(log);
+    runtime.extend([0x5b, 0x5f, 0x5b, 0x80, 0x60, 32, 0x01, 0x35, 0x81, 0x35, 0x55]); // SSTORE(word i, word i + 1)
+    runtime.extend([0x60, 64, 0x01, 0x80, 0x36, 0x11, 0x60, next, 0x57, 0x00]);
+    assert_eq!(runtime.len() + 1, usize::from(view));
+    runtime.extend([0x00, 0x5b, 0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0x20, 0x54]); // SLOAD(keccak256(calldata))
+    runtime.extend([0x5f, 0x52, 0x60, 32, 0x5f, 0xf3]);
     let len = u8::try_from(runtime.len()).unwrap();
     let mut code = vec![0x60, len, 0x60, 12, 0x60, 0, 0x39, 0x60, len, 0x60, 0, 0xf3];
     code.extend(runtime);
     code.into()
 }
 
-/// An L1 whose contracts emit whatever they are told to.
+/// An L1 whose contracts emit whatever they are told to, and count it as the real ones do.
 struct Rig {
     anvil: AnvilInstance,
     provider: DynProvider,
     /// By number of topics, from 2.
-    emitters: Vec<Address>,
+    stand_ins: Vec<Address>,
     dir: tempfile::TempDir,
     chain: ChainConfig,
 }
@@ -70,9 +85,9 @@ impl Rig {
         let provider = ProviderBuilder::new().disable_recommended_fillers();
         let provider = provider.connect_http(anvil.endpoint_url()).erased();
         let from = anvil.addresses()[0];
-        let mut emitters = Vec::new();
+        let mut stand_ins = Vec::new();
         for topics in 2..=4 {
-            let request = TransactionRequest::default().with_from(from).with_deploy_code(emitter(topics));
+            let request = TransactionRequest::default().with_from(from).with_deploy_code(stand_in(topics));
             let receipt = provider
                 .send_transaction(request)
                 .await
@@ -81,7 +96,7 @@ impl Rig {
                 .get_receipt()
                 .await
                 .unwrap();
-            emitters.push(receipt.contract_address.unwrap());
+            stand_ins.push(receipt.contract_address.unwrap());
         }
         let origin = provider.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header;
         let chain = ChainConfig {
@@ -102,30 +117,75 @@ impl Rig {
             data_bytes_per_second: 240_000,
             l1_confirmations: confirmations,
             max_origin_lag: 60,
-            contracts: ContractsConfig::default(),
+            contracts: ContractsConfig {
+                sequencer_registry: stand_ins[0],
+                sequencer_set: stand_ins[1],
+                portal: stand_ins[2],
+                batch_chain: stand_ins[2],
+                ..ContractsConfig::default()
+            },
             alloc: BTreeMap::new(),
         };
-        Self { anvil, provider, emitters, dir: tempfile::tempdir().unwrap(), chain }
+        Self { anvil, provider, stand_ins, dir: tempfile::tempdir().unwrap(), chain }
     }
 
+    /// Emits `event` in a block of its own, after which the views count it.
     async fn emit(&self, event: impl SolEvent) {
         let data = event.encode_log_data();
         let mut input = data.topics().concat();
         input.extend_from_slice(&data.data);
-        let request = TransactionRequest::default()
-            .with_from(self.anvil.addresses()[0])
-            .with_to(self.emitters[data.topics().len() - 2])
-            .with_input(input);
-        let receipt = self
-            .provider
-            .send_transaction(request)
-            .await
-            .unwrap()
-            .with_timeout(Some(DEADLINE))
-            .get_receipt()
-            .await
-            .unwrap();
-        assert!(receipt.status());
+        let mut calls = vec![(self.stand_ins[data.topics().len() - 2], input, 0)];
+        calls.extend(self.views(data).into_iter().map(|(to, pair)| (to, pair, 1)));
+        self.provider.anvil_set_auto_mine(false).await.unwrap();
+        let mut sent = Vec::new();
+        for (to, input, value) in calls {
+            let request = TransactionRequest::default()
+                .with_from(self.anvil.addresses()[0])
+                .with_to(to)
+                .with_value(U256::from(value))
+                .with_gas_limit(1_000_000)
+                .with_input(input);
+            sent.push(*self.provider.send_transaction(request).await.unwrap().tx_hash());
+        }
+        self.provider.evm_mine(None).await.unwrap();
+        for hash in sent {
+            assert!(self.provider.get_transaction_receipt(hash).await.unwrap().unwrap().status());
+        }
+        self.provider.anvil_set_auto_mine(true).await.unwrap();
+    }
+
+    /// What the views answer after an event: hash of the call and word, by contract.
+    fn views(&self, data: LogData) -> Vec<(Address, Vec<u8>)> {
+        let log = Log { address: Address::ZERO, data };
+        let event = L1Event::decode(&L1Log { block: L1Ref::default(), index: 0, transaction: B256::ZERO, log });
+        let answer = |call: Vec<u8>, word: B256| [keccak256(call), word].concat();
+        let count = |call, count: u64| answer(call, B256::from(U256::from(count)));
+        let ContractsConfig { sequencer_registry, sequencer_set, portal, batch_chain, .. } = self.chain.contracts;
+        match event.unwrap() {
+            L1Event::Frozen(set) => {
+                let epoch = set.epoch();
+                let answers = [
+                    count(SequencerSet::lastFrozenCall {}.abi_encode(), epoch.into()),
+                    answer(SequencerSet::setHashCall { epoch }.abi_encode(), set.hash()),
+                    count(SequencerSet::frozenEpochAtCall { epoch }.abi_encode(), epoch.into()),
+                ];
+                answers.into_iter().map(|answer| (sequencer_set, answer)).collect()
+            }
+            L1Event::Deposited(deposit) => {
+                vec![(portal, count(Portal::depositCountCall {}.abi_encode(), deposit.index + 1))]
+            }
+            L1Event::Posted(PostedBatch { index, hash, .. }) => vec![
+                (batch_chain, count(BatchChain::headIndexCall {}.abi_encode(), index)),
+                (batch_chain, answer(BatchChain::batchAtCall { index }.abi_encode(), hash)),
+            ],
+            L1Event::Finalized { index, .. } => {
+                vec![(batch_chain, count(BatchChain::finalIndexCall {}.abi_encode(), index))]
+            }
+            L1Event::Registered { id, .. } => {
+                vec![(sequencer_registry, count(SequencerRegistry::operatorCountCall {}.abi_encode(), id.into()))]
+            }
+            L1Event::Rotated { .. } | L1Event::Metadata { .. } => vec![],
+        }
     }
 
     async fn deposit(&self, index: u64, to: u8) {
@@ -137,12 +197,16 @@ impl Rig {
         self.provider.anvil_mine(Some(blocks), Some(1)).await.unwrap();
     }
 
+    async fn header(&self, number: u64) -> alloy::rpc::types::Header {
+        self.provider.get_block_by_number(number.into()).await.unwrap().unwrap().header
+    }
+
     async fn height(&self) -> u64 {
         self.provider.get_block_number().await.unwrap()
     }
 
     fn source(&self, endpoints: &[String]) -> Arc<HttpSource> {
-        Arc::new(HttpSource::new(endpoints, self.emitters.clone()).unwrap())
+        Arc::new(HttpSource::new(endpoints, self.chain.contracts).unwrap())
     }
 
     fn open(&self, source: Arc<dyn L1Source>) -> (L1View, Follower) {
@@ -341,6 +405,7 @@ async fn an_unreachable_l1_is_waited_for() {
     let rig = Rig::start(1).await;
     let up = Arc::new(AtomicBool::new(true));
     let endpoint = format!("http://127.0.0.1:{}", proxy(rig.anvil.port(), Arc::clone(&up)).await);
+    rig.mine(1).await;
     let (view, follower) = rig.open(rig.source(&[endpoint]));
     let cancel = CancellationToken::new();
     let task = tokio::spawn(follower.run(cancel.clone()));
@@ -388,53 +453,161 @@ async fn the_wrong_l1_is_refused() {
     assert!(matches!(other.err(), Some(L1Error::OtherChain { .. })));
 }
 
-/// An endpoint that keeps a log to itself while `withholds`.
-struct Withholding {
-    inner: Arc<HttpSource>,
-    withholds: AtomicBool,
+/// An endpoint that knows what `target` knows, except for the logs that it `withholds`.
+async fn liar(target: Url, withholds: impl Fn(&Value) -> bool + Clone + Send + Sync + 'static) -> String {
+    let client = Client::new();
+    let forward = move |body: axum::body::Bytes| {
+        let (client, target, withholds) = (client.clone(), target.clone(), withholds.clone());
+        async move {
+            let request = client.post(target).header("content-type", "application/json").body(body);
+            let answer = request.send().await.unwrap().bytes().await.unwrap();
+            let mut answer: Value = serde_json::from_slice(&answer).unwrap();
+            if let Some(logs) = answer.get_mut("result").and_then(Value::as_array_mut) {
+                logs.retain(|log| !withholds(log));
+            }
+            axum::Json(answer)
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(forward)).await });
+    endpoint
 }
 
-#[async_trait]
-impl L1Source for Withholding {
-    async fn chain_id(&self) -> Result<u64, L1Error> {
-        self.inner.chain_id().await
-    }
-    async fn header(&self, at: BlockNumberOrTag) -> Result<Option<L1Header>, L1Error> {
-        self.inner.header(at).await
-    }
-    async fn header_by_hash(&self, hash: B256) -> Result<Option<L1Header>, L1Error> {
-        self.inner.header_by_hash(hash).await
-    }
-    async fn logs(&self, from: u64, to: u64) -> Result<Vec<L1Log>, L1Error> {
-        let mut logs = self.inner.logs(from, to).await?;
-        if self.withholds.load(Ordering::Relaxed) {
-            logs.retain(|log| log.log.topics()[1] != B256::ZERO);
+/// Steps until the follower fails.
+async fn failure(follower: &mut Follower) -> L1Error {
+    loop {
+        match follower.step().await {
+            Ok(more) => assert!(more, "nothing was noticed"),
+            Err(error) => return error,
         }
-        Ok(logs)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_withheld_deposit_is_noticed() {
+async fn whatever_an_endpoint_withholds_is_noticed() {
+    let mut rig = Rig::start(1).await;
+    let registered = |id: u32| abi::OperatorRegistered {
+        id,
+        owner: Address::ZERO,
+        signer: Address::repeat_byte(id as u8),
+        rewardRecipient: Address::ZERO,
+        commissionBps: 0,
+        metadataURI: String::new(),
+    };
+    let frozen = |epoch| abi::EpochFrozen { epoch, seed: B256::repeat_byte(7), members: members(3).into() };
+    let (hashes, poster) = ([B256::repeat_byte(0xb1), B256::repeat_byte(0xb2)], Address::repeat_byte(0xff));
+    for round in 0..2 {
+        rig.emit(registered(round + 1)).await;
+        rig.emit(frozen(2 + round)).await;
+        rig.deposit(round.into(), 0xaa).await;
+        let (hash, index) = (hashes[round as usize], u64::from(round) + 1);
+        rig.emit(abi::BatchPosted { hash, index, lastBlock: 40 * index, poster }).await;
+        rig.emit(abi::BatchFinalized { hash, index }).await;
+    }
+    rig.emit(frozen(4)).await;
+    rig.mine(20).await;
+
+    let complete = |view: &L1View| {
+        let state = view.shared.state.read();
+        assert_eq!((state.deposit_count(), state.operators().len()), (2, 2));
+        assert_eq!((view.batch_head().unwrap().index, view.final_head().unwrap().index), (2, 2));
+        assert!((2..=4).all(|epoch| state.set(epoch).is_some()));
+    };
+    let first_topics =
+        [abi::Deposited::SIGNATURE_HASH, abi::EpochFrozen::SIGNATURE_HASH, abi::OperatorRegistered::SIGNATURE_HASH]
+            .into_iter()
+            .chain([abi::BatchPosted::SIGNATURE_HASH, abi::BatchFinalized::SIGNATURE_HASH]);
+    for topic in first_topics {
+        // All logs of one kind, and only the first, second or third of them.
+        for which in 0..4 {
+            let seen = Arc::new(AtomicU32::new(0));
+            let withholds = move |log: &Value| {
+                log["topics"][0] == json!(topic) && [0, 1 + seen.fetch_add(1, Ordering::Relaxed)].contains(&which)
+            };
+            if which == 3 && topic != abi::EpochFrozen::SIGNATURE_HASH {
+                continue;
+            }
+            rig.dir = tempfile::tempdir().unwrap();
+            let source = rig.source(&[liar(rig.anvil.endpoint_url(), withholds).await, rig.anvil.endpoint()]);
+            let (view, mut follower) = rig.open(source.clone());
+            let error = failure(&mut follower).await;
+            assert!(matches!(error, L1Error::Withheld(_)), "{topic} {which}: {error}");
+            assert_eq!(view.progress().confirmed, L1Ref::default(), "{topic} {which}");
+            // The honest endpoint fills the gap, wherever it was.
+            assert_eq!(source.endpoint(), rig.anvil.endpoint());
+            settle(&mut follower).await;
+            assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
+            complete(&view);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_confirmed_while_every_endpoint_withholds() {
     let rig = Rig::start(1).await;
     rig.deposit(0, 0xaa).await;
-    rig.deposit(1, 0xbb).await;
     rig.mine(1).await;
-    let inner = rig.source(&[rig.anvil.endpoint()]);
-    let source = Arc::new(Withholding { inner, withholds: AtomicBool::new(true) });
-    let (view, mut follower) = rig.open(Arc::clone(&source) as Arc<dyn L1Source>);
-    let error = loop {
-        match follower.step().await {
-            Ok(more) => assert!(more, "the gap was not noticed"),
-            Err(error) => break error,
-        }
+    let lies = Arc::new(AtomicBool::new(false));
+    let withholds = {
+        let lies = Arc::clone(&lies);
+        move |_: &Value| lies.load(Ordering::Relaxed)
     };
-    assert!(matches!(error, L1Error::Gap { expected: 0, actual: 1 }), "{error}");
-    assert!(view.deposits(0, u64::MAX, 64).is_empty());
-
-    source.withholds.store(false, Ordering::Relaxed);
+    let endpoint = liar(rig.anvil.endpoint_url(), withholds).await;
+    let (view, mut follower) = rig.open(rig.source(&[endpoint]));
+    settle(&mut follower).await;
+    let before = view.progress().confirmed;
+    lies.store(true, Ordering::Relaxed);
+    rig.deposit(1, 0xbb).await;
+    rig.mine(20).await;
+    for _ in 0..3 {
+        let error = failure(&mut follower).await;
+        assert!(error.to_string().contains("deposits: 2 in the contract, 1 in the logs"), "{error}");
+        assert_eq!(view.progress().confirmed, before);
+    }
+    // A restart knows as little.
+    drop((view, follower));
+    let (view, mut follower) = rig.view();
+    assert_eq!((view.progress().confirmed, view.deposits(0, u64::MAX, 64).len()), (before, 1));
     settle(&mut follower).await;
     assert_eq!(view.deposits(0, u64::MAX, 64).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_were_skipped_are_looked_up_by_their_descendants() {
+    let rig = Rig::start(1).await;
+    rig.mine(150).await;
+    let (view, mut follower) = rig.view();
+    settle(&mut follower).await;
+    let number = rig.chain.genesis_origin.number + 3;
+    assert!(view.shared.records.by_number(number).unwrap().is_none(), "the follower skips old headers");
+    let old = rig.header(number).await;
+    assert_eq!(view.origin(old.hash, DEADLINE).await.unwrap().unwrap().number, number);
+    assert!(view.is_canonical(&view.shared.records.by_hash(old.hash).unwrap().unwrap()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_of_another_chain_is_not_remembered() {
+    let rig = Rig::start(1).await;
+    rig.mine(120).await;
+    let (view, mut follower) = rig.view();
+    settle(&mut follower).await;
+    rig.deposit(0, 0xaa).await;
+    rig.mine(10).await;
+    settle(&mut follower).await;
+    assert_eq!(view.deposits(0, u64::MAX, 64).len(), 1);
+
+    // Deeper than the confirmations, and the follower does not know yet.
+    rig.provider.anvil_reorg(ReorgOptions { depth: 30, tx_block_pairs: vec![] }).await.unwrap();
+    for depth in [3, 8, 20] {
+        let foreign = rig.header(rig.height().await - depth).await;
+        assert_eq!(view.origin(foreign.hash, Duration::from_millis(200)).await.unwrap(), None);
+    }
+    rig.mine(2).await;
+    settle(&mut follower).await;
+    assert!(view.deposits(0, u64::MAX, 64).is_empty(), "the deposit went down with its block");
+    let present = rig.header(rig.height().await - 8).await;
+    assert!(view.origin(present.hash, DEADLINE).await.unwrap().is_some());
 }
 
 #[test]
