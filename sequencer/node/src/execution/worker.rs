@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chain::{BlockAttributes, DecidedBlock, EngineError, SealedBlock, Validity},
-    mempool::{AccountState, Mempool},
+    mempool::{AccountState, Busy, Mempool},
     store::{LogPosition, Store},
 };
 
@@ -183,7 +183,8 @@ impl Worker {
         self.store.maintain()?;
         // Blocks pile up in memory while the disk is slow: take no more work until it has caught up.
         let head = self.store.head().number;
-        self.pool.set_busy(head - self.store.chain().flushed_height() > 3 * self.checkpoint_blocks.max(1));
+        let behind = head - self.store.chain().flushed_height() > 3 * self.checkpoint_blocks.max(1);
+        self.pool.set_busy(Busy::Storage, behind);
         Ok(())
     }
 

@@ -4,6 +4,18 @@ use alloy_primitives::U256;
 
 use crate::store::StoreError;
 
+/// Why the pool takes no transactions for now; what it holds goes on into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[repr(u8)]
+pub enum Busy {
+    /// Blocks pile up in memory.
+    #[error("the node is catching up")]
+    Storage = 1,
+    /// Batches pile up because L1 takes them more slowly than blocks fill them.
+    #[error("too many batches wait to be posted on L1; try again later")]
+    Posting = 2,
+}
+
 /// Why the pool refuses a transaction. The text begins as go-ethereum's does: clients tell errors apart by it.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
@@ -120,9 +132,9 @@ pub enum PoolError {
     /// Full of transactions that pay no less.
     #[error("txpool is full")]
     Full,
-    /// The node falls behind and takes no transactions until it has caught up.
-    #[error("txpool is full: the node is catching up")]
-    Busy,
+    /// The node takes no transactions for now.
+    #[error("txpool is full: {0}")]
+    Busy(Busy),
     /// The state could not be read.
     #[error("internal error: {0}")]
     Store(#[from] StoreError),

@@ -20,7 +20,7 @@ use rota_protocol::{
 };
 
 pub use best::BestTransactions;
-pub use error::PoolError;
+pub use error::{Busy, PoolError};
 pub use pool::{Mempool, PoolContent, PoolStatus};
 pub(crate) use signer::recover_signer;
 pub use transaction::PoolTransaction;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use tokio::sync::broadcast;
 
 use super::{
-    AccountState, AccountView, BestTransactions, PoolConfig, PoolError, PoolTransaction,
+    AccountState, AccountView, BestTransactions, Busy, PoolConfig, PoolError, PoolTransaction,
     queue::{Entry, SenderQueue},
     transaction::Worth,
 };
@@ -38,7 +38,8 @@ struct Inner {
     accounts: Arc<dyn AccountView>,
     state: RwLock<State>,
     accepted: broadcast::Sender<Arc<PoolTransaction>>,
-    busy: AtomicBool,
+    /// Reasons to refuse, as bits.
+    busy: AtomicU8,
 }
 
 #[derive(Default)]
@@ -77,7 +78,7 @@ impl Mempool {
     pub fn new(config: PoolConfig, chain_id: u64, accounts: Arc<dyn AccountView>) -> Self {
         let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
         let state = RwLock::new(State::default());
-        Self { inner: Arc::new(Inner { config, chain_id, accounts, state, accepted, busy: AtomicBool::new(false) }) }
+        Self { inner: Arc::new(Inner { config, chain_id, accounts, state, accepted, busy: AtomicU8::new(0) }) }
     }
 
     /// Adds a transaction given as EIP-2718 bytes; returns its hash.
@@ -93,9 +94,7 @@ impl Mempool {
     /// # Errors
     /// See [`PoolError`].
     pub fn add(&self, transaction: Transaction) -> Result<B256, PoolError> {
-        if self.inner.busy.load(Ordering::Relaxed) {
-            return Err(PoolError::Busy);
-        }
+        self.admit()?;
         // The signature is the expensive part: look before recovering it.
         if self.contains(transaction.tx_hash()) {
             return Err(PoolError::AlreadyKnown);
@@ -118,9 +117,7 @@ impl Mempool {
         checked
             .into_iter()
             .map(|checked| {
-                if self.inner.busy.load(Ordering::Relaxed) {
-                    return Err(PoolError::Busy);
-                }
+                self.admit()?;
                 self.insert(Arc::new(checked?))
             })
             .collect()
@@ -182,9 +179,20 @@ impl Mempool {
         self.inner.config.min_tip
     }
 
-    /// Refuses new transactions while the node cannot keep up.
-    pub fn set_busy(&self, busy: bool) {
-        self.inner.busy.store(busy, Ordering::Relaxed);
+    /// Refuses new transactions while there is any reason to; each comes and goes by itself.
+    pub fn set_busy(&self, reason: Busy, busy: bool) {
+        match busy {
+            true => self.inner.busy.fetch_or(reason as u8, Ordering::Relaxed),
+            false => self.inner.busy.fetch_and(!(reason as u8), Ordering::Relaxed),
+        };
+    }
+
+    fn admit(&self) -> Result<(), PoolError> {
+        let busy = self.inner.busy.load(Ordering::Relaxed);
+        match [Busy::Storage, Busy::Posting].into_iter().find(|reason| busy & *reason as u8 != 0) {
+            Some(reason) => Err(PoolError::Busy(reason)),
+            None => Ok(()),
+        }
     }
 
     /// Executable transactions by effective tip under `base_fee`.

@@ -105,8 +105,26 @@ fn refusals_read_as_in_go_ethereum() {
     pool.add_raw(&raw).unwrap();
     raw.push(0);
     assert!(matches!(pool.add_raw(&raw), Err(PoolError::Malformed(_))));
-    pool.set_busy(true);
-    assert!(fixture.refusal(tip(1, 6).sign(&alice)).starts_with("txpool is full"));
+}
+
+#[test]
+fn each_reason_to_refuse_comes_and_goes_by_itself() {
+    let fixture = Fixture::new(|_| {});
+    let pool = &fixture.pool;
+    let next = |nonce| Call { nonce, ..Call::default() }.sign(&signer(0));
+    for reason in [Busy::Storage, Busy::Posting, Busy::Posting] {
+        pool.set_busy(reason, true);
+    }
+    assert_eq!(fixture.refusal(next(0)), "txpool is full: the node is catching up");
+    pool.set_busy(Busy::Storage, false);
+    let text = "txpool is full: too many batches wait to be posted on L1; try again later";
+    assert_eq!(fixture.refusal(next(0)), text);
+    let [refused] = &pool.add_all(vec![next(0)])[..] else { panic!("one answer each") };
+    assert_eq!(refused.as_ref().unwrap_err().to_string(), text);
+    pool.set_busy(Busy::Storage, false);
+    assert_eq!(fixture.refusal(next(0)), text);
+    pool.set_busy(Busy::Posting, false);
+    pool.add(next(0)).unwrap();
 }
 
 #[test]

@@ -8,12 +8,16 @@ use tokio_util::sync::CancellationToken;
 use super::info::{NodeInfo, unix_now};
 use crate::{
     chain::{ChainEvent, DecidedBlock, DecidedChain},
-    mempool::Mempool,
+    mempool::{Busy, Mempool},
 };
 use rota_protocol::{header::id_of_coinbase, schedule};
 
 /// Time between two readings of what changes without a block.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// Sealed batches that are not confirmed on L1, above which the pool takes no transactions. Half an hour of full
+/// batches every two seconds, twice what a finalizing L1 lags behind; at most 120 MB.
+const MAX_UNPOSTED: u64 = 1_024;
 
 /// Heights searched for the node's next slot.
 const HORIZON: u64 = 4_096;
@@ -67,7 +71,9 @@ fn sample(info: &NodeInfo, pool: &Mempool) {
     let posted = info.l1.batch_head();
     let head = info.chain.head_number();
     let (index, block) = posted.map_or((0, 0), |batch| (batch.index, batch.last_block));
-    metrics::gauge!("rota_unposted_batches").set(info.sealed.count().saturating_sub(index) as f64);
+    let unposted = info.sealed.count().saturating_sub(index);
+    metrics::gauge!("rota_unposted_batches").set(unposted as f64);
+    pool.set_busy(Busy::Posting, unposted > MAX_UNPOSTED);
     metrics::gauge!("rota_unposted_blocks").set(head.saturating_sub(block) as f64);
 
     let Some((sigma, first_height)) = info.rules.next_serving() else { return };
