@@ -113,7 +113,7 @@ impl RotaInfo for NodeInfo {
             signer: self.signer,
             height: consensus.height,
             round: consensus.round,
-            sync_target: None,
+            sync_target: sync_target(self.chain.head_number(), self.l1.batch_head().map(|batch| batch.last_block)),
             peers,
             l1_head: l1.head,
             l1_confirmed: l1.confirmed,
@@ -145,6 +145,26 @@ impl Probe for NodeInfo {
     }
 }
 
+/// Height that the chain has reached for certain, if this node has not: the block that sealed the newest batch on L1. No
+/// peer has to be believed.
+fn sync_target(head: u64, posted: Option<u64>) -> Option<u64> {
+    posted.map(|last_block| last_block + 1).filter(|sealing| *sealing > head)
+}
+
 pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_catches_up_with_what_was_sealed_on_l1() {
+        assert_eq!(sync_target(0, None), None);
+        assert_eq!(sync_target(0, Some(40)), Some(41));
+        assert_eq!(sync_target(40, Some(40)), Some(41));
+        assert_eq!(sync_target(41, Some(40)), None);
+        assert_eq!(sync_target(900, Some(40)), None);
+    }
 }

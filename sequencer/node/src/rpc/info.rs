@@ -91,7 +91,7 @@ pub struct NodeStatus {
     pub height: u64,
     /// Round consensus works on.
     pub round: u32,
-    /// Highest height a peer claims, if it is beyond ours by more than normal operation explains.
+    /// Height the chain has reached according to L1, while this node's head is below it.
     pub sync_target: Option<u64>,
     /// libp2p peer ids connected now.
     pub peers: Vec<String>,
