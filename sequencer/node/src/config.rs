@@ -13,6 +13,8 @@ use std::{
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 
+use crate::l1::redact_urls;
+
 /// Name of the configuration file inside the home directory.
 pub const CONFIG_FILE: &str = "config.toml";
 
@@ -306,9 +308,9 @@ pub enum ConfigError {
         /// The reason.
         source: std::io::Error,
     },
-    /// The file is not TOML, or not of this shape.
+    /// The file is not TOML, or not of this shape. Says so without the secrets of L1 endpoints in the file.
     #[error("config.toml: {0}")]
-    Parse(#[from] toml::de::Error),
+    Parse(String),
     /// The configuration cannot be written as TOML.
     #[error("config.toml: {0}")]
     Write(#[from] toml::ser::Error),
@@ -321,6 +323,12 @@ pub enum ConfigError {
     /// No L1 endpoint.
     #[error("l1.rpc must name at least one endpoint")]
     NoL1,
+}
+
+impl From<toml::de::Error> for ConfigError {
+    fn from(error: toml::de::Error) -> Self {
+        Self::Parse(redact_urls(&error.to_string()))
+    }
 }
 
 #[cfg(test)]
@@ -405,6 +413,11 @@ mod tests {
     fn refuses_unknown_keys_and_no_endpoint() {
         let unknown = format!("{MINIMAL}\nportt = 1\n");
         assert!(matches!(Config::parse(Path::new("h"), &unknown, |_| None), Err(ConfigError::Parse(_))));
+        for text in [r#"rpc = "http://h:1/secret""#, r#"rpc = ["http://h:1/secret" 7]"#] {
+            let text = MINIMAL.replace(r#"rpc = ["http://127.0.0.1:8545"]"#, text);
+            let error = Config::parse(Path::new("h"), &text, |_| None).unwrap_err().to_string();
+            assert!(error.contains("http://h:1") && !error.contains("secret"), "{error}");
+        }
         let none = MINIMAL.replace("[\"http://127.0.0.1:8545\"]", "[]");
         assert!(matches!(Config::parse(Path::new("h"), &none, |_| None), Err(ConfigError::NoL1)));
     }

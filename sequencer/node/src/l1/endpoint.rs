@@ -55,8 +55,8 @@ fn name_of(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// Leaves scheme, host and port of every URL in `text`.
-fn redact_urls(text: &str) -> String {
+/// `text` with only scheme, host and port of every URL in it.
+pub(crate) fn redact_urls(text: &str) -> String {
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(colon) = rest.find("://") {
         let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);

@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 use rota_protocol::{config::ChainConfig, member::FrozenSet};
 use tokio::sync::{Notify, watch};
 
+pub(crate) use endpoint::redact_urls;
 pub use follower::{Follower, FollowerConfig};
 pub use source::{HttpSource, L1Header, L1Log, L1Source, Totals};
 pub use state::{L1Event, L1State, Operator, PostedBatch};
