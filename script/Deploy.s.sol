@@ -230,6 +230,7 @@ contract Deploy is Script {
                     guardian: d.guardian,
                     slasher: address(0),
                     slashEscrow: address(0),
+                    sequencerSet: d.sequencerSet,
                     authority: d.accessManager,
                     unbondingEpochs: p.unbondingEpochs,
                     maxPool: p.maxPool,

@@ -138,8 +138,8 @@ interface ISequencerSet {
     /// @notice Fixes the set of the next epoch, in the second half of the current one. Anyone may call; never paused.
     /// @dev Reads each seat once, drops (and unseats) the ineligible, orders members by seat. Emits `EpochFrozen` and
     /// one `SeatLeft` per dropped operator. The seed is `keccak256(abi.encode(seed of the last frozen epoch, prevrandao
-    /// recorded by the first call of the current epoch, epoch))`. Also calls `IBatchChain.anchorLatest`. Reverts in
-    /// this order: `EpochStarted`, `TooEarlyToFreeze`, `AlreadyFrozen`, `NobodyEligible`, `WeightOverflow`.
+    /// recorded by the first call of the current epoch, prevrandao of this block, epoch))`: the last part is not known
+    /// before the seats are closed. Also calls `IBatchChain.anchorLatest`. Reverts in this order: `EpochStarted`, `TooEarlyToFreeze`, `AlreadyFrozen`, `NobodyEligible`, `WeightOverflow`.
     /// @param epoch `currentEpoch() + 1`.
     function freeze(uint32 epoch) external;
 
@@ -148,7 +148,8 @@ interface ISequencerSet {
     /// @dev Emits `RandaoRecorded` when it records.
     function recordRandao() external;
 
-    /// @notice Sets the least self bond; holds from the next freeze.
+    /// @notice Sets the least self bond; holds from the next freeze. The vault keeps as much room in each pool for its
+    /// owner (`IStakeVault.setOwnerRoom`).
     /// @dev Emits `MinSelfBondChanged`. Restricted by the authority. Reverts: `InvalidMinSelfBond`.
     function setMinSelfBond(uint256 minSelfBond) external;
 

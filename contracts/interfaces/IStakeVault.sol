@@ -15,6 +15,7 @@ interface IStakeVault {
     /// @param registry The `ISequencerRegistry`.
     /// @param guardian Contract that answers `isPaused()`.
     /// @param slasher The only caller of `slash`; zero: nobody can.
+    /// @param sequencerSet The `ISequencerSet`, the only caller of `setOwnerRoom`.
     /// @param slashEscrow Receives what is slashed; not zero if `slasher` is not.
     /// @param authority OpenZeppelin `AccessManager` that governs `setMaxPool`.
     /// @param unbondingEpochs Whole epochs between the end of stake's service and its claim, 1 to
@@ -28,6 +29,7 @@ interface IStakeVault {
         address guardian;
         address slasher;
         address slashEscrow;
+        address sequencerSet;
         address authority;
         uint32 unbondingEpochs;
         uint256 maxPool;
@@ -52,10 +54,13 @@ interface IStakeVault {
     /// @notice The largest pool changed.
     event MaxPoolChanged(uint256 maxPool);
 
+    /// @notice The room kept for the owner's bond changed, token wei.
+    event OwnerRoomChanged(uint256 room);
+
     /// @notice The network is paused: no stake may come in now. Leaving is never paused.
     error StakeVault_Paused();
 
-    /// @notice The token, the registry, the guardian or, with a slasher, the escrow is the zero address.
+    /// @notice The token, the registry, the guardian, the sequencer set or, with a slasher, the escrow is the zero address.
     error StakeVault_ZeroAddress();
 
     /// @notice The unbonding time is outside 1 to `maximum`, epochs.
@@ -79,6 +84,10 @@ interface IStakeVault {
     /// @notice The pool would hold `tokens`, more than `maximum`, token wei.
     error StakeVault_PoolFull(uint256 tokens, uint256 maximum);
 
+    /// @notice The pool would hold `tokens`; others than the operator's owner may fill it up to `maximum` only, because
+    /// the rest is room for the bond the owner still needs, token wei.
+    error StakeVault_OwnersRoom(uint256 tokens, uint256 maximum);
+
     /// @notice The pool was slashed so hard that its units would not fit the records.
     error StakeVault_TooManyUnits(uint256 units, uint256 maximum);
 
@@ -97,6 +106,9 @@ interface IStakeVault {
     /// @notice The caller is not the slasher.
     error StakeVault_NotSlasher(address caller);
 
+    /// @notice The caller is not the sequencer set.
+    error StakeVault_NotSequencerSet(address caller);
+
     /// @notice The fraction is zero or above 1e18.
     error StakeVault_InvalidFraction(uint256 fractionWad);
 
@@ -108,7 +120,9 @@ interface IStakeVault {
 
     /// @notice Delegates `amount` token wei of the caller to operator `id`; the caller approved the vault before.
     /// @dev Emits `Delegated`. Units = `amount * units / tokens` of the pool rounded down, 1:1 in an empty pool.
-    /// Reverts in this order: `Paused`, `ZeroAmount`, `OperatorNotAccepting`, `PoolFull`, `PoolWipedOut`,
+    /// As long as the owner's stake in its pool is worth less than `ownerRoom`, others leave what is missing (and two
+    /// wei for roundings) free below `maxPool`, so that nobody can keep an operator from its least self bond.
+    /// Reverts in this order: `Paused`, `ZeroAmount`, `OperatorNotAccepting`, `PoolFull`, `OwnersRoom`, `PoolWipedOut`,
     /// `TooManyUnits`, then whatever the token says, `TokenTookFee`.
     /// @param id Operator, active.
     /// @param amount Token wei, > 0.
@@ -153,6 +167,11 @@ interface IStakeVault {
     /// @notice Sets the largest pool; pools above it stay and take no more.
     /// @dev Emits `MaxPoolChanged`. Restricted by the authority. Reverts: `InvalidMaxPool`.
     function setMaxPool(uint256 maxPool) external;
+
+    /// @notice Sets how much of each pool is kept for its owner until the owner has bonded it: the least self bond.
+    /// @dev Emits `OwnerRoomChanged`. Reverts: `NotSequencerSet`.
+    /// @param minimum Token wei, below 2^104.
+    function setOwnerRoom(uint256 minimum) external;
 
     /// @notice The native token.
     function token() external view returns (address);
@@ -213,6 +232,9 @@ interface IStakeVault {
 
     /// @notice Largest pool, token wei.
     function maxPool() external view returns (uint256);
+
+    /// @notice What of each pool is kept for its owner until the owner has bonded it, token wei.
+    function ownerRoom() external view returns (uint256);
 
     /// @notice Highest value governance can give `maxPool`, so that the weights of a full set fit its 64-bit sum.
     function MAX_POOL_CEILING() external view returns (uint256);

@@ -66,7 +66,7 @@ contract SequencerSet is ISequencerSet, EpochClock, AccessManaged {
 
     Progress private _progress;
 
-    /// @dev The prevrandao recorded in `_progress.randaoEpoch`.
+    /// @dev The prevrandao recorded in `_progress.randaoEpoch`, so that who freezes does not choose all of the seed.
     uint256 private _randao;
 
     uint32[SEAT_LIMIT] private _seats;
@@ -166,7 +166,8 @@ contract SequencerSet is ISequencerSet, EpochClock, AccessManaged {
         // Cannot happen while the vault keeps its ceiling; quorums are computed as 3 * weight in 64 bits.
         if (total * 3 > type(uint64).max) revert SequencerSet_WeightOverflow(total);
 
-        bytes32 newSeed = keccak256(abi.encode(seed[_sizes.latestEpoch()], _randao, epoch));
+        // The randomness of this very block: nobody could know the seed while seats were still open.
+        bytes32 newSeed = keccak256(abi.encode(seed[_sizes.latestEpoch()], _randao, block.prevrandao, epoch));
         setHash[epoch] = keccak256(members);
         seed[epoch] = newSeed;
         // Below 2^64 and at most SEAT_LIMIT.
@@ -379,6 +380,7 @@ contract SequencerSet is ISequencerSet, EpochClock, AccessManaged {
         }
         // forge-lint: disable-next-line(unsafe-typecast)
         _progress.minSelfBond = uint104(minimum);
+        VAULT.setOwnerRoom(minimum);
         emit MinSelfBondChanged(minimum);
     }
 

@@ -33,11 +33,17 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         uint64 fractionWad;
     }
 
-    /// @dev One slot, because every delegation needs both the sum and the limit.
+    /// @dev One slot, because every delegation needs both the sum and what any pool takes from anybody: the largest pool
+    /// less the owner's room. Only beyond that the limits themselves are read.
     struct Totals {
         uint104 staked;
-        uint104 maxPool;
+        uint104 openPool;
         uint32 slashSeq;
+    }
+
+    struct Limits {
+        uint104 maxPool;
+        uint104 ownerRoom;
     }
 
     /// @inheritdoc IStakeVault
@@ -47,6 +53,8 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     uint32 public constant MAX_UNBONDING_EPOCHS = 64;
 
     uint256 private constant _WAD = 1e18;
+    /// @dev What rounding can take from a bond that is paid in as two delegations, wei.
+    uint256 private constant _DUST = 2;
     uint32 private constant _EFFECTIVE_DELAY = 2;
 
     /// @inheritdoc IStakeVault
@@ -57,8 +65,10 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     IGuardian private immutable GUARDIAN;
     address private immutable SLASHER;
     address private immutable SLASH_ESCROW;
+    address private immutable SEQUENCER_SET;
 
     Totals private _totals;
+    Limits private _limits;
 
     /// @dev Value: tokens in the upper, units in the lower 104 bits.
     mapping(uint32 id => EpochTrace.Trace trace) private _pools;
@@ -74,6 +84,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) AccessManaged(config.authority) {
         if (
             config.token == address(0) || config.registry == address(0) || config.guardian == address(0)
+                || config.sequencerSet == address(0)
                 || (config.slasher != address(0) && config.slashEscrow == address(0))
         ) revert StakeVault_ZeroAddress();
         if (config.unbondingEpochs == 0 || config.unbondingEpochs > MAX_UNBONDING_EPOCHS) {
@@ -84,6 +95,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         GUARDIAN = IGuardian(config.guardian);
         SLASHER = config.slasher;
         SLASH_ESCROW = config.slashEscrow;
+        SEQUENCER_SET = config.sequencerSet;
         UNBONDING_EPOCHS = config.unbondingEpochs;
         _setMaxPool(config.maxPool);
     }
@@ -174,6 +186,13 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IStakeVault
     function setMaxPool(uint256 limit) external restricted {
         _setMaxPool(limit);
+    }
+
+    /// @inheritdoc IStakeVault
+    function setOwnerRoom(uint256 minimum) external {
+        if (msg.sender != SEQUENCER_SET) revert StakeVault_NotSequencerSet(msg.sender);
+        _setLimits(_limits.maxPool, minimum.toUint104());
+        emit OwnerRoomChanged(minimum);
     }
 
     /// @inheritdoc IStakeVault
@@ -269,7 +288,12 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IStakeVault
     function maxPool() external view returns (uint256) {
-        return _totals.maxPool;
+        return _limits.maxPool;
+    }
+
+    /// @inheritdoc IStakeVault
+    function ownerRoom() external view returns (uint256) {
+        return _limits.ownerRoom;
     }
 
     function _delegate(uint32 id, uint256 amount) private returns (uint256 minted) {
@@ -280,9 +304,8 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
 
         (uint256 tokens, uint256 supply) = pool(id);
         Totals storage totals = _totals;
-        uint256 limit = totals.maxPool;
         uint256 newTokens = FixedPointMathLib.saturatingAdd(tokens, amount);
-        if (newTokens > limit) revert StakeVault_PoolFull(newTokens, limit);
+        if (newTokens > totals.openPool) _checkLimits(id, newTokens, tokens, supply);
         minted = _mintableDown(id, epoch, amount, tokens, supply);
         if (supply + minted > type(uint104).max) {
             revert StakeVault_TooManyUnits(supply + minted, type(uint104).max);
@@ -300,6 +323,19 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         SafeTransferLib.safeTransferFrom(TOKEN, msg.sender, address(this), amount);
         uint256 received = SafeTransferLib.balanceOf(TOKEN, address(this)) - before;
         if (received < amount) revert StakeVault_TokenTookFee(received, amount);
+    }
+
+    /// @dev Others leave what the owner still has to bond. An action takes no more from this room than it gives back to
+    /// the pool or to the bond: only another owner, limit or room can find less than is missing.
+    function _checkLimits(uint32 id, uint256 newTokens, uint256 tokens, uint256 supply) private view {
+        Limits memory limits = _limits;
+        if (newTokens > limits.maxPool) revert StakeVault_PoolFull(newTokens, limits.maxPool);
+        address owner = REGISTRY.ownerOf(id);
+        if (msg.sender == owner) return;
+        uint256 bond = _valueDown(_units[id][owner].latest(), tokens, supply);
+        if (bond >= limits.ownerRoom) return;
+        uint256 maximum = FixedPointMathLib.zeroFloorSub(limits.maxPool, limits.ownerRoom - bond + _DUST);
+        if (newTokens > maximum) revert StakeVault_OwnersRoom(newTokens, maximum);
     }
 
     /// @dev Cohorts older than the window opened for claims before this epoch and answer for nothing any more. A cohort
@@ -334,8 +370,15 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     function _setMaxPool(uint256 limit) private {
         if (limit == 0 || limit > MAX_POOL_CEILING) revert StakeVault_InvalidMaxPool(limit, MAX_POOL_CEILING);
         // forge-lint: disable-next-line(unsafe-typecast)
-        _totals.maxPool = uint104(limit);
+        _setLimits(uint104(limit), _limits.ownerRoom);
         emit MaxPoolChanged(limit);
+    }
+
+    function _setLimits(uint104 limit, uint104 room) private {
+        _limits = Limits({maxPool: limit, ownerRoom: room});
+        // At most the limit.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _totals.openPool = uint104(FixedPointMathLib.zeroFloorSub(limit, room + _DUST));
     }
 
     /// @dev Units for `amount`, rounded down. An empty pool starts at 1:1, but not in an epoch in which its cohort was

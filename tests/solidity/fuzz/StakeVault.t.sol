@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+
 import {StakingFixture} from "../harness/StakingFixture.sol";
 
 /// @notice Arithmetic of the vault on random amounts and fractions, cases of two or three parties.
@@ -42,6 +44,45 @@ contract StakeVaultFuzzTest is StakingFixture {
         assertEq(token.balanceOf(BOB), paid);
     }
 
+    /// @notice Whatever strangers, slashes and the owner's own going in and out did before, the owner reaches its least
+    /// self bond.
+    function testFuzz_ownerCanAlwaysBond(uint256[4] memory amounts, uint256[2] memory fractions, uint256 part) public {
+        address owner = _owner(0);
+        _fill(amounts[0]);
+        uint256 units = _delegate(owner, id, bound(amounts[1], 1, MIN_SELF_BOND));
+        _fill(amounts[2]);
+        _slash(id, 10, bound(fractions[0], 1, WAD - WAD / 1e6));
+        _fill(type(uint256).max);
+        _undelegate(owner, id, bound(part, 1, units));
+        _fill(amounts[3]);
+        _slash(id, 10, bound(fractions[1], 1, WAD - WAD / 1e6));
+        _fill(type(uint256).max);
+
+        (, uint256 bond) = vault.positionOf(id, owner);
+        if (bond < MIN_SELF_BOND) _delegate(owner, id, MIN_SELF_BOND - bond + 2);
+        assertGe(vault.selfBondAt(id, 12), MIN_SELF_BOND);
+    }
+
+    /// @dev A stranger delegates as much of `wanted` as it may, which the vault's refusal tells.
+    function _fill(uint256 wanted) private {
+        (uint256 tokens,) = vault.pool(id);
+        uint256 amount = bound(wanted, 1, MAX_POOL - tokens);
+        if (wanted == type(uint256).max) amount = MAX_POOL - tokens;
+        _fund(ALICE, amount);
+        vm.prank(ALICE);
+        try vault.delegate(id, amount) {}
+        catch (bytes memory reason) {
+            assertEq(bytes4(reason), IStakeVault.StakeVault_OwnersRoom.selector);
+            uint256 maximum;
+            assembly ("memory-safe") {
+                maximum := mload(add(reason, 0x44))
+            }
+            if (maximum <= tokens) return;
+            vm.prank(ALICE);
+            vault.delegate(id, maximum - tokens);
+        }
+    }
+
     /// @notice F5 and F4: what others do never takes from a delegator; rounding against them can add one wei.
     function testFuzz_F4_F5_othersChangeNothing(uint256 mine, uint256 other, uint256 fraction, uint256 part) public {
         mine = bound(mine, 1, MAX_POOL / 2);
@@ -69,7 +110,7 @@ contract StakeVaultFuzzTest is StakingFixture {
     /// @notice A delegator's loss to a slash is its share of it.
     function testFuzz_slash_isProportional(uint256 mine, uint256 other, uint256 fraction) public {
         mine = bound(mine, 1e9, MAX_POOL / 2);
-        other = bound(other, 1e9, MAX_POOL / 2);
+        other = bound(other, 1e9, MAX_POOL / 2 - MIN_SELF_BOND - 2);
         fraction = bound(fraction, 1, WAD);
         _delegate(ALICE, id, mine);
         _delegate(BOB, id, other);
@@ -85,7 +126,7 @@ contract StakeVaultFuzzTest is StakingFixture {
 
     /// @notice S3 of the vault's part: taking stake out between the fault and its proof never lowers what is taken.
     function testFuzz_S3_undelegatingDoesNotHelp(uint256 stake, uint256 part, uint256 fraction, uint8 wait) public {
-        stake = bound(stake, 10, MAX_POOL);
+        stake = bound(stake, 10, MAX_POOL - MIN_SELF_BOND - 2);
         fraction = bound(fraction, 1, WAD);
         uint256 units = _delegate(ALICE, id, stake);
         _toEpoch(12);
@@ -101,7 +142,7 @@ contract StakeVaultFuzzTest is StakingFixture {
 
     /// @notice S4 of the vault's part: two slashes commute up to one wei per pot.
     function testFuzz_S4_slashesCommute(uint256 stake, uint256 part, uint256 first, uint256 second) public {
-        stake = bound(stake, 1e6, MAX_POOL);
+        stake = bound(stake, 1e6, MAX_POOL - MIN_SELF_BOND - 2);
         first = bound(first, 1, WAD);
         second = bound(second, 1, WAD);
         uint256 units = _delegate(ALICE, id, stake);
@@ -139,7 +180,7 @@ contract StakeVaultFuzzTest is StakingFixture {
     function testFuzz_R3_exitAfterAnySlashes(uint256 stake, uint256 dust, uint256[6] memory fractions) public {
         stake = bound(stake, 1, MAX_POOL / 2);
         uint256 units = _delegate(ALICE, id, stake);
-        uint256 others = _delegate(BOB, id, MAX_POOL / 2);
+        uint256 others = _delegate(BOB, id, MAX_POOL / 2 - MIN_SELF_BOND - 2);
         _undelegate(BOB, id, bound(dust, 1, others - 1));
         for (uint256 i = 0; i < 6; ++i) {
             _slash(id, 10, bound(fractions[i], 1, WAD));

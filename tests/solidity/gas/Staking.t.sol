@@ -71,6 +71,19 @@ contract StakingGasTest is StakingFixture {
         _measured("delegate, first in an epoch, allowance left", 120_000);
     }
 
+    /// @notice In a pool so full that the owner's bond has to be looked at: two cold reads and a call more
+    /// (docs/adr/0002-storage-of-staking.md).
+    function test_gas_delegateNearTheLimit() public {
+        uint32 id = _operator(0, MAX_POOL - MIN_SELF_BOND);
+        _delegate(ALICE, id, 10e18);
+        token.transfer(ALICE, 100e18);
+        _toEpoch(21);
+        _approve(10e18);
+        vm.prank(ALICE);
+        vault.delegate(id, 10e18);
+        _measured("delegate, first in an epoch, pool nearly full", 121_000);
+    }
+
     function test_gas_delegateNewcomer() public {
         uint32 id = _operator(0, 1000e18);
         token.transfer(ALICE, 100e18);

@@ -47,6 +47,7 @@ abstract contract StakingFixture is Test {
     IAccessManager internal manager;
     address internal slasher = makeAddr("slasher");
     address internal escrow = makeAddr("escrow");
+    address private predictedSet;
 
     function _deploy(uint8 maxSeats, uint32 slots) internal {
         vm.warp(GENESIS);
@@ -58,6 +59,7 @@ abstract contract StakingFixture is Test {
         manager = IAccessManager(vm.deployCode("AccessManager.sol:AccessManager", abi.encode(address(this))));
         registry =
             ISequencerRegistry(vm.deployCode("SequencerRegistry.sol:SequencerRegistry", abi.encode(_registryConfig())));
+        predictedSet = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         vault = IStakeVault(vm.deployCode("StakeVault.sol:StakeVault", abi.encode(_vaultConfig(address(token)))));
         set = ISequencerSet(vm.deployCode("SequencerSet.sol:SequencerSet", abi.encode(_setConfig(maxSeats, slots))));
     }
@@ -79,6 +81,7 @@ abstract contract StakingFixture is Test {
             guardian: address(guardian),
             slasher: slasher,
             slashEscrow: escrow,
+            sequencerSet: predictedSet,
             authority: address(manager),
             unbondingEpochs: UNBONDING,
             maxPool: MAX_POOL,

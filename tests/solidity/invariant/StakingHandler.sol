@@ -79,7 +79,8 @@ contract StakingHandler is StakingFixture {
         // Now and then dust, now and then too much.
         amount = amount % 8 == 0 ? _bound(amount, 0, 20) : _bound(amount, 1, MAX_POOL / 3);
         bool allowed = registry.acceptsStake(id) && !guardian.isPaused() && amount != 0
-            && _pools[id][0] + amount <= vault.maxPool() && (_pools[id][0] != 0 || _pools[id][1] == 0);
+            && _pools[id][0] + amount + _ownersRoom(id, account) <= vault.maxPool()
+            && (_pools[id][0] != 0 || _pools[id][1] == 0);
         uint256[] memory values = _valuesOfOthers(id, account);
         _fund(account, amount);
         vm.prank(account);
@@ -604,6 +605,14 @@ contract StakingHandler is StakingFixture {
         if (tokens == 0 || fraction == WAD) return tokens;
         uint256 loss = (tokens * fraction + WAD - 1) / WAD;
         return loss < tokens ? loss : tokens - 1;
+    }
+
+    /// @dev What `account` has to leave free in a pool: the bond its owner still needs, and two wei.
+    function _ownersRoom(uint32 id, address account) private view returns (uint256) {
+        address owner = registry.ownerOf(id);
+        (, uint256 bond) = vault.positionOf(id, owner);
+        uint256 room = set.minSelfBond();
+        return account == owner || bond >= room ? 0 : room - bond + 2;
     }
 
     function _id(uint256 which) private view returns (uint32) {

@@ -431,8 +431,8 @@ contract SequencerSetTest is StakingFixture {
         vm.prevrandao(uint256(0xfeed));
         _toSecondHalf(epoch - 1);
         bytes memory members = _members(ids, epoch);
-        // Recorded by the first call of this epoch (`takeSeat`), so today's value does not enter.
-        bytes32 seed = keccak256(abi.encode(bytes32(0), uint256(1), epoch));
+        // One value was recorded by the first call of this epoch (`takeSeat`), the other is that of the freeze itself.
+        bytes32 seed = keccak256(abi.encode(bytes32(0), uint256(1), uint256(0xfeed), epoch));
         vm.expectEmit(address(set));
         emit ISequencerSet.EpochFrozen(epoch, seed, members);
         vm.prank(STRANGER);
@@ -450,7 +450,7 @@ contract SequencerSetTest is StakingFixture {
         assertEq(set.memberCount(epoch + 1), 0);
     }
 
-    /// @notice The seed chains the last frozen seed with the prevrandao of the first call of the epoch.
+    /// @notice The seed chains the last frozen seed with the prevrandao of the first call of the epoch and of the freeze.
     function test_freeze_seedChain() public {
         _seated(1);
         uint32 epoch = _epoch();
@@ -466,8 +466,9 @@ contract SequencerSetTest is StakingFixture {
         assertFalse(set.randaoDue());
         vm.prevrandao(uint256(0xdef));
         set.recordRandao();
+        vm.prevrandao(uint256(0x123));
         _freeze(epoch + 3);
-        assertEq(set.seed(epoch + 3), keccak256(abi.encode(first, uint256(0xabc), epoch + 3)));
+        assertEq(set.seed(epoch + 3), keccak256(abi.encode(first, uint256(0xabc), uint256(0x123), epoch + 3)));
         assertEq(set.frozenEpochAt(epoch), 0);
         assertEq(set.frozenEpochAt(epoch + 1), epoch + 1);
         assertEq(set.frozenEpochAt(epoch + 2), epoch + 1);
@@ -482,7 +483,22 @@ contract SequencerSetTest is StakingFixture {
         _toSecondHalf(epoch);
         vm.prevrandao(uint256(0x777));
         set.freeze(epoch + 1);
-        assertEq(set.seed(epoch + 1), keccak256(abi.encode(bytes32(0), uint256(0x777), epoch + 1)));
+        assertEq(set.seed(epoch + 1), keccak256(abi.encode(bytes32(0), uint256(0x777), uint256(0x777), epoch + 1)));
+    }
+
+    /// @notice Whoever arranges seats cannot know the seed: with all else equal it differs with the freezing block.
+    function test_freeze_seedIsUnknownWhileSeatsAreOpen() public {
+        _seated(2);
+        uint32 epoch = _epoch() + 1;
+        _toSecondHalf(epoch - 1);
+        uint256 snapshot = vm.snapshotState();
+        vm.prevrandao(uint256(0xa));
+        set.freeze(epoch);
+        bytes32 one = set.seed(epoch);
+        vm.revertToState(snapshot);
+        vm.prevrandao(uint256(0xb));
+        set.freeze(epoch);
+        assertNotEq(set.seed(epoch), one);
     }
 
     function test_E1_revert_freeze_started() public {
@@ -782,7 +798,9 @@ contract SequencerSetTest is StakingFixture {
         _toEpoch(_epoch() + 1);
     }
 
+    /// @dev A second set beside the vault's own: the vault hears of its least self bond in silence.
     function _setOf(uint8 maxSeats) private returns (ISequencerSet) {
+        vm.mockCall(address(vault), abi.encodeCall(vault.setOwnerRoom, (MIN_SELF_BOND)), "");
         return ISequencerSet(vm.deployCode("SequencerSet.sol:SequencerSet", abi.encode(_setConfig(maxSeats, 64))));
     }
 

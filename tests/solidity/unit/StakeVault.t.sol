@@ -30,11 +30,12 @@ contract StakeVaultTest is StakingFixture {
     // --- construction
 
     function test_revert_constructor_zeroAddress() public {
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < 5; ++i) {
             IStakeVault.Config memory config = _vaultConfig(i == 0 ? address(0) : address(token));
             if (i == 1) config.registry = address(0);
             if (i == 2) config.guardian = address(0);
             if (i == 3) config.slashEscrow = address(0);
+            if (i == 4) config.sequencerSet = address(0);
             _expectConstructorRevert(config, abi.encodeWithSelector(IStakeVault.StakeVault_ZeroAddress.selector));
         }
         // Without a slasher there is nothing to escrow.
@@ -145,7 +146,8 @@ contract StakeVaultTest is StakingFixture {
     }
 
     function test_revert_delegate_poolFull() public {
-        _delegate(ALICE, id, MAX_POOL - 1);
+        _delegate(_owner(0), id, MIN_SELF_BOND);
+        _delegate(ALICE, id, MAX_POOL - MIN_SELF_BOND - 1);
         _expectDelegateRevert(
             id, 2, abi.encodeWithSelector(IStakeVault.StakeVault_PoolFull.selector, MAX_POOL + 1, MAX_POOL)
         );
@@ -155,6 +157,68 @@ contract StakeVaultTest is StakingFixture {
             abi.encodeWithSelector(IStakeVault.StakeVault_PoolFull.selector, type(uint256).max, MAX_POOL)
         );
         _delegate(ALICE, id, 1);
+    }
+
+    /// @notice Strangers who come before the owner leave what it has to bond, to the wei, and two wei for roundings.
+    function test_delegate_ownersRoom_beforeTheBond() public {
+        uint256 open = MAX_POOL - MIN_SELF_BOND - 2;
+        _expectOwnersRoomRevert(open + 1, open + 1, open);
+        _delegate(ALICE, id, open);
+        _expectOwnersRoomRevert(1, open + 1, open);
+        _delegate(_owner(0), id, MIN_SELF_BOND);
+        assertEq(vault.selfBondAt(id, 12), MIN_SELF_BOND);
+        // The rest is anybody's now.
+        _delegate(ALICE, id, 2);
+        _expectDelegateRevert(
+            id, 1, abi.encodeWithSelector(IStakeVault.StakeVault_PoolFull.selector, MAX_POOL + 1, MAX_POOL)
+        );
+    }
+
+    /// @notice What is kept is what is missing: a part of the bond frees its part, taking it back keeps it again.
+    function test_delegate_ownersRoom_followsTheBond() public {
+        uint256 units = _delegate(_owner(0), id, 40e18);
+        uint256 open = MAX_POOL - 60e18 - 2;
+        _expectOwnersRoomRevert(open - 40e18 + 1, open + 1, open);
+        _delegate(ALICE, id, open - 40e18);
+        _undelegate(_owner(0), id, units);
+        _expectOwnersRoomRevert(1, open - 40e18 + 1, MAX_POOL - MIN_SELF_BOND - 2);
+        _delegate(_owner(0), id, MIN_SELF_BOND + 2);
+        _expectDelegateRevert(
+            id, 1, abi.encodeWithSelector(IStakeVault.StakeVault_PoolFull.selector, MAX_POOL + 1, MAX_POOL)
+        );
+    }
+
+    /// @notice The owner is whoever owns the operator now, and fills its pool without regard to its own room.
+    function test_delegate_ownersRoom_ownerMayFillThePool() public {
+        _delegate(_owner(0), id, MIN_SELF_BOND - 1);
+        _delegate(_owner(0), id, MAX_POOL - MIN_SELF_BOND + 1);
+        (uint256 tokens,) = vault.pool(id);
+        assertEq(tokens, MAX_POOL);
+    }
+
+    function test_ownersRoom_isTheLeastSelfBond() public {
+        assertEq(vault.ownerRoom(), MIN_SELF_BOND);
+        vm.expectEmit(address(vault));
+        emit IStakeVault.OwnerRoomChanged(150e18 + 1);
+        set.setMinSelfBond(150e18 + 1);
+        assertEq(vault.ownerRoom(), 150e18 + 1);
+        _expectOwnersRoomRevert(MAX_POOL - 150e18 - 2, MAX_POOL - 150e18 - 2, MAX_POOL - 150e18 - 3);
+        // The room is the same in a smaller pool.
+        vault.setMaxPool(1000e18);
+        assertEq(vault.ownerRoom(), 150e18 + 1);
+        _expectOwnersRoomRevert(1000e18 - 150e18 - 2, 1000e18 - 150e18 - 2, 1000e18 - 150e18 - 3);
+        vault.setMaxPool(MAX_POOL);
+        set.setMinSelfBond(set.MIN_SELF_BOND_CEILING());
+        // More than a pool can hold: strangers get nothing of it.
+        _expectOwnersRoomRevert(1, 1, 0);
+        set.setMinSelfBond(0);
+        assertEq(vault.ownerRoom(), 0);
+        _delegate(ALICE, id, MAX_POOL);
+    }
+
+    function test_revert_setOwnerRoom_stranger() public {
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_NotSequencerSet.selector, address(this)));
+        vault.setOwnerRoom(0);
     }
 
     function test_revert_delegate_poolWipedOut() public {
@@ -583,6 +647,12 @@ contract StakeVaultTest is StakingFixture {
         assertEq(vault.totalStaked(), 20e18);
         (, uint256 value) = vault.positionOf(id, ALICE);
         assertEq(value, 10e18);
+    }
+
+    function _expectOwnersRoomRevert(uint256 amount, uint256 tokens, uint256 maximum) private {
+        _expectDelegateRevert(
+            id, amount, abi.encodeWithSelector(IStakeVault.StakeVault_OwnersRoom.selector, tokens, maximum)
+        );
     }
 
     function _expectDelegateRevert(uint32 operator, uint256 amount, bytes memory reason) private {
