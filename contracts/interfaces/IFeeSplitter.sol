@@ -2,16 +2,23 @@
 pragma solidity ^0.8.30;
 
 /// @title Fee splitter
-/// @notice The split table of protocol section 9, and the place where the ecosystem's part leaves and the burnt part is
-/// destroyed. It keeps no balance: what arrives with `settle` leaves in the same call.
+/// @notice The split table of protocol section 9, and the place where the ecosystem's part waits to be collected and the
+/// burnt part is destroyed. Nothing but the ecosystem's part is kept: a settlement calls no recipient, so none can stop
+/// the epochs that are settled here.
 interface IFeeSplitter {
-    /// @notice `ecosystem` wei were paid to `recipient` and `burnt` wei were destroyed.
-    event Settled(address indexed recipient, uint256 ecosystem, uint256 burnt);
+    /// @notice `ecosystem` wei were booked for the ecosystem recipient and `burnt` wei are to be destroyed.
+    event Settled(uint256 ecosystem, uint256 burnt);
+
+    /// @notice The ecosystem's part, `amount` wei, was paid to `recipient`.
+    event EcosystemClaimed(address indexed recipient, uint256 amount);
+
+    /// @notice The token refused to destroy `amount` wei; the next settlement tries again.
+    event BurnPostponed(uint256 amount);
 
     /// @notice The ecosystem's part is paid to `recipient` from now on.
     event EcosystemRecipientChanged(address indexed recipient);
 
-    /// @notice Less than `needed` wei was sent before `settle`.
+    /// @notice Less than `needed` wei (what the ecosystem may claim already included) was here at `settle`.
     error FeeSplitter_NotFunded(uint256 held, uint256 needed);
 
     /// @notice The ecosystem recipient must be an account other than this contract.
@@ -20,7 +27,7 @@ interface IFeeSplitter {
     /// @notice Splits the base fees of an epoch: 40 % pools, 30 % ecosystem, 30 % burn, each rounded down.
     /// @param amount wei
     /// @return pool shared by the pools in proportion to weight and work done
-    /// @return ecosystem paid to the ecosystem recipient
+    /// @return ecosystem booked for the ecosystem recipient
     /// @return burnt destroyed
     function splitBaseFee(uint256 amount) external pure returns (uint256 pool, uint256 ecosystem, uint256 burnt);
 
@@ -28,23 +35,31 @@ interface IFeeSplitter {
     /// @param amount wei
     /// @return leader paid to the operator that led the blocks
     /// @return pool paid to the pool of that operator
-    /// @return ecosystem paid to the ecosystem recipient
+    /// @return ecosystem booked for the ecosystem recipient
     function splitPriorityFee(uint256 amount) external pure returns (uint256 leader, uint256 pool, uint256 ecosystem);
 
-    /// @notice Pays `ecosystem` wei to the ecosystem recipient and destroys `burnt` wei: by the token's own
-    /// `burn(uint256)` if that works, by a transfer to `DEAD` otherwise.
+    /// @notice Books `ecosystem` wei for the ecosystem recipient and destroys `burnt` wei: by the token's own
+    /// `burn(uint256)` if that works, by a transfer to `DEAD` otherwise; if neither does, the next settlement tries again.
     /// @dev Emits `Settled`. The caller sends `ecosystem + burnt` to this contract first, in the same transaction;
-    /// anything above (a stray donation) is destroyed too. Anyone may call: nothing of anybody is ever kept here.
-    /// Reverts with `FeeSplitter_NotFunded`.
+    /// anything above (a stray donation) is destroyed too. Anyone may call: what was booked before is never touched.
+    /// Reverts with `FeeSplitter_NotFunded`, and with nothing else.
     /// @param ecosystem wei
     /// @param burnt wei
     function settle(uint256 ecosystem, uint256 burnt) external;
 
-    /// @notice Changes who receives the ecosystem's part, from the next settlement on.
+    /// @notice Pays what is booked for the ecosystem to its present recipient. Anyone may call.
+    /// @dev Emits `EcosystemClaimed` if there is something. Reverts with what the token says.
+    /// @return amount wei, 0 if nothing is booked
+    function claimEcosystem() external returns (uint256 amount);
+
+    /// @notice Changes who receives the ecosystem's part, what is booked already included.
     /// @dev Emits `EcosystemRecipientChanged`. Requires the governance timelock.
     /// Reverts, in this order: `AccessManagedUnauthorized`, `FeeSplitter_InvalidRecipient`.
     /// @param recipient not zero, not this contract
     function setEcosystemRecipient(address recipient) external;
+
+    /// @notice What is booked for the ecosystem recipient, wei.
+    function claimableEcosystem() external view returns (uint256);
 
     /// @notice Who receives the ecosystem's part.
     function ecosystemRecipient() external view returns (address);

@@ -28,6 +28,8 @@ interface IPortal {
     error Portal_BadAmount(uint256 amount);
     /// @notice The recipient is zero or one of the accounts whose balance counts as burned fees.
     error Portal_BadRecipient(address to);
+    /// @notice Less arrived than was asked: tokens that take a fee are refused.
+    error Portal_TokenTookFee(uint256 received, uint256 expected);
     /// @notice Only the reward vault releases fees.
     error Portal_NotRewardVault(address caller);
     /// @notice The fees of that epoch, or of a later one, were released already.
@@ -39,7 +41,7 @@ interface IPortal {
     ///
     /// Requirements, in check order: not paused ({Portal_Paused}); `to` can hold a balance ({Portal_BadRecipient});
     /// `amount` is a whole number of gwei, above 0 and below 2^64 gwei ({Portal_BadAmount}); the caller holds and
-    /// approved it (the token's error).
+    /// approved it (the token's error); all of it arrived ({Portal_TokenTookFee}).
     /// @param to Account on L2.
     /// @param amount Wei.
     /// @return index Number of the deposit.

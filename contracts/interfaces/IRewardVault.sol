@@ -136,8 +136,11 @@ interface IRewardVault {
     /// @notice A governed amount is above its constant bound.
     error RewardVault_AboveMaximum(uint256 amount, uint256 maximum);
 
+    /// @notice Less arrived than was asked: tokens that take a fee are refused.
+    error RewardVault_TokenTookFee(uint256 received, uint256 expected);
+
     /// @notice Adds `amount` wei of the caller's tokens to the reserve; needs an allowance.
-    /// @dev Emits `Funded`. Reverts with `RewardVault_Zero`. The reserve can only leave as emission and posting
+    /// @dev Emits `Funded`. Reverts with `RewardVault_Zero`, with what the token says, with `RewardVault_TokenTookFee`. The reserve can only leave as emission and posting
     /// rewards.
     function fund(uint256 amount) external;
 

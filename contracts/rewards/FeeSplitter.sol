@@ -21,6 +21,9 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
     /// @inheritdoc IFeeSplitter
     address public ecosystemRecipient;
 
+    /// @inheritdoc IFeeSplitter
+    uint256 public claimableEcosystem;
+
     constructor(address token_, address recipient, address authority) AccessManaged(authority) {
         token = token_;
         _setEcosystemRecipient(recipient);
@@ -29,11 +32,21 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
     /// @inheritdoc IFeeSplitter
     function settle(uint256 ecosystem, uint256 burnt) external {
         uint256 held = IERC20(token).balanceOf(address(this));
-        require(held >= ecosystem + burnt, FeeSplitter_NotFunded(held, ecosystem + burnt));
+        uint256 owed = claimableEcosystem + ecosystem;
+        require(held >= owed + burnt, FeeSplitter_NotFunded(held, owed + burnt));
+        claimableEcosystem = owed;
+        emit Settled(ecosystem, burnt);
+        if (held != owed) _destroy(held - owed, owed);
+    }
+
+    /// @inheritdoc IFeeSplitter
+    function claimEcosystem() external returns (uint256 amount) {
+        amount = claimableEcosystem;
+        if (amount == 0) return 0;
+        claimableEcosystem = 0;
         address recipient = ecosystemRecipient;
-        if (ecosystem != 0) IERC20(token).safeTransfer(recipient, ecosystem);
-        if (held != ecosystem) _destroy(held - ecosystem);
-        emit Settled(recipient, ecosystem, burnt);
+        emit EcosystemClaimed(recipient, amount);
+        IERC20(token).safeTransfer(recipient, amount);
     }
 
     /// @inheritdoc IFeeSplitter
@@ -62,9 +75,11 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
     }
 
     // A token may lack `burn`, or swallow the call in a fallback without burning: what is left decides, not the answer.
-    function _destroy(uint256 amount) private {
+    // Never reverts, because the pay of every later epoch waits for this one: what cannot be destroyed now is above
+    // `kept` at the next settlement still.
+    function _destroy(uint256 amount, uint256 kept) private {
         try ERC20Burnable(token).burn(amount) {} catch {}
-        uint256 left = IERC20(token).balanceOf(address(this));
-        if (left != 0) IERC20(token).safeTransfer(DEAD, left);
+        uint256 left = IERC20(token).balanceOf(address(this)) - kept;
+        if (left != 0 && !IERC20(token).trySafeTransfer(DEAD, left)) emit BurnPostponed(left);
     }
 }

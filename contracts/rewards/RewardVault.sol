@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
@@ -20,7 +21,7 @@ import {SetMember, TallyEntry, TallyWords} from "./TallyWords.sol";
 /// @title Reward vault
 /// @dev Specified by `IRewardVault`. Every token held is in exactly one of: the reserve, the open epoch's remainder, a
 /// pool's credited rewards, a commission balance, a posting balance (F3). Nothing is governed but two rates.
-contract RewardVault is IRewardVault, EpochClock, AccessManaged {
+contract RewardVault is IRewardVault, EpochClock, AccessManaged, ReentrancyGuardTransient {
     using Checkpoints for Checkpoints.Trace224;
     using SafeERC20 for IERC20;
     using TallyWords for bytes;
@@ -99,16 +100,20 @@ contract RewardVault is IRewardVault, EpochClock, AccessManaged {
     // ---------------------------------------------------------------------------------------------------- epochs
 
     /// @inheritdoc IRewardVault
-    function fund(uint256 amount) external {
+    function fund(uint256 amount) external nonReentrant {
         require(amount != 0, RewardVault_Zero());
         reserve += amount;
         emit Funded(msg.sender, amount);
+        uint256 before = IERC20(token).balanceOf(address(this));
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = IERC20(token).balanceOf(address(this)) - before;
+        require(received >= amount, RewardVault_TokenTookFee(received, amount));
     }
 
     /// @inheritdoc IRewardVault
     function openEpoch(IBatchChain.BatchHeader calldata header, bytes calldata members, bytes calldata entries)
         external
+        nonReentrant
     {
         IBatchChain.Tally calldata tally = header.tally;
         bytes32 batchHash = _checkTurn(header);

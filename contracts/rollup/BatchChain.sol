@@ -10,7 +10,7 @@ import {IGuardian} from "../interfaces/IGuardian.sol";
 import {IPortal} from "../interfaces/IPortal.sol";
 import {IRewardVault} from "../interfaces/IRewardVault.sol";
 import {ISequencerSet} from "../interfaces/ISequencerSet.sol";
-import * as Certificates from "./CommitCertificate.sol";
+import "./CommitCertificate.sol" as Certificates;
 import {L2Header} from "./L2Header.sol";
 
 /// @title BatchChain

@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {IGuardian} from "../interfaces/IGuardian.sol";
 import {IPortal} from "../interfaces/IPortal.sol";
@@ -11,7 +12,7 @@ import {IPortal} from "../interfaces/IPortal.sol";
 /// @title Portal
 /// @notice Holds the tokens that circulate on L2. The only ways out are fees that were burned there and, in a later
 /// release, proven withdrawals.
-contract Portal is IPortal {
+contract Portal is IPortal, ReentrancyGuardTransient {
     using Checkpoints for Checkpoints.Trace208;
     using SafeERC20 for IERC20;
 
@@ -43,13 +44,14 @@ contract Portal is IPortal {
     }
 
     /// @inheritdoc IPortal
-    function deposit(address to, uint256 amount) external returns (uint64 index) {
+    function deposit(address to, uint256 amount) external nonReentrant returns (uint64 index) {
         return _deposit(to, amount);
     }
 
     /// @inheritdoc IPortal
     function depositWithPermit(address to, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external
+        nonReentrant
         returns (uint64 index)
     {
         // Whoever sees the permit first may use it up; the deposit then finds the allowance in place.
@@ -96,6 +98,9 @@ contract Portal is IPortal {
         _counts.push(uint48(block.number), uint208(index) + 1);
         emit Deposited(index, msg.sender, to, uint64(amountGwei));
         // forge-lint: disable-end(unsafe-typecast)
+        uint256 before = TOKEN.balanceOf(address(this));
         TOKEN.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = TOKEN.balanceOf(address(this)) - before;
+        if (received < amount) revert Portal_TokenTookFee(received, amount);
     }
 }

@@ -106,6 +106,7 @@ alloy::sol! {
         error Portal_FeesAlreadyReleased(uint32 epoch, uint32 lastReleased);
         error Portal_NotRewardVault(address caller);
         error Portal_Paused();
+        error Portal_TokenTookFee(uint256 received, uint256 expected);
         error Portal_ZeroAddress(string name);
         error ReentrancyGuardReentrantCall();
         error RewardVault_AboveMaximum(uint256 amount, uint256 maximum);
@@ -115,6 +116,7 @@ alloy::sol! {
         error RewardVault_NothingToOpen(uint256 index);
         error RewardVault_OnlyBatchChain(address caller);
         error RewardVault_PriorityAboveFees(uint256 priority, uint256 fees);
+        error RewardVault_TokenTookFee(uint256 received, uint256 expected);
         error RewardVault_WrongEntries(bytes32 expected, bytes32 actual);
         error RewardVault_WrongEpoch(uint32 open, uint32 given);
         error RewardVault_WrongHeader(bytes32 expected, bytes32 actual);
@@ -172,9 +174,11 @@ alloy::sol! {
         error StakeVault_InvalidFraction(uint256 fractionWad);
         error StakeVault_InvalidMaxPool(uint256 maxPool, uint256 ceiling);
         error StakeVault_InvalidUnbonding(uint256 unbondingEpochs, uint256 maximum);
+        error StakeVault_NotSequencerSet(address caller);
         error StakeVault_NotSlasher(address caller);
         error StakeVault_NothingToClaim(uint32 id, uint32 cohortEpoch, address who);
         error StakeVault_OperatorNotAccepting(uint32 id);
+        error StakeVault_OwnersRoom(uint256 tokens, uint256 maximum);
         error StakeVault_Paused();
         error StakeVault_PoolFull(uint256 tokens, uint256 maximum);
         error StakeVault_PoolWipedOut(uint32 id, uint256 units);
@@ -298,6 +302,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::Portal_FeesAlreadyReleased(_) => "Portal_FeesAlreadyReleased",
         Rota::RotaErrors::Portal_NotRewardVault(_) => "Portal_NotRewardVault",
         Rota::RotaErrors::Portal_Paused(_) => "Portal_Paused",
+        Rota::RotaErrors::Portal_TokenTookFee(_) => "Portal_TokenTookFee",
         Rota::RotaErrors::Portal_ZeroAddress(_) => "Portal_ZeroAddress",
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => "ReentrancyGuardReentrantCall",
         Rota::RotaErrors::RewardVault_AboveMaximum(_) => "RewardVault_AboveMaximum",
@@ -307,6 +312,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::RewardVault_NothingToOpen(_) => "RewardVault_NothingToOpen",
         Rota::RotaErrors::RewardVault_OnlyBatchChain(_) => "RewardVault_OnlyBatchChain",
         Rota::RotaErrors::RewardVault_PriorityAboveFees(_) => "RewardVault_PriorityAboveFees",
+        Rota::RotaErrors::RewardVault_TokenTookFee(_) => "RewardVault_TokenTookFee",
         Rota::RotaErrors::RewardVault_WrongEntries(_) => "RewardVault_WrongEntries",
         Rota::RotaErrors::RewardVault_WrongEpoch(_) => "RewardVault_WrongEpoch",
         Rota::RotaErrors::RewardVault_WrongHeader(_) => "RewardVault_WrongHeader",
@@ -364,9 +370,11 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::StakeVault_InvalidFraction(_) => "StakeVault_InvalidFraction",
         Rota::RotaErrors::StakeVault_InvalidMaxPool(_) => "StakeVault_InvalidMaxPool",
         Rota::RotaErrors::StakeVault_InvalidUnbonding(_) => "StakeVault_InvalidUnbonding",
+        Rota::RotaErrors::StakeVault_NotSequencerSet(_) => "StakeVault_NotSequencerSet",
         Rota::RotaErrors::StakeVault_NotSlasher(_) => "StakeVault_NotSlasher",
         Rota::RotaErrors::StakeVault_NothingToClaim(_) => "StakeVault_NothingToClaim",
         Rota::RotaErrors::StakeVault_OperatorNotAccepting(_) => "StakeVault_OperatorNotAccepting",
+        Rota::RotaErrors::StakeVault_OwnersRoom(_) => "StakeVault_OwnersRoom",
         Rota::RotaErrors::StakeVault_Paused(_) => "StakeVault_Paused",
         Rota::RotaErrors::StakeVault_PoolFull(_) => "StakeVault_PoolFull",
         Rota::RotaErrors::StakeVault_PoolWipedOut(_) => "StakeVault_PoolWipedOut",
@@ -490,6 +498,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::Portal_FeesAlreadyReleased(error) => vec![("epoch", error.epoch.to_string()), ("lastReleased", error.lastReleased.to_string())],
         Rota::RotaErrors::Portal_NotRewardVault(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::Portal_Paused(_) => vec![],
+        Rota::RotaErrors::Portal_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::Portal_ZeroAddress(error) => vec![("name", error.name.to_string())],
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => vec![],
         Rota::RotaErrors::RewardVault_AboveMaximum(error) => vec![("amount", error.amount.to_string()), ("maximum", error.maximum.to_string())],
@@ -499,6 +508,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::RewardVault_NothingToOpen(error) => vec![("index", error.index.to_string())],
         Rota::RotaErrors::RewardVault_OnlyBatchChain(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::RewardVault_PriorityAboveFees(error) => vec![("priority", error.priority.to_string()), ("fees", error.fees.to_string())],
+        Rota::RotaErrors::RewardVault_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::RewardVault_WrongEntries(error) => vec![("expected", error.expected.to_string()), ("actual", error.actual.to_string())],
         Rota::RotaErrors::RewardVault_WrongEpoch(error) => vec![("open", error.open.to_string()), ("given", error.given.to_string())],
         Rota::RotaErrors::RewardVault_WrongHeader(error) => vec![("expected", error.expected.to_string()), ("actual", error.actual.to_string())],
@@ -556,9 +566,11 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::StakeVault_InvalidFraction(error) => vec![("fractionWad", error.fractionWad.to_string())],
         Rota::RotaErrors::StakeVault_InvalidMaxPool(error) => vec![("maxPool", error.maxPool.to_string()), ("ceiling", error.ceiling.to_string())],
         Rota::RotaErrors::StakeVault_InvalidUnbonding(error) => vec![("unbondingEpochs", error.unbondingEpochs.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::StakeVault_NotSequencerSet(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::StakeVault_NotSlasher(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::StakeVault_NothingToClaim(error) => vec![("id", error.id.to_string()), ("cohortEpoch", error.cohortEpoch.to_string()), ("who", error.who.to_string())],
         Rota::RotaErrors::StakeVault_OperatorNotAccepting(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::StakeVault_OwnersRoom(error) => vec![("tokens", error.tokens.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::StakeVault_Paused(_) => vec![],
         Rota::RotaErrors::StakeVault_PoolFull(error) => vec![("tokens", error.tokens.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::StakeVault_PoolWipedOut(error) => vec![("id", error.id.to_string()), ("units", error.units.to_string())],
@@ -682,6 +694,7 @@ pub(crate) const NAMES: &[&str] = &[
     "Portal_FeesAlreadyReleased",
     "Portal_NotRewardVault",
     "Portal_Paused",
+    "Portal_TokenTookFee",
     "Portal_ZeroAddress",
     "ReentrancyGuardReentrantCall",
     "RewardVault_AboveMaximum",
@@ -691,6 +704,7 @@ pub(crate) const NAMES: &[&str] = &[
     "RewardVault_NothingToOpen",
     "RewardVault_OnlyBatchChain",
     "RewardVault_PriorityAboveFees",
+    "RewardVault_TokenTookFee",
     "RewardVault_WrongEntries",
     "RewardVault_WrongEpoch",
     "RewardVault_WrongHeader",
@@ -748,9 +762,11 @@ pub(crate) const NAMES: &[&str] = &[
     "StakeVault_InvalidFraction",
     "StakeVault_InvalidMaxPool",
     "StakeVault_InvalidUnbonding",
+    "StakeVault_NotSequencerSet",
     "StakeVault_NotSlasher",
     "StakeVault_NothingToClaim",
     "StakeVault_OperatorNotAccepting",
+    "StakeVault_OwnersRoom",
     "StakeVault_Paused",
     "StakeVault_PoolFull",
     "StakeVault_PoolWipedOut",

@@ -3,7 +3,9 @@ pragma solidity ^0.8.30;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IPortal} from "contracts/interfaces/IPortal.sol";
+import {CallbackToken, FeeToken} from "../harness/Tokens.sol";
 import {RollupKit} from "../kit/RollupKit.sol";
 
 contract PortalTest is RollupKit {
@@ -109,6 +111,41 @@ contract PortalTest is RollupKit {
         portal.deposit(address(prefix | uint160(1) << 32), 1 ether);
     }
 
+    /// @notice F8: what did not arrive is not credited on L2, with a permit or without.
+    function test_F8_refusesATokenThatTakesAFee() public {
+        FeeToken fee = new FeeToken();
+        IPortal other = _portalOf(address(fee));
+        fee.mint(address(this), 2 ether);
+        fee.approve(address(other), 2 ether);
+        bytes memory reason = abi.encodeWithSelector(IPortal.Portal_TokenTookFee.selector, 0.99 ether, 1 ether);
+        vm.expectRevert(reason);
+        other.deposit(ALICE, 1 ether);
+        vm.expectRevert(reason);
+        other.depositWithPermit(ALICE, 1 ether, 0, 0, 0, 0);
+        assertEq(other.depositCount(), 0);
+    }
+
+    /// @notice A token that calls back in the middle of a transfer cannot have one arrival counted twice.
+    function test_F8_depositIsGuarded() public {
+        CallbackToken hostile = new CallbackToken();
+        IPortal other = _portalOf(address(hostile));
+        hostile.mint(address(this), 2 ether);
+        hostile.approve(address(other), 2 ether);
+        bytes[2] memory calls = [
+            abi.encodeCall(other.deposit, (ALICE, 1 ether)),
+            abi.encodeCall(other.depositWithPermit, (ALICE, 1 ether, 0, 0, 0, 0))
+        ];
+        for (uint256 i = 0; i < calls.length; ++i) {
+            hostile.arm(address(other), calls[i]);
+            other.deposit(ALICE, 1 ether);
+            assertFalse(hostile.succeeded());
+            assertEq(
+                hostile.answer(), abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+            );
+        }
+        assertEq(other.depositCount(), 2);
+    }
+
     function test_refusesMoreThanTheCallerHas() public {
         vm.startPrank(ALICE);
         token.approve(address(portal), 1 ether);
@@ -175,6 +212,10 @@ contract PortalTest is RollupKit {
                 abi.encodePacked(vm.getCode("Portal.sol:Portal"), abi.encode(parts[0], parts[1], parts[2]));
             _assertCreationRefused(code, abi.encodeWithSelector(IPortal.Portal_ZeroAddress.selector, names[i]));
         }
+    }
+
+    function _portalOf(address asset) private returns (IPortal) {
+        return IPortal(vm.deployCode("Portal.sol:Portal", abi.encode(asset, address(vault), address(guardian))));
     }
 
     function _permit(address owner, uint256 secret, uint256 amount, uint256 deadline)

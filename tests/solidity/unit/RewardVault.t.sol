@@ -2,8 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
+import {CallbackToken, FeeToken} from "../harness/Tokens.sol";
 import {NetworkKit} from "../kit/NetworkKit.sol";
 
 /// @notice The reward vault on a whole network: formulas to the wei, every refusal, who is paid for what
@@ -59,7 +61,9 @@ contract RewardVaultTest is NetworkKit {
         assertEq(rewardVault.claimable(3, _owner(2)), pool3 - pool3 / 10);
         assertEq(rewardVault.claimable(4, _owner(3)), 0);
         assertEq(rewardVault.lastCredited(4), epoch);
-        assertEq(token.balanceOf(ecosystem), 270e18 + 20e18);
+        assertEq(feeSplitter.claimableEcosystem(), 270e18 + 20e18);
+        assertEq(feeSplitter.claimEcosystem(), 290e18);
+        assertEq(token.balanceOf(ecosystem), 290e18);
         assertEq(supply - token.totalSupply(), 270e18);
         // what nobody earned: half the fallback emission, 225 of the pools' base fees; the posting reward was paid too
         assertEq(
@@ -359,6 +363,38 @@ contract RewardVaultTest is NetworkKit {
         rewardVault.fund(0);
     }
 
+    /// @notice What did not arrive is not in the reserve.
+    function test_fund_refusesATokenThatTakesAFee() public {
+        FeeToken fee = new FeeToken();
+        IRewardVault other = _vaultOf(address(fee));
+        fee.mint(address(this), 100e18);
+        fee.approve(address(other), 100e18);
+        vm.expectRevert(abi.encodeWithSelector(IRewardVault.RewardVault_TokenTookFee.selector, 99e18, 100e18));
+        other.fund(100e18);
+        assertEq(other.reserve(), 0);
+    }
+
+    /// @notice A token that calls back in the middle of a transfer cannot have one arrival counted twice.
+    function test_fund_isGuarded() public {
+        CallbackToken hostile = new CallbackToken();
+        IRewardVault other = _vaultOf(address(hostile));
+        hostile.mint(address(this), 1e18);
+        hostile.approve(address(other), 1e18);
+        hostile.arm(address(other), abi.encodeCall(other.fund, (1)));
+        other.fund(1e18);
+        assertFalse(hostile.succeeded());
+        assertEq(
+            hostile.answer(), abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
+        assertEq(other.reserve(), 1e18);
+    }
+
+    function _vaultOf(address asset) private returns (IRewardVault) {
+        IRewardVault.Config memory config = _config();
+        config.token = asset;
+        return IRewardVault(vm.deployCode("RewardVault.sol:RewardVault", abi.encode(config)));
+    }
+
     function test_fund_emits() public {
         token.approve(address(rewardVault), 5);
         vm.expectEmit(address(rewardVault));
@@ -610,7 +646,21 @@ contract RewardVaultTest is NetworkKit {
     }
 
     function test_constructor_refusesZeroAddresses() public {
-        IRewardVault.Config memory config = IRewardVault.Config({
+        bytes memory good = abi.encode(_config());
+        bytes memory code = vm.getCode("RewardVault.sol:RewardVault");
+        for (uint256 field = 0; field < 8; ++field) {
+            bytes memory bad = bytes.concat(good);
+            assembly ("memory-safe") {
+                mstore(add(add(bad, 0x20), mul(field, 0x20)), 0)
+            }
+            bytes memory reason = _create(bytes.concat(code, bad));
+            assertEq(reason, abi.encodeWithSelector(IRewardVault.RewardVault_ZeroAddress.selector));
+        }
+        assertEq(_create(bytes.concat(code, good)), "");
+    }
+
+    function _config() private view returns (IRewardVault.Config memory) {
+        return IRewardVault.Config({
             token: address(token),
             portal: address(portal),
             batchChain: address(batchChain),
@@ -624,17 +674,6 @@ contract RewardVaultTest is NetworkKit {
             genesis: GENESIS,
             epochSeconds: 20
         });
-        bytes memory good = abi.encode(config);
-        bytes memory code = vm.getCode("RewardVault.sol:RewardVault");
-        for (uint256 field = 0; field < 8; ++field) {
-            bytes memory bad = bytes.concat(good);
-            assembly ("memory-safe") {
-                mstore(add(add(bad, 0x20), mul(field, 0x20)), 0)
-            }
-            bytes memory reason = _create(bytes.concat(code, bad));
-            assertEq(reason, abi.encodeWithSelector(IRewardVault.RewardVault_ZeroAddress.selector));
-        }
-        assertEq(_create(bytes.concat(code, good)), "");
     }
 
     function _create(bytes memory code) private returns (bytes memory reason) {

@@ -82,6 +82,50 @@ pub mod fee_splitter {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("claimEcosystem"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("claimEcosystem"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("claimableEcosystem"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("claimableEcosystem"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("ecosystemRecipient"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -337,6 +381,47 @@ pub mod fee_splitter {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("BurnPostponed"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("BurnPostponed"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("EcosystemClaimed"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("EcosystemClaimed"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("recipient"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    indexed: true,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("EcosystemRecipientChanged"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Event {
@@ -360,11 +445,6 @@ pub mod fee_splitter {
                         ::ethers::core::abi::ethabi::Event {
                             name: ::std::borrow::ToOwned::to_owned("Settled"),
                             inputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::EventParam {
-                                    name: ::std::borrow::ToOwned::to_owned("recipient"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
-                                    indexed: true,
-                                },
                                 ::ethers::core::abi::ethabi::EventParam {
                                     name: ::std::borrow::ToOwned::to_owned("ecosystem"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
@@ -588,6 +668,22 @@ pub mod fee_splitter {
                 .method_hash([191, 126, 33, 79], ())
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `claimEcosystem` (0x26616e0a) function
+        pub fn claim_ecosystem(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([38, 97, 110, 10], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `claimableEcosystem` (0x259c4e23) function
+        pub fn claimable_ecosystem(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([37, 156, 78, 35], ())
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `ecosystemRecipient` (0x69d0a802) function
         pub fn ecosystem_recipient(
             &self,
@@ -685,6 +781,26 @@ pub mod fee_splitter {
             ::std::sync::Arc<M>,
             M,
             AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `BurnPostponed` event
+        pub fn burn_postponed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            BurnPostponedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `EcosystemClaimed` event
+        pub fn ecosystem_claimed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            EcosystemClaimedFilter,
         > {
             self.0.event()
         }
@@ -1028,6 +1144,36 @@ pub mod fee_splitter {
         Eq,
         Hash
     )]
+    #[ethevent(name = "BurnPostponed", abi = "BurnPostponed(uint256)")]
+    pub struct BurnPostponedFilter {
+        pub amount: ::ethers::core::types::U256,
+    }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethevent(name = "EcosystemClaimed", abi = "EcosystemClaimed(address,uint256)")]
+    pub struct EcosystemClaimedFilter {
+        #[ethevent(indexed)]
+        pub recipient: ::ethers::core::types::Address,
+        pub amount: ::ethers::core::types::U256,
+    }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
     #[ethevent(
         name = "EcosystemRecipientChanged",
         abi = "EcosystemRecipientChanged(address)"
@@ -1046,10 +1192,8 @@ pub mod fee_splitter {
         Eq,
         Hash
     )]
-    #[ethevent(name = "Settled", abi = "Settled(address,uint256,uint256)")]
+    #[ethevent(name = "Settled", abi = "Settled(uint256,uint256)")]
     pub struct SettledFilter {
-        #[ethevent(indexed)]
-        pub recipient: ::ethers::core::types::Address,
         pub ecosystem: ::ethers::core::types::U256,
         pub burnt: ::ethers::core::types::U256,
     }
@@ -1057,6 +1201,8 @@ pub mod fee_splitter {
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum FeeSplitterEvents {
         AuthorityUpdatedFilter(AuthorityUpdatedFilter),
+        BurnPostponedFilter(BurnPostponedFilter),
+        EcosystemClaimedFilter(EcosystemClaimedFilter),
         EcosystemRecipientChangedFilter(EcosystemRecipientChangedFilter),
         SettledFilter(SettledFilter),
     }
@@ -1066,6 +1212,12 @@ pub mod fee_splitter {
         ) -> ::core::result::Result<Self, ::ethers::core::abi::Error> {
             if let Ok(decoded) = AuthorityUpdatedFilter::decode_log(log) {
                 return Ok(FeeSplitterEvents::AuthorityUpdatedFilter(decoded));
+            }
+            if let Ok(decoded) = BurnPostponedFilter::decode_log(log) {
+                return Ok(FeeSplitterEvents::BurnPostponedFilter(decoded));
+            }
+            if let Ok(decoded) = EcosystemClaimedFilter::decode_log(log) {
+                return Ok(FeeSplitterEvents::EcosystemClaimedFilter(decoded));
             }
             if let Ok(decoded) = EcosystemRecipientChangedFilter::decode_log(log) {
                 return Ok(FeeSplitterEvents::EcosystemRecipientChangedFilter(decoded));
@@ -1082,6 +1234,12 @@ pub mod fee_splitter {
                 Self::AuthorityUpdatedFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::BurnPostponedFilter(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::EcosystemClaimedFilter(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::EcosystemRecipientChangedFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -1092,6 +1250,16 @@ pub mod fee_splitter {
     impl ::core::convert::From<AuthorityUpdatedFilter> for FeeSplitterEvents {
         fn from(value: AuthorityUpdatedFilter) -> Self {
             Self::AuthorityUpdatedFilter(value)
+        }
+    }
+    impl ::core::convert::From<BurnPostponedFilter> for FeeSplitterEvents {
+        fn from(value: BurnPostponedFilter) -> Self {
+            Self::BurnPostponedFilter(value)
+        }
+    }
+    impl ::core::convert::From<EcosystemClaimedFilter> for FeeSplitterEvents {
+        fn from(value: EcosystemClaimedFilter) -> Self {
+            Self::EcosystemClaimedFilter(value)
         }
     }
     impl ::core::convert::From<EcosystemRecipientChangedFilter> for FeeSplitterEvents {
@@ -1130,6 +1298,32 @@ pub mod fee_splitter {
     )]
     #[ethcall(name = "authority", abi = "authority()")]
     pub struct AuthorityCall;
+    ///Container type for all input parameters for the `claimEcosystem` function with signature `claimEcosystem()` and selector `0x26616e0a`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "claimEcosystem", abi = "claimEcosystem()")]
+    pub struct ClaimEcosystemCall;
+    ///Container type for all input parameters for the `claimableEcosystem` function with signature `claimableEcosystem()` and selector `0x259c4e23`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "claimableEcosystem", abi = "claimableEcosystem()")]
+    pub struct ClaimableEcosystemCall;
     ///Container type for all input parameters for the `ecosystemRecipient` function with signature `ecosystemRecipient()` and selector `0x69d0a802`
     #[derive(
         Clone,
@@ -1250,6 +1444,8 @@ pub mod fee_splitter {
     pub enum FeeSplitterCalls {
         Dead(DeadCall),
         Authority(AuthorityCall),
+        ClaimEcosystem(ClaimEcosystemCall),
+        ClaimableEcosystem(ClaimableEcosystemCall),
         EcosystemRecipient(EcosystemRecipientCall),
         IsConsumingScheduledOp(IsConsumingScheduledOpCall),
         SetAuthority(SetAuthorityCall),
@@ -1273,6 +1469,16 @@ pub mod fee_splitter {
                 data,
             ) {
                 return Ok(Self::Authority(decoded));
+            }
+            if let Ok(decoded) = <ClaimEcosystemCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ClaimEcosystem(decoded));
+            }
+            if let Ok(decoded) = <ClaimableEcosystemCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ClaimableEcosystem(decoded));
             }
             if let Ok(decoded) = <EcosystemRecipientCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -1324,6 +1530,12 @@ pub mod fee_splitter {
                 Self::Authority(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::ClaimEcosystem(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::ClaimableEcosystem(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::EcosystemRecipient(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -1352,6 +1564,10 @@ pub mod fee_splitter {
             match self {
                 Self::Dead(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Authority(element) => ::core::fmt::Display::fmt(element, f),
+                Self::ClaimEcosystem(element) => ::core::fmt::Display::fmt(element, f),
+                Self::ClaimableEcosystem(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::EcosystemRecipient(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -1377,6 +1593,16 @@ pub mod fee_splitter {
     impl ::core::convert::From<AuthorityCall> for FeeSplitterCalls {
         fn from(value: AuthorityCall) -> Self {
             Self::Authority(value)
+        }
+    }
+    impl ::core::convert::From<ClaimEcosystemCall> for FeeSplitterCalls {
+        fn from(value: ClaimEcosystemCall) -> Self {
+            Self::ClaimEcosystem(value)
+        }
+    }
+    impl ::core::convert::From<ClaimableEcosystemCall> for FeeSplitterCalls {
+        fn from(value: ClaimableEcosystemCall) -> Self {
+            Self::ClaimableEcosystem(value)
         }
     }
     impl ::core::convert::From<EcosystemRecipientCall> for FeeSplitterCalls {
@@ -1443,6 +1669,32 @@ pub mod fee_splitter {
         Hash
     )]
     pub struct AuthorityReturn(pub ::ethers::core::types::Address);
+    ///Container type for all return fields from the `claimEcosystem` function with signature `claimEcosystem()` and selector `0x26616e0a`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct ClaimEcosystemReturn {
+        pub amount: ::ethers::core::types::U256,
+    }
+    ///Container type for all return fields from the `claimableEcosystem` function with signature `claimableEcosystem()` and selector `0x259c4e23`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct ClaimableEcosystemReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `ecosystemRecipient` function with signature `ecosystemRecipient()` and selector `0x69d0a802`
     #[derive(
         Clone,

@@ -448,6 +448,36 @@ pub mod portal {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("Portal_TokenTookFee"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "Portal_TokenTookFee",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("received"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("expected"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("Portal_ZeroAddress"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -461,6 +491,17 @@ pub mod portal {
                                     ),
                                 },
                             ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("ReentrancyGuardReentrantCall"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "ReentrancyGuardReentrantCall",
+                            ),
+                            inputs: ::std::vec![],
                         },
                     ],
                 ),
@@ -736,6 +777,25 @@ pub mod portal {
     )]
     #[etherror(name = "Portal_Paused", abi = "Portal_Paused()")]
     pub struct Portal_Paused;
+    ///Custom Error type `Portal_TokenTookFee` with signature `Portal_TokenTookFee(uint256,uint256)` and selector `0xbcde7ef7`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "Portal_TokenTookFee",
+        abi = "Portal_TokenTookFee(uint256,uint256)"
+    )]
+    pub struct Portal_TokenTookFee {
+        pub received: ::ethers::core::types::U256,
+        pub expected: ::ethers::core::types::U256,
+    }
     ///Custom Error type `Portal_ZeroAddress` with signature `Portal_ZeroAddress(string)` and selector `0xb4c7804f`
     #[derive(
         Clone,
@@ -751,6 +811,22 @@ pub mod portal {
     pub struct Portal_ZeroAddress {
         pub name: ::std::string::String,
     }
+    ///Custom Error type `ReentrancyGuardReentrantCall` with signature `ReentrancyGuardReentrantCall()` and selector `0x3ee5aeb5`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "ReentrancyGuardReentrantCall",
+        abi = "ReentrancyGuardReentrantCall()"
+    )]
+    pub struct ReentrancyGuardReentrantCall;
     ///Custom Error type `SafeERC20FailedOperation` with signature `SafeERC20FailedOperation(address)` and selector `0x5274afe7`
     #[derive(
         Clone,
@@ -778,7 +854,9 @@ pub mod portal {
         Portal_FeesAlreadyReleased(Portal_FeesAlreadyReleased),
         Portal_NotRewardVault(Portal_NotRewardVault),
         Portal_Paused(Portal_Paused),
+        Portal_TokenTookFee(Portal_TokenTookFee),
         Portal_ZeroAddress(Portal_ZeroAddress),
+        ReentrancyGuardReentrantCall(ReentrancyGuardReentrantCall),
         SafeERC20FailedOperation(SafeERC20FailedOperation),
         /// The standard solidity revert string, with selector
         /// Error(string) -- 0x08c379a0
@@ -824,10 +902,20 @@ pub mod portal {
             ) {
                 return Ok(Self::Portal_Paused(decoded));
             }
+            if let Ok(decoded) = <Portal_TokenTookFee as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::Portal_TokenTookFee(decoded));
+            }
             if let Ok(decoded) = <Portal_ZeroAddress as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
                 return Ok(Self::Portal_ZeroAddress(decoded));
+            }
+            if let Ok(decoded) = <ReentrancyGuardReentrantCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ReentrancyGuardReentrantCall(decoded));
             }
             if let Ok(decoded) = <SafeERC20FailedOperation as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -858,7 +946,13 @@ pub mod portal {
                 Self::Portal_Paused(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::Portal_TokenTookFee(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::Portal_ZeroAddress(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::ReentrancyGuardReentrantCall(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SafeERC20FailedOperation(element) => {
@@ -897,7 +991,15 @@ pub mod portal {
                     true
                 }
                 _ if selector
+                    == <Portal_TokenTookFee as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <Portal_ZeroAddress as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
+                    == <ReentrancyGuardReentrantCall as ::ethers::contract::EthError>::selector() => {
                     true
                 }
                 _ if selector
@@ -925,7 +1027,13 @@ pub mod portal {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::Portal_Paused(element) => ::core::fmt::Display::fmt(element, f),
+                Self::Portal_TokenTookFee(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::Portal_ZeroAddress(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::ReentrancyGuardReentrantCall(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SafeERC20FailedOperation(element) => {
@@ -970,9 +1078,19 @@ pub mod portal {
             Self::Portal_Paused(value)
         }
     }
+    impl ::core::convert::From<Portal_TokenTookFee> for PortalErrors {
+        fn from(value: Portal_TokenTookFee) -> Self {
+            Self::Portal_TokenTookFee(value)
+        }
+    }
     impl ::core::convert::From<Portal_ZeroAddress> for PortalErrors {
         fn from(value: Portal_ZeroAddress) -> Self {
             Self::Portal_ZeroAddress(value)
+        }
+    }
+    impl ::core::convert::From<ReentrancyGuardReentrantCall> for PortalErrors {
+        fn from(value: ReentrancyGuardReentrantCall) -> Self {
+            Self::ReentrancyGuardReentrantCall(value)
         }
     }
     impl ::core::convert::From<SafeERC20FailedOperation> for PortalErrors {

@@ -1442,6 +1442,17 @@ pub mod reward_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("ReentrancyGuardReentrantCall"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "ReentrancyGuardReentrantCall",
+                            ),
+                            inputs: ::std::vec![],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("RewardVault_AboveMaximum"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -1600,6 +1611,36 @@ pub mod reward_vault {
                                 },
                                 ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("fees"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("RewardVault_TokenTookFee"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "RewardVault_TokenTookFee",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("received"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("expected"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
                                     ),
@@ -2498,6 +2539,22 @@ pub mod reward_vault {
     pub struct EpochClock_OutOfRange {
         pub timestamp: ::ethers::core::types::U256,
     }
+    ///Custom Error type `ReentrancyGuardReentrantCall` with signature `ReentrancyGuardReentrantCall()` and selector `0x3ee5aeb5`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "ReentrancyGuardReentrantCall",
+        abi = "ReentrancyGuardReentrantCall()"
+    )]
+    pub struct ReentrancyGuardReentrantCall;
     ///Custom Error type `RewardVault_AboveMaximum` with signature `RewardVault_AboveMaximum(uint256,uint256)` and selector `0x3aea60d1`
     #[derive(
         Clone,
@@ -2623,6 +2680,25 @@ pub mod reward_vault {
     pub struct RewardVault_PriorityAboveFees {
         pub priority: ::ethers::core::types::U256,
         pub fees: ::ethers::core::types::U256,
+    }
+    ///Custom Error type `RewardVault_TokenTookFee` with signature `RewardVault_TokenTookFee(uint256,uint256)` and selector `0xdbd2e9b8`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "RewardVault_TokenTookFee",
+        abi = "RewardVault_TokenTookFee(uint256,uint256)"
+    )]
+    pub struct RewardVault_TokenTookFee {
+        pub received: ::ethers::core::types::U256,
+        pub expected: ::ethers::core::types::U256,
     }
     ///Custom Error type `RewardVault_WrongEntries` with signature `RewardVault_WrongEntries(bytes32,bytes32)` and selector `0x28e25e28`
     #[derive(
@@ -2832,6 +2908,7 @@ pub mod reward_vault {
         EpochClock_BeforeGenesis(EpochClock_BeforeGenesis),
         EpochClock_InvalidEpochSeconds(EpochClock_InvalidEpochSeconds),
         EpochClock_OutOfRange(EpochClock_OutOfRange),
+        ReentrancyGuardReentrantCall(ReentrancyGuardReentrantCall),
         RewardVault_AboveMaximum(RewardVault_AboveMaximum),
         RewardVault_EpochNotLater(RewardVault_EpochNotLater),
         RewardVault_EpochStillOpen(RewardVault_EpochStillOpen),
@@ -2839,6 +2916,7 @@ pub mod reward_vault {
         RewardVault_NothingToOpen(RewardVault_NothingToOpen),
         RewardVault_OnlyBatchChain(RewardVault_OnlyBatchChain),
         RewardVault_PriorityAboveFees(RewardVault_PriorityAboveFees),
+        RewardVault_TokenTookFee(RewardVault_TokenTookFee),
         RewardVault_WrongEntries(RewardVault_WrongEntries),
         RewardVault_WrongEpoch(RewardVault_WrongEpoch),
         RewardVault_WrongHeader(RewardVault_WrongHeader),
@@ -2899,6 +2977,11 @@ pub mod reward_vault {
             ) {
                 return Ok(Self::EpochClock_OutOfRange(decoded));
             }
+            if let Ok(decoded) = <ReentrancyGuardReentrantCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ReentrancyGuardReentrantCall(decoded));
+            }
             if let Ok(decoded) = <RewardVault_AboveMaximum as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -2933,6 +3016,11 @@ pub mod reward_vault {
                 data,
             ) {
                 return Ok(Self::RewardVault_PriorityAboveFees(decoded));
+            }
+            if let Ok(decoded) = <RewardVault_TokenTookFee as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::RewardVault_TokenTookFee(decoded));
             }
             if let Ok(decoded) = <RewardVault_WrongEntries as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -3016,6 +3104,9 @@ pub mod reward_vault {
                 Self::EpochClock_OutOfRange(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::ReentrancyGuardReentrantCall(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::RewardVault_AboveMaximum(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -3035,6 +3126,9 @@ pub mod reward_vault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::RewardVault_PriorityAboveFees(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::RewardVault_TokenTookFee(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::RewardVault_WrongEntries(element) => {
@@ -3107,6 +3201,10 @@ pub mod reward_vault {
                     true
                 }
                 _ if selector
+                    == <ReentrancyGuardReentrantCall as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <RewardVault_AboveMaximum as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -3132,6 +3230,10 @@ pub mod reward_vault {
                 }
                 _ if selector
                     == <RewardVault_PriorityAboveFees as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
+                    == <RewardVault_TokenTookFee as ::ethers::contract::EthError>::selector() => {
                     true
                 }
                 _ if selector
@@ -3206,6 +3308,9 @@ pub mod reward_vault {
                 Self::EpochClock_OutOfRange(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::ReentrancyGuardReentrantCall(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::RewardVault_AboveMaximum(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -3225,6 +3330,9 @@ pub mod reward_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RewardVault_PriorityAboveFees(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::RewardVault_TokenTookFee(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RewardVault_WrongEntries(element) => {
@@ -3302,6 +3410,11 @@ pub mod reward_vault {
             Self::EpochClock_OutOfRange(value)
         }
     }
+    impl ::core::convert::From<ReentrancyGuardReentrantCall> for RewardVaultErrors {
+        fn from(value: ReentrancyGuardReentrantCall) -> Self {
+            Self::ReentrancyGuardReentrantCall(value)
+        }
+    }
     impl ::core::convert::From<RewardVault_AboveMaximum> for RewardVaultErrors {
         fn from(value: RewardVault_AboveMaximum) -> Self {
             Self::RewardVault_AboveMaximum(value)
@@ -3335,6 +3448,11 @@ pub mod reward_vault {
     impl ::core::convert::From<RewardVault_PriorityAboveFees> for RewardVaultErrors {
         fn from(value: RewardVault_PriorityAboveFees) -> Self {
             Self::RewardVault_PriorityAboveFees(value)
+        }
+    }
+    impl ::core::convert::From<RewardVault_TokenTookFee> for RewardVaultErrors {
+        fn from(value: RewardVault_TokenTookFee) -> Self {
+            Self::RewardVault_TokenTookFee(value)
         }
     }
     impl ::core::convert::From<RewardVault_WrongEntries> for RewardVaultErrors {

@@ -27,6 +27,7 @@ pub mod stake_vault {
                                 ::ethers::core::abi::ethabi::ParamType::Address,
                                 ::ethers::core::abi::ethabi::ParamType::Address,
                                 ::ethers::core::abi::ethabi::ParamType::Address,
+                                ::ethers::core::abi::ethabi::ParamType::Address,
                                 ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
@@ -523,6 +524,28 @@ pub mod stake_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("ownerRoom"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("ownerRoom"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("pool"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -718,6 +741,28 @@ pub mod stake_vault {
                             inputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("limit"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("setOwnerRoom"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("setOwnerRoom"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("minimum"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
                                     ),
@@ -1316,6 +1361,24 @@ pub mod stake_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("OwnerRoomChanged"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("OwnerRoomChanged"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("room"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("Slashed"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Event {
@@ -1830,6 +1893,25 @@ pub mod stake_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("StakeVault_NotSequencerSet"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "StakeVault_NotSequencerSet",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("caller"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("StakeVault_NotSlasher"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -1894,6 +1976,36 @@ pub mod stake_vault {
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("StakeVault_OwnersRoom"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "StakeVault_OwnersRoom",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("tokens"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("maximum"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
                                     ),
                                 },
                             ],
@@ -2275,6 +2387,14 @@ pub mod stake_vault {
                 .method_hash([203, 126, 48, 120], ())
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `ownerRoom` (0x21464bc4) function
+        pub fn owner_room(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([33, 70, 75, 196], ())
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `pool` (0x53463ebf) function
         pub fn pool(
             &self,
@@ -2339,6 +2459,15 @@ pub mod stake_vault {
         ) -> ::ethers::contract::builders::ContractCall<M, ()> {
             self.0
                 .method_hash([65, 130, 254, 113], limit)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `setOwnerRoom` (0x8cdb6f43) function
+        pub fn set_owner_room(
+            &self,
+            minimum: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([140, 219, 111, 67], minimum)
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `slash` (0xf7081008) function
@@ -2506,6 +2635,16 @@ pub mod stake_vault {
             ::std::sync::Arc<M>,
             M,
             MaxPoolChangedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `OwnerRoomChanged` event
+        pub fn owner_room_changed_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            OwnerRoomChangedFilter,
         > {
             self.0.event()
         }
@@ -2853,6 +2992,24 @@ pub mod stake_vault {
         pub unbonding_epochs: ::ethers::core::types::U256,
         pub maximum: ::ethers::core::types::U256,
     }
+    ///Custom Error type `StakeVault_NotSequencerSet` with signature `StakeVault_NotSequencerSet(address)` and selector `0x95557871`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "StakeVault_NotSequencerSet",
+        abi = "StakeVault_NotSequencerSet(address)"
+    )]
+    pub struct StakeVault_NotSequencerSet {
+        pub caller: ::ethers::core::types::Address,
+    }
     ///Custom Error type `StakeVault_NotSlasher` with signature `StakeVault_NotSlasher(address)` and selector `0xa5becd11`
     #[derive(
         Clone,
@@ -2905,6 +3062,25 @@ pub mod stake_vault {
     )]
     pub struct StakeVault_OperatorNotAccepting {
         pub id: u32,
+    }
+    ///Custom Error type `StakeVault_OwnersRoom` with signature `StakeVault_OwnersRoom(uint256,uint256)` and selector `0x53ab68ce`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "StakeVault_OwnersRoom",
+        abi = "StakeVault_OwnersRoom(uint256,uint256)"
+    )]
+    pub struct StakeVault_OwnersRoom {
+        pub tokens: ::ethers::core::types::U256,
+        pub maximum: ::ethers::core::types::U256,
     }
     ///Custom Error type `StakeVault_Paused` with signature `StakeVault_Paused()` and selector `0xabbaa56c`
     #[derive(
@@ -3072,9 +3248,11 @@ pub mod stake_vault {
         StakeVault_InvalidFraction(StakeVault_InvalidFraction),
         StakeVault_InvalidMaxPool(StakeVault_InvalidMaxPool),
         StakeVault_InvalidUnbonding(StakeVault_InvalidUnbonding),
+        StakeVault_NotSequencerSet(StakeVault_NotSequencerSet),
         StakeVault_NotSlasher(StakeVault_NotSlasher),
         StakeVault_NothingToClaim(StakeVault_NothingToClaim),
         StakeVault_OperatorNotAccepting(StakeVault_OperatorNotAccepting),
+        StakeVault_OwnersRoom(StakeVault_OwnersRoom),
         StakeVault_Paused(StakeVault_Paused),
         StakeVault_PoolFull(StakeVault_PoolFull),
         StakeVault_PoolWipedOut(StakeVault_PoolWipedOut),
@@ -3183,6 +3361,11 @@ pub mod stake_vault {
             ) {
                 return Ok(Self::StakeVault_InvalidUnbonding(decoded));
             }
+            if let Ok(decoded) = <StakeVault_NotSequencerSet as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::StakeVault_NotSequencerSet(decoded));
+            }
             if let Ok(decoded) = <StakeVault_NotSlasher as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -3197,6 +3380,11 @@ pub mod stake_vault {
                 data,
             ) {
                 return Ok(Self::StakeVault_OperatorNotAccepting(decoded));
+            }
+            if let Ok(decoded) = <StakeVault_OwnersRoom as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::StakeVault_OwnersRoom(decoded));
             }
             if let Ok(decoded) = <StakeVault_Paused as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -3300,6 +3488,9 @@ pub mod stake_vault {
                 Self::StakeVault_InvalidUnbonding(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::StakeVault_NotSequencerSet(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::StakeVault_NotSlasher(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -3307,6 +3498,9 @@ pub mod stake_vault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::StakeVault_OperatorNotAccepting(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::StakeVault_OwnersRoom(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::StakeVault_Paused(element) => {
@@ -3413,6 +3607,10 @@ pub mod stake_vault {
                     true
                 }
                 _ if selector
+                    == <StakeVault_NotSequencerSet as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <StakeVault_NotSlasher as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -3422,6 +3620,10 @@ pub mod stake_vault {
                 }
                 _ if selector
                     == <StakeVault_OperatorNotAccepting as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
+                    == <StakeVault_OwnersRoom as ::ethers::contract::EthError>::selector() => {
                     true
                 }
                 _ if selector
@@ -3518,6 +3720,9 @@ pub mod stake_vault {
                 Self::StakeVault_InvalidUnbonding(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::StakeVault_NotSequencerSet(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::StakeVault_NotSlasher(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -3525,6 +3730,9 @@ pub mod stake_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::StakeVault_OperatorNotAccepting(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::StakeVault_OwnersRoom(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::StakeVault_Paused(element) => ::core::fmt::Display::fmt(element, f),
@@ -3646,6 +3854,11 @@ pub mod stake_vault {
             Self::StakeVault_InvalidUnbonding(value)
         }
     }
+    impl ::core::convert::From<StakeVault_NotSequencerSet> for StakeVaultErrors {
+        fn from(value: StakeVault_NotSequencerSet) -> Self {
+            Self::StakeVault_NotSequencerSet(value)
+        }
+    }
     impl ::core::convert::From<StakeVault_NotSlasher> for StakeVaultErrors {
         fn from(value: StakeVault_NotSlasher) -> Self {
             Self::StakeVault_NotSlasher(value)
@@ -3659,6 +3872,11 @@ pub mod stake_vault {
     impl ::core::convert::From<StakeVault_OperatorNotAccepting> for StakeVaultErrors {
         fn from(value: StakeVault_OperatorNotAccepting) -> Self {
             Self::StakeVault_OperatorNotAccepting(value)
+        }
+    }
+    impl ::core::convert::From<StakeVault_OwnersRoom> for StakeVaultErrors {
+        fn from(value: StakeVault_OwnersRoom) -> Self {
+            Self::StakeVault_OwnersRoom(value)
         }
     }
     impl ::core::convert::From<StakeVault_Paused> for StakeVaultErrors {
@@ -3787,6 +4005,20 @@ pub mod stake_vault {
         Eq,
         Hash
     )]
+    #[ethevent(name = "OwnerRoomChanged", abi = "OwnerRoomChanged(uint256)")]
+    pub struct OwnerRoomChangedFilter {
+        pub room: ::ethers::core::types::U256,
+    }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
     #[ethevent(name = "Slashed", abi = "Slashed(uint256,uint32,uint32,uint256,uint256)")]
     pub struct SlashedFilter {
         #[ethevent(indexed)]
@@ -3828,6 +4060,7 @@ pub mod stake_vault {
         ClaimedFilter(ClaimedFilter),
         DelegatedFilter(DelegatedFilter),
         MaxPoolChangedFilter(MaxPoolChangedFilter),
+        OwnerRoomChangedFilter(OwnerRoomChangedFilter),
         SlashedFilter(SlashedFilter),
         UndelegatedFilter(UndelegatedFilter),
     }
@@ -3847,6 +4080,9 @@ pub mod stake_vault {
             if let Ok(decoded) = MaxPoolChangedFilter::decode_log(log) {
                 return Ok(StakeVaultEvents::MaxPoolChangedFilter(decoded));
             }
+            if let Ok(decoded) = OwnerRoomChangedFilter::decode_log(log) {
+                return Ok(StakeVaultEvents::OwnerRoomChangedFilter(decoded));
+            }
             if let Ok(decoded) = SlashedFilter::decode_log(log) {
                 return Ok(StakeVaultEvents::SlashedFilter(decoded));
             }
@@ -3865,6 +4101,9 @@ pub mod stake_vault {
                 Self::ClaimedFilter(element) => ::core::fmt::Display::fmt(element, f),
                 Self::DelegatedFilter(element) => ::core::fmt::Display::fmt(element, f),
                 Self::MaxPoolChangedFilter(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::OwnerRoomChangedFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SlashedFilter(element) => ::core::fmt::Display::fmt(element, f),
@@ -3890,6 +4129,11 @@ pub mod stake_vault {
     impl ::core::convert::From<MaxPoolChangedFilter> for StakeVaultEvents {
         fn from(value: MaxPoolChangedFilter) -> Self {
             Self::MaxPoolChangedFilter(value)
+        }
+    }
+    impl ::core::convert::From<OwnerRoomChangedFilter> for StakeVaultEvents {
+        fn from(value: OwnerRoomChangedFilter) -> Self {
+            Self::OwnerRoomChangedFilter(value)
         }
     }
     impl ::core::convert::From<SlashedFilter> for StakeVaultEvents {
@@ -4136,6 +4380,19 @@ pub mod stake_vault {
     )]
     #[ethcall(name = "maxPool", abi = "maxPool()")]
     pub struct MaxPoolCall;
+    ///Container type for all input parameters for the `ownerRoom` function with signature `ownerRoom()` and selector `0x21464bc4`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "ownerRoom", abi = "ownerRoom()")]
+    pub struct OwnerRoomCall;
     ///Container type for all input parameters for the `pool` function with signature `pool(uint32)` and selector `0x53463ebf`
     #[derive(
         Clone,
@@ -4228,6 +4485,21 @@ pub mod stake_vault {
     #[ethcall(name = "setMaxPool", abi = "setMaxPool(uint256)")]
     pub struct SetMaxPoolCall {
         pub limit: ::ethers::core::types::U256,
+    }
+    ///Container type for all input parameters for the `setOwnerRoom` function with signature `setOwnerRoom(uint256)` and selector `0x8cdb6f43`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "setOwnerRoom", abi = "setOwnerRoom(uint256)")]
+    pub struct SetOwnerRoomCall {
+        pub minimum: ::ethers::core::types::U256,
     }
     ///Container type for all input parameters for the `slash` function with signature `slash(uint32,uint32,uint256)` and selector `0xf7081008`
     #[derive(
@@ -4440,12 +4712,14 @@ pub mod stake_vault {
         EpochStart(EpochStartCall),
         IsConsumingScheduledOp(IsConsumingScheduledOpCall),
         MaxPool(MaxPoolCall),
+        OwnerRoom(OwnerRoomCall),
         Pool(PoolCall),
         PoolAt(PoolAtCall),
         PositionOf(PositionOfCall),
         SelfBondAt(SelfBondAtCall),
         SetAuthority(SetAuthorityCall),
         SetMaxPool(SetMaxPoolCall),
+        SetOwnerRoom(SetOwnerRoomCall),
         Slash(SlashCall),
         SlashAt(SlashAtCall),
         SlashSeq(SlashSeqCall),
@@ -4544,6 +4818,11 @@ pub mod stake_vault {
             ) {
                 return Ok(Self::MaxPool(decoded));
             }
+            if let Ok(decoded) = <OwnerRoomCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::OwnerRoom(decoded));
+            }
             if let Ok(decoded) = <PoolCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -4573,6 +4852,11 @@ pub mod stake_vault {
                 data,
             ) {
                 return Ok(Self::SetMaxPool(decoded));
+            }
+            if let Ok(decoded) = <SetOwnerRoomCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SetOwnerRoom(decoded));
             }
             if let Ok(decoded) = <SlashCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4680,6 +4964,9 @@ pub mod stake_vault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::MaxPool(element) => ::ethers::core::abi::AbiEncode::encode(element),
+                Self::OwnerRoom(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::Pool(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::PoolAt(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::PositionOf(element) => {
@@ -4692,6 +4979,9 @@ pub mod stake_vault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SetMaxPool(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::SetOwnerRoom(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::Slash(element) => ::ethers::core::abi::AbiEncode::encode(element),
@@ -4746,12 +5036,14 @@ pub mod stake_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::MaxPool(element) => ::core::fmt::Display::fmt(element, f),
+                Self::OwnerRoom(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Pool(element) => ::core::fmt::Display::fmt(element, f),
                 Self::PoolAt(element) => ::core::fmt::Display::fmt(element, f),
                 Self::PositionOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SelfBondAt(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetMaxPool(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SetOwnerRoom(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Slash(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SlashAt(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SlashSeq(element) => ::core::fmt::Display::fmt(element, f),
@@ -4849,6 +5141,11 @@ pub mod stake_vault {
             Self::MaxPool(value)
         }
     }
+    impl ::core::convert::From<OwnerRoomCall> for StakeVaultCalls {
+        fn from(value: OwnerRoomCall) -> Self {
+            Self::OwnerRoom(value)
+        }
+    }
     impl ::core::convert::From<PoolCall> for StakeVaultCalls {
         fn from(value: PoolCall) -> Self {
             Self::Pool(value)
@@ -4877,6 +5174,11 @@ pub mod stake_vault {
     impl ::core::convert::From<SetMaxPoolCall> for StakeVaultCalls {
         fn from(value: SetMaxPoolCall) -> Self {
             Self::SetMaxPool(value)
+        }
+    }
+    impl ::core::convert::From<SetOwnerRoomCall> for StakeVaultCalls {
+        fn from(value: SetOwnerRoomCall) -> Self {
+            Self::SetOwnerRoom(value)
         }
     }
     impl ::core::convert::From<SlashCall> for StakeVaultCalls {
@@ -5144,6 +5446,18 @@ pub mod stake_vault {
         Hash
     )]
     pub struct MaxPoolReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `ownerRoom` function with signature `ownerRoom()` and selector `0x21464bc4`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OwnerRoomReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `pool` function with signature `pool(uint32)` and selector `0x53463ebf`
     #[derive(
         Clone,
@@ -5365,7 +5679,7 @@ pub mod stake_vault {
         Hash
     )]
     pub struct UnitsCheckpointCountReturn(pub ::ethers::core::types::U256);
-    ///`Config(address,address,address,address,address,address,uint32,uint256,uint64,uint64)`
+    ///`Config(address,address,address,address,address,address,address,uint32,uint256,uint64,uint64)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -5382,6 +5696,7 @@ pub mod stake_vault {
         pub guardian: ::ethers::core::types::Address,
         pub slasher: ::ethers::core::types::Address,
         pub slash_escrow: ::ethers::core::types::Address,
+        pub sequencer_set: ::ethers::core::types::Address,
         pub authority: ::ethers::core::types::Address,
         pub unbonding_epochs: u32,
         pub max_pool: ::ethers::core::types::U256,
