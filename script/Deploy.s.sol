@@ -15,8 +15,8 @@ import {Parameters} from "./Parameters.sol";
 /// @title Deployment of a network
 /// @notice The one way a network comes to be: devnets, tests and real networks run this script.
 ///
-/// `ROTA_PROFILE` (devnet if unset), `ROTA_L2_CHAIN_ID`, `ROTA_L2_GENESIS_HASH`, `ROTA_GENESIS_TIME` (start of epoch 0,
-/// the block's timestamp if unset), `ROTA_TOKEN` (an existing native token; without it one is minted to the deployer),
+/// `ROTA_PROFILE` (devnet if unset, on development chains only), `ROTA_L2_CHAIN_ID`, `ROTA_L2_GENESIS_HASH`,
+/// `ROTA_GENESIS_TIME` (start of epoch 0, unix seconds, the block's timestamp if unset), `ROTA_TOKEN` (an existing native token; without it one is minted to the deployer),
 /// `ROTA_GOVERNANCE` (proposer and canceller of the timelock), `ROTA_GUARDIAN` (may pause), `ROTA_ECOSYSTEM` (receives the
 /// ecosystem's part of fees): the deployer where unset, refused where unset on mainnet, and `ROTA_DEPLOYMENTS_DIR`.
 contract Deploy is Script {
@@ -58,8 +58,20 @@ contract Deploy is Script {
     /// @notice Wei minted to the deployer when a network brings no token of its own.
     uint256 public constant INITIAL_SUPPLY = 1_000_000_000e18;
 
+    /// @notice Most seconds that epoch 0 may lie ahead; more is a mistake, such as a time in milliseconds.
+    uint256 public constant MAX_GENESIS_LEAD = 30 days;
+
+    /// @notice Most seconds that epoch 0 of a devnet or test network may have begun ago.
+    uint256 public constant MAX_GENESIS_AGE = 1 days;
+
     /// @notice A network with real stake names its `what` itself.
     error Deploy_Required(string what);
+
+    /// @notice Chain `chainId` is not one for development: the profile has to be named.
+    error Deploy_ProfileRequired(uint256 chainId, string fix);
+
+    /// @notice The environment variable `name` has the unusable value `value`.
+    error Deploy_BadValue(string name, uint256 value, string fix);
 
     /// @notice A contract did not arrive at the address it was predicted to.
     error Deploy_WrongAddress(string name, address predicted, address actual);
@@ -79,15 +91,55 @@ contract Deploy is Script {
 
     /// @notice Reads the environment; see the contract's notice.
     function fromEnvironment(address deployer) public view returns (Inputs memory inputs) {
-        inputs.profile = vm.envOr("ROTA_PROFILE", string("devnet"));
-        inputs.l2ChainId = uint64(vm.envUint("ROTA_L2_CHAIN_ID"));
+        inputs.profile = profileOn(block.chainid, vm.envOr("ROTA_PROFILE", string("")));
+        inputs.l2ChainId = chainIdOf(vm.envUint("ROTA_L2_CHAIN_ID"));
         inputs.l2GenesisHash = vm.envBytes32("ROTA_L2_GENESIS_HASH");
-        inputs.genesisTime = uint64(vm.envOr("ROTA_GENESIS_TIME", block.timestamp));
+        inputs.genesisTime =
+            genesisTimeOf(inputs.profile, vm.envOr("ROTA_GENESIS_TIME", block.timestamp), block.timestamp);
         inputs.token = vm.envOr("ROTA_TOKEN", address(0));
         inputs.governance = vm.envOr("ROTA_GOVERNANCE", address(0));
         inputs.guardian = vm.envOr("ROTA_GUARDIAN", address(0));
         inputs.ecosystem = vm.envOr("ROTA_ECOSYSTEM", address(0));
         return withDefaults(inputs, deployer);
+    }
+
+    /// @notice The profile to use on an L1 where `named` (empty: none) was asked for.
+    /// @param chainId of the L1; 31337 and 1337 are what development nodes use
+    function profileOn(uint256 chainId, string memory named) public pure returns (string memory) {
+        if (bytes(named).length != 0) return named;
+        bool development = chainId == 31_337 || chainId == 1337;
+        require(development, Deploy_ProfileRequired(chainId, "set ROTA_PROFILE to mainnet, devnet or test"));
+        return "devnet";
+    }
+
+    /// @notice The L2 chain id, if it is one.
+    function chainIdOf(uint256 value) public pure returns (uint64) {
+        require(
+            value != 0 && value <= type(uint64).max, Deploy_BadValue("ROTA_L2_CHAIN_ID", value, "use 1 to 2^64 - 1")
+        );
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint64(value);
+    }
+
+    /// @notice The start of epoch 0, if it is near `time`: at most `MAX_GENESIS_LEAD` ahead, and not in the past, except
+    /// for a devnet or a test, which may begin in the middle.
+    /// @param value unix seconds
+    /// @param time of the L1, unix seconds
+    function genesisTimeOf(string memory profile, uint256 value, uint256 time) public pure returns (uint64) {
+        uint256 age = keccak256(bytes(profile)) == keccak256("mainnet") ? 0 : MAX_GENESIS_AGE;
+        uint256 earliest = time > age ? time - age : 1;
+        uint256 latest = time + MAX_GENESIS_LEAD;
+        require(
+            value >= earliest && value <= latest,
+            Deploy_BadValue(
+                "ROTA_GENESIS_TIME",
+                value,
+                string.concat("use unix seconds from ", vm.toString(earliest), " to ", vm.toString(latest))
+            )
+        );
+        // At most a block's time and a month.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint64(value);
     }
 
     /// @notice Puts the deployer where nobody is named, except on mainnet, where it keeps nothing.

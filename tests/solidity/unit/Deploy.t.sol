@@ -361,6 +361,66 @@ contract DeployTest is Test {
         script.deploy(inputs, Parameters.devnet(), stranger);
     }
 
+    // ---------------------------------------------------------------------------------------------- environment
+
+    /// @dev Only a development chain may leave its profile out; everywhere else a forgotten name would make a network
+    /// with epochs of a minute.
+    function test_profile_isNamedOnRealChains() public {
+        assertEq(script.profileOn(31_337, ""), "devnet");
+        assertEq(script.profileOn(1337, ""), "devnet");
+        assertEq(script.profileOn(31_337, "test"), "test");
+        assertEq(script.profileOn(1, "mainnet"), "mainnet");
+        uint256[3] memory real = [uint256(1), 11_155_111, 17_000];
+        for (uint256 i = 0; i < real.length; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    Deploy.Deploy_ProfileRequired.selector, real[i], "set ROTA_PROFILE to mainnet, devnet or test"
+                )
+            );
+            script.profileOn(real[i], "");
+        }
+    }
+
+    function test_chainId_fits() public {
+        assertEq(script.chainIdOf(1), 1);
+        assertEq(script.chainIdOf(type(uint64).max), type(uint64).max);
+        uint256[2] memory bad = [uint256(0), uint256(1) << 64];
+        for (uint256 i = 0; i < bad.length; ++i) {
+            _expectBadValue("ROTA_L2_CHAIN_ID", bad[i], "use 1 to 2^64 - 1");
+            script.chainIdOf(bad[i]);
+        }
+    }
+
+    function test_genesis_isNearTheClock() public {
+        _checkGenesisTime("mainnet", GENESIS);
+        _checkGenesisTime("devnet", GENESIS - 1 days);
+        _checkGenesisTime("test", GENESIS - 1 days);
+    }
+
+    /// @dev A chain younger than a day has no second 0 either.
+    function test_genesis_isNeverZero() public {
+        assertEq(script.genesisTimeOf("devnet", 1, 100), 1);
+        _expectBadValue("ROTA_GENESIS_TIME", 0, "use unix seconds from 1 to 2592100");
+        script.genesisTimeOf("devnet", 0, 100);
+    }
+
+    function _checkGenesisTime(string memory profile, uint256 earliest) private {
+        uint256 latest = GENESIS + 30 days;
+        assertEq(script.genesisTimeOf(profile, earliest, GENESIS), earliest);
+        assertEq(script.genesisTimeOf(profile, latest, GENESIS), latest);
+        string memory fix = string.concat("use unix seconds from ", vm.toString(earliest), " to ", vm.toString(latest));
+        // Nothing; a second too early or late; milliseconds; what would not fit 64 bits.
+        uint256[5] memory bad = [0, earliest - 1, latest + 1, uint256(GENESIS) * 1000, (uint256(1) << 64) + GENESIS];
+        for (uint256 i = 0; i < bad.length; ++i) {
+            _expectBadValue("ROTA_GENESIS_TIME", bad[i], fix);
+            script.genesisTimeOf(profile, bad[i], GENESIS);
+        }
+    }
+
+    function _expectBadValue(string memory name, uint256 value, string memory fix) private {
+        vm.expectRevert(abi.encodeWithSelector(Deploy.Deploy_BadValue.selector, name, value, fix));
+    }
+
     // ------------------------------------------------------------------------------------------------ whole run
 
     function test_run_broadcastsFromTheEnvironment() public {
@@ -377,5 +437,30 @@ contract DeployTest is Test {
         assertEq(IBatchChain(d.batchChain).L2_CHAIN_ID(), 77);
         (bool isAdmin,) = IAccessManager(d.accessManager).hasRole(0, tx.origin);
         assertFalse(isAdmin);
+        _checkEnvironmentIsRefused();
+    }
+
+    // In the same test, because the environment belongs to the process.
+    function _checkEnvironmentIsRefused() private {
+        vm.setEnv("ROTA_GENESIS_TIME", vm.toString(GENESIS - 1 days - 1));
+        _expectBadValue(
+            "ROTA_GENESIS_TIME",
+            GENESIS - 1 days - 1,
+            string.concat(
+                "use unix seconds from ", vm.toString(GENESIS - 1 days), " to ", vm.toString(GENESIS + 30 days)
+            )
+        );
+        script.fromEnvironment(address(this));
+        vm.setEnv("ROTA_L2_CHAIN_ID", "18446744073709551616");
+        _expectBadValue("ROTA_L2_CHAIN_ID", 1 << 64, "use 1 to 2^64 - 1");
+        script.fromEnvironment(address(this));
+        vm.setEnv("ROTA_PROFILE", "");
+        vm.chainId(1);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                Deploy.Deploy_ProfileRequired.selector, 1, "set ROTA_PROFILE to mainnet, devnet or test"
+            )
+        );
+        script.fromEnvironment(address(this));
     }
 }
