@@ -33,8 +33,6 @@ use crate::{
 
 /// Most seconds that a live proposal may be ahead of the local clock (protocol section 5).
 const TIMELINESS: u64 = 2;
-/// Longest wait for the origin of a live proposal: it must leave time to vote.
-const LIVE_PATIENCE: Duration = Duration::from_millis(300);
 /// Longest wait for the origin of a block that was decided by others.
 const SYNC_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -295,9 +293,8 @@ impl Derivation for Rules {
         })
     }
 
-    async fn check(&self, block: &SealedBlock, live: bool) -> Result<Check, RulesError> {
+    async fn check(&self, block: &SealedBlock, live: bool, patience: Duration) -> Result<Check, RulesError> {
         let parent = self.parent(block.number())?;
-        let patience = if live { LIVE_PATIENCE } else { SYNC_PATIENCE };
         let verdict = self.judge(block, &parent, patience).await?;
         let ahead = || block.header().timestamp > unix_now().saturating_add(TIMELINESS);
         Ok(match verdict {

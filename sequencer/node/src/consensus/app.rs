@@ -4,7 +4,8 @@
 //! height. Everything it returns an error for stops the node: a node that cannot tell what is durable must not vote.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -31,6 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     ConsensusError, ConsensusStatus, body,
     context::{Digests, RotaContext, Service},
+    early::Early,
     network::SYNC_BATCH,
     proposals::{Proposals, ProposalsError, Stored},
     rules::{Check, Derivation, RulesError},
@@ -42,8 +44,6 @@ use crate::chain::{DecidedBlock, DecidedChain, EngineError, ExecutionEngine, Sea
 
 type Message = AppMsg<RotaContext>;
 
-/// Bodies for heights that this node has yet to reach.
-const MAX_EARLY: usize = 8;
 /// How far ahead of the decided chain such a body may be; sync brings what is further.
 const LOOKAHEAD: u64 = 3;
 /// How many rounds ahead of this node's own a body may be; the engine drops proposals beyond that too.
@@ -52,10 +52,18 @@ const ROUND_LOOKAHEAD: u32 = 10;
 const MAX_SYNC_BYTES: usize = 8 << 20;
 /// Different blocks looked at in one round; an honest proposer has one.
 const MAX_BLOCKS_PER_ROUND: usize = 3;
+/// Different blocks that this node builds for one height; in later rounds it proposes the last of them again, so that a
+/// height on which many rounds fail does not fill the disk.
+const MAX_BUILDS: usize = 3;
 /// Time between two looks at something that waits for L1.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
-/// What looking at confirmed L1 takes when nothing has to be waited for.
-const NO_WAIT: Duration = Duration::from_millis(100);
+/// Longest wait for L1 on behalf of the proposer of a round, in that round: it must leave time to vote.
+const LIVE_PATIENCE: Duration = Duration::from_millis(300);
+/// The same on behalf of everything that was proposed before, together, in each round: what looking at confirmed L1 takes
+/// when nothing has to be waited for.
+const AGAIN_PATIENCE: Duration = Duration::from_millis(100);
+/// Longest wait for the origin of a block that was decided by others.
+const SYNC_PATIENCE: Duration = Duration::from_secs(1);
 /// Attempts to make a decided block durable.
 const COMMIT_ATTEMPTS: u32 = 3;
 
@@ -89,10 +97,27 @@ pub(super) struct Upcoming {
     offered: HashSet<B256>,
     /// Blocks streamed in each round.
     streamed: HashMap<u32, HashSet<B256>>,
-    /// Complete bodies for this height and the ones after it that arrived before their parent was decided.
-    early: VecDeque<Assembled>,
+    /// Complete bodies of rounds that have not started, of this height and of the ones after it.
+    pub(super) early: Early,
+    /// The present round, once one has started.
+    round: Option<u32>,
+    /// What is left of the time that this round may wait for L1.
+    patience: Patience,
     /// A start that waits for L1.
     start: Option<(u64, Start)>,
+}
+
+/// Time that may be spent waiting for L1. Each round brings its own, and only its proposer can use up the first part: a
+/// member that sends blocks nobody can judge delays what it leads, and nothing else.
+struct Patience {
+    proposed: Duration,
+    again: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { proposed: LIVE_PATIENCE, again: AGAIN_PATIENCE }
+    }
 }
 
 /// Whom to tell that a height can start.
@@ -104,9 +129,9 @@ enum Start {
 /// On what occasion a block is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
-    /// It was just proposed.
+    /// It was just proposed, in the present round.
     Proposed,
-    /// It was proposed before and could not be judged then; a round is about to start and does not wait.
+    /// It was proposed before, and could not be judged then or came late: nothing waits for it.
     Again,
     /// A quorum voted for it: no clock may stand against it.
     Certified,
@@ -137,7 +162,7 @@ impl App {
             }
             AppMsg::GetValue { height, round, timeout, reply } => self.get_value(height, round, timeout, reply).await?,
             AppMsg::ReceivedProposalPart { from, published_by, part, reply } => {
-                let (decided, round) = (self.chain.head_number(), self.status.borrow().round);
+                let (decided, round) = (self.chain.head_number(), self.next.round.unwrap_or(0));
                 let (set, domain) = (self.next.set.as_ref(), self.digests.domain());
                 let accept = |init: &ProposalInit| is_expected(init, decided, round, set, domain);
                 let assembled = self.streams.take(from, published_by, part, accept);
@@ -235,16 +260,15 @@ impl App {
         if height.0 != self.chain.head_number() + 1 {
             return Ok(Vec::new());
         }
+        (self.next.round, self.next.patience) = (Some(number), Patience::default());
         let mut values = Vec::new();
-        for early in std::mem::take(&mut self.next.early) {
-            if early.init.height > height {
-                self.next.early.push_back(early);
-            } else if let Some(value) = self.assembled(early, Occasion::Again).await? {
-                values.push(value);
-            }
+        for early in self.next.early.due(height, number) {
+            values.extend(self.assembled(early, Occasion::Again).await?);
         }
-        let stored: Vec<(B256, Arc<Stored>)> =
+        let mut stored: Vec<(B256, Arc<Stored>)> =
             self.proposals.lock().at(height.0).map(|(hash, stored)| (hash, Arc::clone(stored))).collect();
+        // The latest first: what nobody can judge must not keep it waiting.
+        stored.sort_by_key(|(_, stored)| Reverse(stored.inits.keys().next_back().copied()));
         for (hash, stored) in stored {
             // A synced body has no head; sync itself brings it again.
             let Some(init) = stored.inits.values().next_back().filter(|_| !self.next.offered.contains(&hash)) else {
@@ -276,9 +300,12 @@ impl App {
             return Ok(());
         }
         let address = key.address();
+        let proposed: Vec<_> = self.proposals.lock().at(height.0).map(|(hash, s)| (hash, Arc::clone(s))).collect();
         let own = |stored: &Stored| stored.inits.get(&number).is_some_and(|init| init.proposer == address);
-        let known =
-            self.proposals.lock().at(height.0).find(|(_, stored)| own(stored)).map(|(hash, s)| (hash, Arc::clone(s)));
+        let known = match proposed.iter().find(|(_, stored)| own(stored)).cloned() {
+            None => self.repeat(height, number, &key, &proposed).await?,
+            known => known,
+        };
         let (hash, stored) = match known {
             Some(known) => known,
             None => match self.build(height, number, deadline, &key, &set).await? {
@@ -327,20 +354,50 @@ impl App {
             return Err(EngineError::Internal(format!("built a block of {} bytes", body.len())).into());
         }
         let hash = block.hash;
-        let init = key.sign_stream(Stream {
-            height,
-            round,
-            pol_round: Round::Nil,
-            block: BlockRef(hash),
-            body_len: body.len() as u32,
-        })?;
         // Durable before the engine signs for it.
-        if !self.store(height.0, hash, Some(&init), &body).await? {
+        if self.sign(key, height, round, Round::Nil, hash, &body).await?.is_none() {
             return Ok(None);
         }
         self.next.verdicts.insert(hash, Validity::Valid);
         self.next.blocks.insert(hash, block);
         Ok(self.stored(height.0, hash).map(|stored| (hash, stored)))
+    }
+
+    /// The block that this node built last for `height`, under a head for another round, if it has built enough of them.
+    async fn repeat(
+        &mut self,
+        height: Height,
+        round: u32,
+        key: &ProtectedKey,
+        proposed: &[(B256, Arc<Stored>)],
+    ) -> Result<Option<(B256, Arc<Stored>)>, ConsensusError> {
+        // A block that another member built and a polka made us repeat is not ours.
+        let built = |stored: &Stored| {
+            let fresh = |init: &&ProposalInit| init.proposer == key.address() && init.pol_round == Round::Nil;
+            stored.inits.values().rfind(fresh).map(|init| init.round)
+        };
+        let built: Vec<_> = proposed.iter().filter_map(|known| Some((built(&known.1)?, known))).collect();
+        let Some((_, (hash, stored))) = built.iter().max_by_key(|(round, _)| *round) else { return Ok(None) };
+        if built.len() < MAX_BUILDS {
+            return Ok(None);
+        }
+        self.sign(key, height, round, Round::Nil, *hash, &stored.body).await?;
+        Ok(self.stored(height.0, *hash).map(|stored| (*hash, stored)))
+    }
+
+    /// Signs the head of a stream and stores it with its body; `None` if there is no room for it.
+    async fn sign(
+        &self,
+        key: &ProtectedKey,
+        height: Height,
+        round: u32,
+        pol_round: Round,
+        hash: B256,
+        body: &Bytes,
+    ) -> Result<Option<ProposalInit>, ConsensusError> {
+        let stream = Stream { height, round, pol_round, block: BlockRef(hash), body_len: body.len() as u32 };
+        let init = key.sign_stream(stream)?;
+        Ok(self.store(height.0, hash, Some(&init), body).await?.then_some(init))
     }
 
     /// Judges a complete body; `None` if it is of no use, not yet or never.
@@ -350,18 +407,16 @@ impl App {
         occasion: Occasion,
     ) -> Result<Option<ProposedValue<RotaContext>>, ConsensusError> {
         let upcoming = self.chain.head_number() + 1;
-        let set = match &self.next.set {
-            Some(set) if init.height.0 == upcoming => set.clone(),
+        let (set, present) = match (&self.next.set, self.next.round) {
+            (Some(set), Some(round)) if init.height.0 == upcoming && init.round <= round => (set.clone(), round),
             _ => {
                 if init.height.0 >= upcoming {
-                    if self.next.early.len() >= MAX_EARLY {
-                        self.next.early.pop_front();
-                    }
-                    self.next.early.push_back(Assembled { init, body });
+                    self.next.early.keep(Assembled { init, body });
                 }
                 return Ok(None);
             }
         };
+        let occasion = if init.round == present { occasion } else { Occasion::Again };
         // A stream that came early was accepted before its voters were known.
         if *set.proposer(init.height, Round::new(init.round)).address() != init.proposer {
             return Ok(None);
@@ -446,16 +501,15 @@ impl App {
         };
         let known = stored.inits.get(&number).filter(|init| init.pol_round == pol_round).cloned();
         let init = match (known, &self.key) {
-            (Some(init), _) => init,
+            (Some(init), _) => Some(init),
             (None, Some(key)) if key.address() == proposer => {
-                let body_len = stored.body.len() as u32;
-                let init = key.sign_stream(Stream { height, round: number, pol_round, block: value, body_len })?;
-                self.store(height.0, value.0, Some(&init), &stored.body).await?;
-                init
+                self.sign(key, height, number, pol_round, value.0, &stored.body).await?
             }
-            _ => return Ok(()),
+            _ => None,
         };
-        self.publish(init, &stored.body).await;
+        if let Some(init) = init {
+            self.publish(init, &stored.body).await;
+        }
         Ok(())
     }
 
@@ -518,7 +572,7 @@ impl App {
         self.streams.prune(height);
         let early = std::mem::take(&mut self.next.early);
         self.next = Upcoming { early, ..Upcoming::default() };
-        self.next.early.retain(|early| early.init.height.0 > height);
+        self.next.early.prune(height);
         Ok(())
     }
 
@@ -560,7 +614,7 @@ impl App {
     }
 
     /// Every rule of validity, cheap ones first; `None` while one cannot be answered yet.
-    async fn check(&self, block: &SealedBlock, occasion: Occasion) -> Result<Option<Validity>, ConsensusError> {
+    async fn check(&mut self, block: &SealedBlock, occasion: Occasion) -> Result<Option<Validity>, ConsensusError> {
         let invalid = |reason: &str| Ok(Some(Validity::Invalid(reason.into())));
         if block.header().parent_hash != self.chain.head_hash() {
             return invalid("does not extend the decided chain");
@@ -569,14 +623,15 @@ impl App {
         if !set.rules().pays_a_member(block) {
             return invalid("beneficiary is not the coinbase of a member");
         }
-        let check = self.rules.check(block, occasion != Occasion::Certified);
-        let checked = match occasion {
-            Occasion::Again => match tokio::time::timeout(NO_WAIT, check).await {
-                Ok(checked) => checked,
-                Err(_) => return Ok(None),
-            },
-            Occasion::Proposed | Occasion::Certified => check.await,
+        let mut certified = SYNC_PATIENCE;
+        let patience = match occasion {
+            Occasion::Proposed => &mut self.next.patience.proposed,
+            Occasion::Again => &mut self.next.patience.again,
+            Occasion::Certified => &mut certified,
         };
+        let started = Instant::now();
+        let checked = self.rules.check(block, occasion != Occasion::Certified, *patience).await;
+        *patience = patience.saturating_sub(started.elapsed());
         match checked {
             Ok(Check::Valid) => {}
             Ok(Check::Invalid(reason)) => return Ok(Some(Validity::Invalid(reason))),

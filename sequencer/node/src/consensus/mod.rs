@@ -7,7 +7,7 @@
 //! | [`types`], [`context`] | the engine's types in our terms, and what a digest depends on |
 //! | [`signing`], [`protection`] | the key behind its table of what it signed |
 //! | [`codec`] | bytes of every message |
-//! | [`streams`], [`body`] | block bodies in transit |
+//! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
 //! | [`proposals`], [`record_log`] | durable bodies of undecided blocks |
 //! | [`network`] | settings and peers of the engine |
 //! | `app` | the answers to the engine |
@@ -16,6 +16,7 @@ mod app;
 pub mod body;
 pub mod codec;
 pub mod context;
+pub mod early;
 pub mod network;
 pub mod proposals;
 pub mod protection;

@@ -13,14 +13,15 @@ use super::{
     codec::WireCodec,
     record_log::{Damage, LogError, RecordLog},
     streams::MAX_BODY,
-    types::{ProposalInit, ProposalPart},
+    types::{ProposalInit, ProposalPart, Signer},
 };
 
 /// Longest record: a head and a body.
 const MAX_RECORD: usize = MAX_BODY + 4_096;
-/// Bodies kept for one height: proposers of many failed rounds, restarts included.
-const MAX_PER_HEIGHT: usize = 64;
-/// Heads kept for one body: one for each round it was proposed in.
+/// Bodies of one height kept for each member that proposed them, restarts included, and for sync: an honest member builds
+/// fewer, and nobody can use up what belongs to another.
+const MAX_PER_PROPOSER: usize = 8;
+/// Heads kept for one body, the latest: one for each round it was proposed in.
 const MAX_INITS: usize = 64;
 /// File length at which decided bodies are cut out although undecided ones remain, bytes.
 const COMPACT_BYTES: u64 = 64 << 20;
@@ -32,6 +33,13 @@ pub struct Stored {
     pub body: Bytes,
     /// Heads by round; empty for a synced block.
     pub inits: BTreeMap<u32, ProposalInit>,
+}
+
+impl Stored {
+    /// The member that proposed it first; `None` for a synced block.
+    fn proposer(&self) -> Option<Signer> {
+        self.inits.values().next().map(|init| init.proposer)
+    }
 }
 
 /// The undecided blocks of this node.
@@ -47,7 +55,7 @@ pub enum ProposalsError {
     /// The disk failed: the node must stop.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A height has more bodies than any honest course of events explains.
+    /// The proposer has more bodies at a height than any honest course of events explains.
     #[error("too many undecided bodies")]
     Full,
 }
@@ -85,12 +93,21 @@ impl Proposals {
         let known = self.get(height, hash);
         let has_body = known.is_some();
         if let Some(known) = known {
-            let new = init.is_some_and(|init| !known.inits.contains_key(&init.round));
-            if !new || known.inits.len() >= MAX_INITS {
+            if init.is_none_or(|init| known.inits.contains_key(&init.round)) {
                 return Ok(());
             }
-        } else if self.heights.get(&height).is_some_and(|bodies| bodies.len() >= MAX_PER_HEIGHT) {
-            return Err(ProposalsError::Full);
+        } else {
+            let proposer = init.map(|init| init.proposer);
+            let mut others = self.at(height).filter(|(_, stored)| stored.proposer() == proposer);
+            let surplus = others.nth(MAX_PER_PROPOSER - 1).map(|(hash, _)| hash);
+            drop(others);
+            if let Some(surplus) = surplus {
+                if proposer.is_some() {
+                    return Err(ProposalsError::Full);
+                }
+                // A synced body was decided at once, or was not the one its certificate names.
+                self.heights.entry(height).or_default().remove(&surplus);
+            }
         }
         self.log.append(&encode(height, hash, init, if has_body { &[] } else { body }))?;
         self.remember(height, hash, init.cloned(), body.clone());
@@ -138,7 +155,11 @@ impl Proposals {
         }
         let entry = bodies.entry(hash).or_insert_with(|| Arc::new(Stored { body, inits: BTreeMap::new() }));
         if let Some(init) = init {
-            Arc::make_mut(entry).inits.insert(init.round, init);
+            let inits = &mut Arc::make_mut(entry).inits;
+            inits.insert(init.round, init);
+            if inits.len() > MAX_INITS {
+                inits.pop_first();
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What consensus asks of the chain's rules: who votes at a height, what a block must contain, what follows from it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rota_protocol::{
@@ -91,8 +91,8 @@ pub enum RulesError {
 
 /// The rules of the next block as functions of the decided chain and of confirmed L1 (protocol sections 1, 5 and 7).
 ///
-/// Every `height` is that of the head plus one. Implementations bound their own waits: consensus serves nothing else
-/// while it awaits [`Self::attributes`] or [`Self::check`].
+/// Every `height` is that of the head plus one. Implementations bound their waits: consensus serves nothing else while
+/// it awaits [`Self::attributes`] or [`Self::check`].
 #[async_trait]
 pub trait Derivation: Send + Sync + 'static {
     /// Set and schedule of `height`: a pure function of the decided chain, the same on every node.
@@ -108,8 +108,9 @@ pub trait Derivation: Send + Sync + 'static {
     async fn attributes(&self, height: u64, proposer: u32, now: u64) -> Result<BlockAttributes, RulesError>;
 
     /// Checks timestamp, origin, deposits, randomness, seal, size and gas limit of a block on the head; the
-    /// beneficiary ([`HeightRules::pays_a_member`]) is checked by consensus. `live` adds the timeliness check.
-    async fn check(&self, block: &SealedBlock, live: bool) -> Result<Check, RulesError>;
+    /// beneficiary ([`HeightRules::pays_a_member`]) is checked by consensus. `live` adds the timeliness check. Waits at
+    /// most `patience` for L1.
+    async fn check(&self, block: &SealedBlock, live: bool, patience: Duration) -> Result<Check, RulesError>;
 
     /// The rules' state after `block`, which extends the head, keeps the rules and was executed.
     async fn advance(&self, block: &SealedBlock) -> Result<HeadContext, RulesError>;

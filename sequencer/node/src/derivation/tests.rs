@@ -433,11 +433,11 @@ async fn timeliness_binds_live_proposals_only() {
     let mut attributes = node.rules.attributes(1, 1, now).await.unwrap();
     assert_eq!(attributes.timestamp, now);
     let punctual = SealedBlock::new(assemble(&attributes));
-    assert_eq!(node.rules.check(&punctual, true).await.unwrap(), Check::Valid);
+    assert_eq!(node.rules.check(&punctual, true, Duration::ZERO).await.unwrap(), Check::Valid);
     attributes.timestamp = now + 600;
     let ahead = SealedBlock::new(assemble(&attributes));
-    assert_eq!(node.rules.check(&ahead, true).await.unwrap(), Check::Untimely);
-    assert_eq!(node.rules.check(&ahead, false).await.unwrap(), Check::Valid);
+    assert_eq!(node.rules.check(&ahead, true, Duration::ZERO).await.unwrap(), Check::Untimely);
+    assert_eq!(node.rules.check(&ahead, false, Duration::ZERO).await.unwrap(), Check::Valid);
 }
 
 /// A transaction of `len` bytes; nobody executes it here.

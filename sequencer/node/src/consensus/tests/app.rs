@@ -238,6 +238,7 @@ async fn bodies_are_judged_stored_and_offered_again() {
     let other = if leader == 1 { 2 } else { 1 };
 
     let mut voter = Node::open(b.path(), &chain, other).await;
+    assert!(voter.started_round(1, 0).await.is_empty());
     let value = voter.receive(&parts).await.unwrap();
     assert_eq!((value.value.0, value.validity, value.round), (hash, Validity::Valid, Round::new(0)));
     assert_eq!(value.proposer.0, vote::address_of(&key(leader)));
@@ -288,6 +289,7 @@ async fn missing_l1_data_is_never_an_objection() {
 
     let mut voter = Node::open(b.path(), &blind, other).await;
     blind.l1_silent.store(true, Ordering::SeqCst);
+    assert!(voter.started_round(1, 0).await.is_empty());
     assert_eq!(voter.receive(&parts).await, None);
     assert!(voter.started_round(1, 1).await.is_empty());
     let body = body::encode(&chain.assemble(chain.attributes_for(10 + u32::from(leader), 5)));
@@ -313,7 +315,7 @@ async fn only_the_scheduled_proposer_is_heard_and_only_for_itself() {
     let by_round: Vec<u8> = (0..4).map(|round| proposer(1, round)).collect();
     let (leader, second) = (by_round[0], by_round[1]);
     let mut voter = Node::open(a.path(), &chain, by_round[3]).await;
-    voter.started_round(1, 0).await;
+    voter.started_round(1, 2).await;
     let (own, others) = (block_by(&chain, leader), block_by(&chain, second));
 
     // A member whose round it is not; a stranger's signature; a round far away; another chain's height.
@@ -365,6 +367,7 @@ async fn a_flood_of_blocks_in_one_round_is_cut_off() {
     let [a, _] = dirs();
     let (chain, leader) = (TestChain::new(rules(&WEIGHTS)), proposer(1, 0));
     let mut voter = Node::open(a.path(), &chain, if leader == 1 { 2 } else { 1 }).await;
+    voter.started_round(1, 0).await;
     let mut judged = 0;
     for late in 0..20 {
         chain.late.store(late, Ordering::SeqCst);
@@ -375,6 +378,81 @@ async fn a_flood_of_blocks_in_one_round_is_cut_off() {
 }
 
 #[tokio::test]
+async fn nothing_is_judged_before_its_round() {
+    let [a, _] = dirs();
+    let chain = TestChain::new(rules(&WEIGHTS));
+    let second = proposer(1, 1);
+    let block = block_by(&chain, second);
+    let mut voter = Node::open(a.path(), &chain, member(3)).await;
+    // Not before the height has started, nor while round 0 lasts.
+    let early = stream(second, &block, 1, Round::Nil);
+    assert_eq!(voter.receive(&early).await, None);
+    assert!(voter.started_round(1, 0).await.is_empty());
+    assert_eq!(voter.receive(&early).await, None);
+    assert_eq!(voter.receive(&stream(proposer(1, 2), &block_by(&chain, proposer(1, 2)), 2, Round::Nil)).await, None);
+    assert_eq!(chain.checks.load(Ordering::SeqCst), 0);
+    assert!(voter.app.proposals.lock().at(1).next().is_none());
+    // Then it is judged at once, and alone.
+    let offered = voter.started_round(1, 1).await;
+    assert_eq!(offered.iter().map(|v| (v.value.0, v.round)).collect::<Vec<_>>(), [(block.hash, Round::new(1))]);
+    assert_eq!(chain.checks.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_round_waits_for_l1_once_whatever_is_proposed() {
+    let [a, _] = dirs();
+    let chain = TestChain::new(rules(&WEIGHTS));
+    let leaders: Vec<u8> = (0..3).map(|round| proposer(1, round)).collect();
+    let mut voter = Node::open(a.path(), &chain, member(3)).await;
+    chain.l1_silent.store(true, Ordering::SeqCst);
+    let waited = || chain.waited.swap(0, Ordering::SeqCst);
+    voter.started_round(1, 0).await;
+    for late in 0..20 {
+        chain.late.store(late, Ordering::SeqCst);
+        assert_eq!(voter.receive(&stream(leaders[0], &block_by(&chain, leaders[0]), 0, Round::Nil)).await, None);
+    }
+    assert_eq!(chain.checks.load(Ordering::SeqCst), 3);
+    assert_eq!(waited(), 300);
+    chain.late.store(0, Ordering::SeqCst);
+    // What was kept takes no more than a third of that together in each later round, and leaves its proposer's part.
+    for round in 1..3 {
+        assert!(voter.started_round(1, round).await.is_empty());
+        assert_eq!(waited(), 100);
+        let leader = leaders[round as usize];
+        voter.receive(&stream(leaders[0], &block_by(&chain, leaders[0]), 0, Round::Nil)).await;
+        assert_eq!(waited(), 0);
+        voter.receive(&stream(leader, &block_by(&chain, leader), round, Round::Nil)).await;
+        assert_eq!(waited(), 300);
+    }
+}
+
+/// However long a height takes, the node can propose, and what it stores stays small.
+#[tokio::test]
+async fn many_failed_rounds_leave_a_proposer_three_blocks() {
+    let [dir, _] = dirs();
+    // The leader itself has no later round.
+    let (chain, us) = (TestChain::new(rules(&WEIGHTS)), proposer(1, 1));
+    let mut node = Node::open(dir.path(), &chain, us).await;
+    let mut blocks = Vec::new();
+    for (count, round) in (0..800).filter(|round| proposer(1, *round) == us).enumerate() {
+        chain.late.store(count as u64, Ordering::SeqCst);
+        if count == 50 {
+            drop(node);
+            node = Node::open(dir.path(), &chain, us).await;
+        }
+        let hash = node.get_value(1, round).await.unwrap();
+        assert!(node.parts().len() >= 2, "nothing was streamed in round {round}");
+        assert_eq!(node.get_value(1, round).await, Some(hash), "another block for the same round");
+        node.parts();
+        blocks.push(hash);
+    }
+    assert!(blocks.len() > 100);
+    assert!(blocks[2..].iter().all(|hash| *hash == blocks[2]), "{blocks:?}");
+    assert!(blocks[0] != blocks[1] && blocks[1] != blocks[2]);
+    assert_eq!(node.app.proposals.lock().at(1).count(), 3);
+}
+
+#[tokio::test]
 async fn a_locked_block_is_streamed_again() {
     let [a, b] = dirs();
     let chain = TestChain::new(rules(&WEIGHTS));
@@ -382,6 +460,7 @@ async fn a_locked_block_is_streamed_again() {
     let own = block_by(&chain, leader);
     let first = stream(leader, &own, 0, Round::Nil);
     let mut proposer = Node::open(a.path(), &chain, second).await;
+    proposer.started_round(1, 0).await;
     proposer.receive(&first).await.unwrap();
     let restream = |round: u32, pol_round, n: u8| AppMsg::RestreamProposal {
         height: Height(1),
@@ -399,6 +478,7 @@ async fn a_locked_block_is_streamed_again() {
     assert!(proposer.parts().is_empty());
 
     let mut voter = Node::open(b.path(), &chain, member(3)).await;
+    voter.started_round(1, 1).await;
     let value = voter.receive(&repeated).await.unwrap();
     assert_eq!((value.value.0, value.round, value.valid_round), (own.hash, Round::new(1), Round::new(0)));
 }
@@ -416,8 +496,8 @@ async fn early_bodies_wait_for_their_parent() {
 
     let mut voter = Node::open(b.path(), &slow, member(0)).await;
     assert_eq!(voter.receive(&early).await, None);
-    voter.receive(&first_parts).await;
     assert!(voter.started_round(1, 0).await.is_empty());
+    voter.receive(&first_parts).await.unwrap();
     assert!(voter.decide(1, first).await.unwrap());
     voter.app.digests.enter(2, crate::consensus::context::Service { sigma: 2, fork: 0 });
     drop(voter.ask(|reply| AppMsg::ConsensusReady { reply }).await.unwrap());

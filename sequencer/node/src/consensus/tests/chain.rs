@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS};
@@ -34,6 +34,10 @@ pub(super) struct TestChain {
     pub(super) l1_silent: AtomicBool,
     /// Seconds by which the next block is later than now: makes two builds differ.
     pub(super) late: AtomicU64,
+    /// Blocks that the rules were asked about.
+    pub(super) checks: AtomicU32,
+    /// Milliseconds that the rules were allowed to wait for a silent L1.
+    pub(super) waited: AtomicU64,
     /// Commits that fail before one succeeds.
     pub(super) failing_commits: AtomicU32,
 }
@@ -52,6 +56,8 @@ impl TestChain {
             events: broadcast::channel(1_024).0,
             l1_silent: AtomicBool::new(false),
             late: AtomicU64::new(0),
+            checks: AtomicU32::new(0),
+            waited: AtomicU64::new(0),
             failing_commits: AtomicU32::new(0),
         })
     }
@@ -189,8 +195,11 @@ impl Derivation for TestChain {
         Ok(self.attributes_for(proposer, now))
     }
 
-    async fn check(&self, block: &SealedBlock, _: bool) -> Result<Check, RulesError> {
+    async fn check(&self, block: &SealedBlock, _: bool, patience: Duration) -> Result<Check, RulesError> {
+        self.checks.fetch_add(1, Ordering::SeqCst);
         if self.l1_silent.load(Ordering::SeqCst) {
+            self.waited.fetch_add(patience.as_millis() as u64, Ordering::SeqCst);
+            tokio::time::sleep(patience).await;
             return Ok(Check::MissingL1Data);
         }
         let parent = self.head_header();

@@ -77,7 +77,7 @@ impl Derivation for StaticRules {
         })
     }
 
-    async fn check(&self, block: &SealedBlock, _: bool) -> Result<Check, RulesError> {
+    async fn check(&self, block: &SealedBlock, _: bool, _: Duration) -> Result<Check, RulesError> {
         let late = block.header().timestamp < self.head().timestamp;
         Ok(if late { Check::Invalid("timestamp".into()) } else { Check::Valid })
     }

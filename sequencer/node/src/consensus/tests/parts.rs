@@ -32,11 +32,12 @@ use crate::consensus::{
     body,
     codec::{CodecError, WireCodec},
     context::{Digests, Recoverable, RotaContext, Service},
+    early::Early,
     network,
-    proposals::Proposals,
+    proposals::{Proposals, ProposalsError},
     protection::{Protection, ProtectionError},
     signing::{ProtectedKey, Verifier},
-    streams::{CHUNK, MAX_BODY, StreamError, Streams, cut},
+    streams::{Assembled, CHUNK, MAX_BODY, StreamError, Streams, cut},
     types::{
         self, BlockRef, Height, Proposal, ProposalInit, ProposalPart, Signer, Stream, ValidatorSet, Vote,
         from_certificate,
@@ -514,6 +515,74 @@ fn undecided_bodies_survive_a_restart() {
     let proposals = Proposals::open(dir.path(), 5).unwrap();
     assert!(proposals.get(6, hash).is_some());
     assert!(proposals.get(6, block_ref(9).0).is_none());
+}
+
+#[test]
+fn no_member_can_use_up_the_room_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = Bytes::from(vec![5; 300]);
+    let hash = |n: u32| B256::from(U256::from(n));
+    let mut proposals = Proposals::open(dir.path(), 3).unwrap();
+    for n in 0..100 {
+        let result = proposals.insert(4, hash(n), Some(&init(1, 4, n, &body)), &body);
+        assert_eq!(matches!(result, Err(ProposalsError::Full)), n >= 8, "{n}: {result:?}");
+    }
+    // Another member, another height, and known bodies are not concerned.
+    proposals.insert(4, hash(200), Some(&init(2, 4, 1, &body)), &body).unwrap();
+    proposals.insert(5, hash(201), Some(&init(1, 5, 0, &body)), &body).unwrap();
+    // Many heads for one body: the latest are kept.
+    for round in 100..300 {
+        proposals.insert(4, hash(0), Some(&init(1, 4, round, &body)), &body).unwrap();
+    }
+    let rounds =
+        |proposals: &Proposals| -> Vec<u32> { proposals.get(4, hash(0)).unwrap().inits.keys().copied().collect() };
+    assert_eq!(rounds(&proposals), (236..300).collect::<Vec<_>>());
+    // Synced bodies push out each other, so sync always goes on.
+    for n in 300..400 {
+        proposals.insert(4, hash(n), None, &body).unwrap();
+        assert!(proposals.get(4, hash(n)).is_some());
+    }
+    assert_eq!(proposals.at(4).count(), 8 + 1 + 8);
+    drop(proposals);
+    let proposals = Proposals::open(dir.path(), 3).unwrap();
+    assert_eq!(rounds(&proposals), (236..300).collect::<Vec<_>>());
+    assert!(proposals.get(4, hash(200)).is_some() && proposals.get(4, hash(7)).is_some());
+}
+
+#[test]
+fn early_bodies_have_a_share_for_each_member() {
+    let chain = TestChain::new(rules(&[1]));
+    let block = chain.assemble(chain.attributes_for(11, 5));
+    let bytes = body::encode(&block);
+    let early = |key_n: u8, height: u64, round: u32| {
+        let stream = Stream { block: BlockRef(block.hash), ..init(1, height, round, &bytes).stream };
+        Assembled { init: ProposalInit { stream, ..init(key_n, height, round, &bytes) }, body: bytes.clone() }
+    };
+    let mut kept = Early::default();
+    // A body that is not what was announced is not kept, and does not stand for the sound one.
+    kept.keep(Assembled { body: Bytes::from(vec![1; 300]), ..early(2, 4, 1) });
+    assert_eq!(kept.len(), 0);
+    kept.keep(early(2, 4, 1));
+    kept.keep(early(2, 4, 1));
+    kept.keep(early(3, 5, 0));
+    assert_eq!(kept.len(), 2);
+    // A flood of one member, of the nearest rounds, pushes out its own furthest ones.
+    for round in (0..100).rev() {
+        kept.keep(early(1, 4, round));
+    }
+    assert_eq!(kept.len(), 16);
+    let of = |taken: Vec<Assembled>| taken.iter().map(|a| (a.init.proposer, a.init.round)).collect::<Vec<_>>();
+    assert_eq!(of(kept.due(Height(5), 0)), [(signer(3), 0)]);
+    assert_eq!(of(kept.due(Height(4), 0)), [(signer(1), 0)]);
+    let due = of(kept.due(Height(4), 1));
+    assert_eq!(due, [(signer(2), 1), (signer(1), 1)]);
+    assert_eq!(of(kept.due(Height(4), 13)).len(), 12);
+    assert_eq!(kept.len(), 0);
+    kept.keep(early(2, 6, 0));
+    kept.prune(5);
+    assert_eq!(kept.len(), 1);
+    kept.prune(6);
+    assert_eq!(kept.len(), 0);
 }
 
 #[test]
