@@ -49,6 +49,11 @@ library TallyWords {
         return uint128(uint256(TallyEntry.unwrap(entry)));
     }
 
+    /// @notice Key of the member.
+    function signer(SetMember member) internal pure returns (address) {
+        return address(uint160(uint256(SetMember.unwrap(member)) >> 96));
+    }
+
     /// @notice Operator id of the member.
     function id(SetMember member) internal pure returns (uint32) {
         return uint32(uint256(SetMember.unwrap(member)) >> 64);

@@ -78,6 +78,29 @@ library CommitCertificate {
         bytes calldata members,
         bytes32 setHash
     ) internal view {
+        _verify(PRECOMMIT, certificate, domain, members, setHash);
+    }
+
+    /// @notice Reverts unless the certificate holds a polka: prevotes instead of precommits, else as `verify`. It decides
+    /// nothing; it is what may make a member vote against a block it precommitted before.
+    /// @param polka The prevotes, in the shape of a certificate.
+    function verifyPolka(
+        IBatchChain.CommitCertificate calldata polka,
+        bytes32 domain,
+        bytes calldata members,
+        bytes32 setHash
+    ) internal view {
+        _verify(PREVOTE, polka, domain, members, setHash);
+    }
+
+    /// @dev `verify` for one kind of votes.
+    function _verify(
+        uint8 kind,
+        IBatchChain.CommitCertificate calldata certificate,
+        bytes32 domain,
+        bytes calldata members,
+        bytes32 setHash
+    ) private view {
         uint256 count = _checkMembers(members, setHash, certificate.epoch);
         uint256 signers = certificate.signers;
         bytes calldata signatures = certificate.signatures;
@@ -89,20 +112,20 @@ library CommitCertificate {
             revert IBatchChain.CommitCertificate_WrongSignatureLength(signatures.length, expected);
         }
         (uint256 signed, uint256 total) =
-            _weigh(signers, signatures, members, count, _precommitDigest(certificate, domain));
+            _weigh(signers, signatures, members, count, _digest(kind, certificate, domain));
         // At most 256 weights below 2^64: neither side can overflow.
         if (3 * signed <= 2 * total) revert IBatchChain.CommitCertificate_NoQuorum(signed, total);
     }
 
     /// @dev The digest all signers of the certificate signed.
-    function _precommitDigest(IBatchChain.CommitCertificate calldata certificate, bytes32 domain)
+    function _digest(uint8 kind, IBatchChain.CommitCertificate calldata certificate, bytes32 domain)
         private
         pure
         returns (bytes32)
     {
         return voteDigest(
             domain,
-            PRECOMMIT,
+            kind,
             certificate.fork,
             certificate.epoch,
             certificate.height,
