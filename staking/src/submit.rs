@@ -125,7 +125,7 @@ impl<'a> Submitter<'a> {
             }
             return Ok(None);
         }
-        call.call_raw().await.map_err(|error| explain(action, error.into()))?;
+        call.call_raw().await.map_err(|error| explain(action, error))?;
         let gas = call.estimate_gas().await.map_err(|error| explain(action, error))?;
         report.gas = Some(gas);
         if self.mode == Mode::DryRun {
