@@ -36,7 +36,7 @@ abstract contract SlashingFixture is StakingFixture {
         slashEscrow = ISlashEscrow(escrow);
     }
 
-    function _slasherConfig() internal view returns (ISlasher.Config memory) {
+    function _slasherConfig() internal view virtual returns (ISlasher.Config memory) {
         address[] memory modules = new address[](2);
         (modules[0], modules[1]) = (voteFault, proposalFault);
         return ISlasher.Config({

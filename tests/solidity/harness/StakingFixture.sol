@@ -83,11 +83,16 @@ abstract contract StakingFixture is Test {
             slashEscrow: escrow,
             sequencerSet: predictedSet,
             authority: address(manager),
-            unbondingEpochs: UNBONDING,
+            unbondingEpochs: _unbonding(),
             maxPool: MAX_POOL,
             genesis: GENESIS,
             epochSeconds: EPOCH
         });
+    }
+
+    /// @dev Another length for tests that need one.
+    function _unbonding() internal view virtual returns (uint32) {
+        return UNBONDING;
     }
 
     function _setConfig(uint8 maxSeats, uint32 slots) internal view returns (ISequencerSet.Config memory) {
