@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
+import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+
+import {SlashingFixture} from "../harness/SlashingFixture.sol";
+
+/// @notice Drives slasher, escrow and vault with faults of several operators in every order, while delegators come and go,
+/// and keeps its own books: which sets served when, who was convicted of what, which absences count. Whether an action
+/// may succeed, and exactly what it takes, follows from the books; an answer that differs is a failure.
+contract SlashingHandler is SlashingFixture {
+    uint256 public constant DELEGATORS = 3;
+    uint256 public constant MAX_OPERATORS = 24;
+    uint8 public constant SEATS = 6;
+    uint64 private constant TOTAL = 1000;
+
+    struct Booked {
+        uint32 id;
+        uint32 sigma;
+        uint256 share;
+        uint256 rate;
+    }
+
+    struct Absence {
+        uint32 sigma;
+        uint32 reportedIn;
+        uint256 appealUntil;
+        bool vetoed;
+        bool slashed;
+    }
+
+    struct Ticket {
+        uint32 id;
+        uint32 cohort;
+        address who;
+    }
+
+    /// @dev All token wei that left the vault by a slash; what the escrow should have made of it.
+    uint256 public taken;
+    uint256 public rewarded;
+    uint256 public deposited;
+    uint256 public withdrawn;
+    /// @dev What left the escrow again.
+    uint256 public paidOut;
+
+    Booked[] private _convictions;
+    mapping(uint32 id => uint256 index) private _convictionOf;
+    mapping(uint32 id => Absence[] list) private _absences;
+    uint32[] private _frozen;
+    Ticket[] private _tickets;
+    bytes32[] private _actions;
+    mapping(bytes32 action => uint256[2] counts) private _calls;
+
+    constructor() {
+        _deploySlashing(SEATS, 16);
+        slashEscrow.setCoverFund(makeAddr("cover fund"));
+        _toEpoch(5);
+        for (uint256 i = 0; i < 4; ++i) {
+            _operator(i, 1000e18 * (i + 1));
+            deposited += 1000e18 * (i + 1);
+        }
+        _toEpoch(6);
+        for (uint32 id = 1; id <= 4; ++id) {
+            set.takeSeat(id, uint8(id - 1));
+        }
+        _freeze(7);
+        _frozen.push(7);
+        _toEpoch(7);
+    }
+
+    // --- stakers
+
+    function delegate(uint256 who, uint256 which, uint256 amount) external {
+        uint32 id = _id(which);
+        address account = _account(who);
+        amount = _bound(amount, 1, MAX_POOL / 8);
+        _fund(account, amount);
+        vm.prank(account);
+        try vault.delegate(id, amount) {
+            _count("delegate", true);
+            assertFalse(_isConvicted(id), "stake for a convict");
+            deposited += amount;
+        } catch {
+            _count("delegate", false);
+            vm.prank(account);
+            token.transfer(address(this), amount);
+        }
+    }
+
+    /// @dev Between fault and proof, between proof and top-up: it never helps, and it is never refused.
+    function undelegate(uint256 who, uint256 which, uint256 units) external {
+        uint32 id = _id(which);
+        address account = who % 2 == 0 ? registry.ownerOf(id) : _account(who);
+        uint256 held = vault.units(id, account);
+        if (held == 0) return;
+        vm.prank(account);
+        (, uint32 cohort, uint256 shares) = vault.undelegate(id, units % 4 == 0 ? held : _bound(units, 1, held));
+        _count("undelegate", true);
+        if (shares != 0) _tickets.push(Ticket(id, cohort, account));
+    }
+
+    function claim(uint256 which) external {
+        if (_tickets.length == 0) return;
+        which %= _tickets.length;
+        Ticket memory ticket = _tickets[which];
+        if (block.timestamp < vault.claimableFrom(ticket.cohort)) return;
+        _tickets[which] = _tickets[_tickets.length - 1];
+        _tickets.pop();
+        // Two tickets for one cohort are paid at once.
+        if (vault.thawSharesOf(ticket.id, ticket.cohort, ticket.who) == 0) return;
+        vm.prank(ticket.who);
+        withdrawn += vault.claim(ticket.id, ticket.cohort);
+        _count("claim", true);
+    }
+
+    // --- equivocation
+
+    /// @dev S1, S2, S4, S6, S9: refused only for age, a set that has not started or an earlier conviction; otherwise exactly
+    /// the rate of the formula over the books, from exactly the pool and the cohorts in reach.
+    function convict(uint256 which, uint256 age, uint256 weight, bool amnesia) external {
+        uint32 id = _id(which);
+        // Rarely, or nobody would be left.
+        if (which % 3 != 0) return;
+        uint32 current = _epoch();
+        // Mostly fresh.
+        if (age % 3 != 0) age = age % 5;
+        uint32 sigma = age % 16 == 0 ? current + 1 : current - uint32(_bound(age, 0, 12 > current ? current : 12));
+        // Half of the time near the last one, so that they correlate.
+        if (age % 2 == 0 && _convictions.length != 0) {
+            uint32 near = _convictions[_convictions.length - 1].sigma + uint32(age % 3);
+            if (near <= current) sigma = near;
+        }
+        ISlasher.Offence memory offence =
+            _offence(id, sigma, uint64(_bound(weight, 1, weight % 4 == 0 ? 400 : 120)), TOTAL);
+        offence.kind = amnesia ? FaultKind.AMNESIA : uint8(1 + weight % 3);
+        if (weight % 7 == 0) offence.reporter = address(0);
+
+        uint256 share = uint256(offence.weight) * WAD / TOTAL;
+        uint256 rate = _rate(sigma, share);
+        uint256 expected = _atStake(id, sigma, rate);
+        uint256 reward = slashEscrow.rewardOf(reporter);
+        bytes memory refusal = _refusal(id, sigma, amnesia ? UNBONDING : EVIDENCE);
+        vm.prank(which % 2 == 0 ? voteFault : proposalFault);
+        try slashing.convict(offence) returns (uint256 took) {
+            _count("convict", true);
+            assertEq(refusal.length, 0, "convicted against the rules");
+            assertEq(took, expected, "S2: not what was at stake");
+            taken += took;
+            if (offence.reporter != address(0)) rewarded += took * 5 / 100;
+            assertEq(slashEscrow.rewardOf(reporter) - reward, offence.reporter == address(0) ? 0 : took * 5 / 100, "S9");
+            _convictions.push(Booked(id, sigma, share, rate));
+            _convictionOf[id] = _convictions.length;
+        } catch (bytes memory reason) {
+            _count("convict", false);
+            assertEq(reason, refusal, "S6: refused against the rules");
+        }
+    }
+
+    /// @dev S4: raises exactly to the rate the books call for.
+    function topUp(uint256 which) external {
+        // Half of the time one that is convicted.
+        uint32 id =
+            which % 2 == 0 && _convictions.length != 0 ? _convictions[which % _convictions.length].id : _id(which);
+        _topUp(id);
+    }
+
+    // --- absences
+
+    function jailOffline(uint256 which, uint256 age) external {
+        uint32 id = _id(which);
+        uint32 current = _epoch();
+        uint32 sigma = current - uint32(_bound(age, 0, 4 > current ? current : 4));
+        bytes memory refusal = _ageRefusal(sigma, EVIDENCE);
+        Absence[] storage list = _absences[id];
+        uint32 next = list.length == 0 ? 0 : list[list.length - 1].reportedIn + 2;
+        if (refusal.length == 0 && sigma < next) {
+            refusal = abi.encodeWithSelector(ISlasher.Slasher_SameAbsence.selector, id, sigma, next);
+        }
+        ISequencerRegistry.Status status = registry.statusOf(id);
+        vm.prank(offlineFault);
+        try slashing.jailOffline(id, sigma, reporter) {
+            _count("jailOffline", true);
+            assertEq(refusal.length, 0, "jailed against the rules");
+            list.push(Absence(sigma, current, block.timestamp + APPEAL, false, false));
+            if (status == ISequencerRegistry.Status.Active) status = ISequencerRegistry.Status.Jailed;
+            assertEq(uint8(registry.statusOf(id)), uint8(status), "jailed, or as it was");
+        } catch (bytes memory reason) {
+            _count("jailOffline", false);
+            assertEq(reason, refusal, "not jailed against the rules");
+        }
+    }
+
+    function slashOffline(uint256 which, uint256 choice) external {
+        uint32 id = _id(which);
+        // Somebody with an absence, if there is one.
+        for (uint256 i = 0; _absences[id].length == 0 && i < registry.operatorCount(); ++i) {
+            id = _id(which % MAX_OPERATORS + i);
+        }
+        if (_absences[id].length == 0) return;
+        uint256 index = _absences[id].length - 1 - choice % (_absences[id].length < 3 ? _absences[id].length : 3);
+        Absence storage absence = _absences[id][index];
+        uint256 rate = _offlineRate(id, index);
+        bytes memory refusal = _offlineRefusal(id, absence, rate);
+        uint256 expected = _atStake(id, absence.sigma, rate);
+        vm.prank(offlineFault);
+        try slashing.slashOffline(id, absence.sigma) returns (uint256 took) {
+            _count("slashOffline", true);
+            assertEq(refusal.length, 0, "slashed against the rules");
+            assertEq(took, expected, "not what was at stake");
+            absence.slashed = true;
+            taken += took;
+            rewarded += took * 5 / 100;
+        } catch (bytes memory reason) {
+            _count("slashOffline", false);
+            assertEq(reason, refusal, "not slashed against the rules");
+        }
+    }
+
+    function veto(uint256 which) external {
+        uint32 id = _id(which);
+        if (_absences[id].length == 0) return;
+        Absence storage absence = _absences[id][_absences[id].length - 1];
+        bool open = !absence.slashed && !absence.vetoed && block.timestamp < absence.appealUntil;
+        try slashing.vetoOffline(id, absence.sigma) {
+            _count("veto", true);
+            assertTrue(open, "vetoed against the rules");
+            absence.vetoed = true;
+        } catch {
+            _count("veto", false);
+            assertFalse(open, "not vetoed against the rules");
+        }
+    }
+
+    // --- escrow
+
+    function payOut(uint256 which) external {
+        uint256 held = token.balanceOf(escrow);
+        uint256 expected;
+        if (which % 3 == 0 && (expected = slashEscrow.rewardOf(reporter)) != 0) slashEscrow.withdraw(reporter);
+        if (which % 3 == 1 && (expected = slashEscrow.burnBalance()) != 0) slashEscrow.burn();
+        if (which % 3 == 2 && (expected = slashEscrow.coverBalance()) != 0) slashEscrow.withdrawCover();
+        if (expected == 0) return;
+        assertEq(token.balanceOf(escrow), held - expected);
+        paidOut += expected;
+        _count("payOut", true);
+    }
+
+    // --- operators, seats, time
+
+    function register(uint256 stake) external {
+        uint256 index = registry.operatorCount();
+        if (index == MAX_OPERATORS || guardian.isPaused()) return;
+        stake = _bound(stake, MIN_SELF_BOND, MAX_POOL / 4);
+        _operator(index, stake);
+        deposited += stake;
+        _count("register", true);
+    }
+
+    function unjail(uint256 which) external {
+        uint32 id = _id(which);
+        if (registry.statusOf(id) != ISequencerRegistry.Status.Jailed) return;
+        vm.prank(registry.ownerOf(id));
+        registry.unjail(id);
+        _count("unjail", true);
+    }
+
+    function retire(uint256 which) external {
+        uint32 id = _id(which);
+        if (which % 12 != 0 || !registry.isEligible(id)) return;
+        vm.prank(registry.ownerOf(id));
+        registry.retire(id);
+        _count("retire", true);
+    }
+
+    function takeSeat(uint256 which) external {
+        uint32 id = _id(which);
+        (bool due, uint8 seat) = set.seatDue(id);
+        if (!due) return;
+        assertFalse(_isConvicted(id), "S7: a seat for a convict");
+        set.takeSeat(id, seat);
+        _count("takeSeat", true);
+    }
+
+    function pause(bool paused) external {
+        guardian.set(paused && block.timestamp % 4 == 0);
+    }
+
+    function warp(uint256 time) external {
+        vm.warp(block.timestamp + _bound(time, 1, EPOCH));
+    }
+
+    /// @dev S7: nobody convicted is in the set.
+    function keeperEpoch(bool freezes) external {
+        vm.warp(GENESIS + (uint256(_epoch()) + 1) * EPOCH + EPOCH / 2);
+        (bool due, uint32 next) = set.freezeDue();
+        if (!due || !freezes) return;
+        set.freeze(next);
+        _frozen.push(next);
+        _count("freeze", true);
+        for (uint256 i = 0; i < _convictions.length; ++i) {
+            (bool seated,) = set.seatOf(_convictions[i].id);
+            assertFalse(seated, "S7: a convict in the set");
+        }
+    }
+
+    // --- for SlashingInvariants
+
+    function contracts()
+        external
+        view
+        returns (ISequencerRegistry, IStakeVault, address asset, address escrowOfSlashes)
+    {
+        return (registry, vault, address(token), escrow);
+    }
+
+    function convictionCount() external view returns (uint256) {
+        return _convictions.length;
+    }
+
+    function convictionAt(uint256 index) external view returns (uint32 id, uint256 rate, uint256 due) {
+        Booked storage booked = _convictions[index];
+        return (booked.id, booked.rate, _rate(booked.sigma, 0));
+    }
+
+    function topUpAll() external {
+        for (uint256 i = 0; i < _convictions.length; ++i) {
+            _topUp(_convictions[i].id);
+        }
+    }
+
+    function actions() external view returns (bytes32[] memory) {
+        return _actions;
+    }
+
+    function calls(bytes32 action) external view returns (uint256 succeeded, uint256 refused) {
+        return (_calls[action][1], _calls[action][0]);
+    }
+
+    // --- internals
+
+    function _topUp(uint32 id) private {
+        uint256 index = _convictionOf[id];
+        if (index == 0) {
+            try slashing.topUp(id) {
+                fail();
+            } catch (bytes memory reason) {
+                assertEq(reason, abi.encodeWithSelector(ISlasher.Slasher_NotConvicted.selector, id));
+            }
+            return;
+        }
+        Booked storage booked = _convictions[index - 1];
+        uint256 rate = _rate(booked.sigma, 0);
+        // Never called for when nothing is to be raised: the divisor would be zero at 100 %.
+        uint256 fraction = rate > booked.rate ? ((rate - booked.rate) * WAD - 1) / (WAD - booked.rate) + 1 : 0;
+        assertEq(slashing.topUpDue(id), fraction);
+        uint256 expected = _atStake(id, booked.sigma, fraction);
+        try slashing.topUp(id) returns (uint256 took) {
+            _count("topUp", true);
+            assertGt(fraction, 0, "raised against the rules");
+            assertEq(took, expected, "S4: not what was due");
+            taken += took;
+            booked.rate = rate;
+        } catch (bytes memory reason) {
+            _count("topUp", false);
+            assertEq(
+                reason, abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, id, booked.rate), "not raised"
+            );
+            assertEq(fraction, 0);
+        }
+    }
+
+    /// @dev The formula over the books. Shares are exact: weights are of 1000.
+    function _rate(uint32 sigma, uint256 share) private view returns (uint256 rate) {
+        for (uint256 i = 0; i < _convictions.length; ++i) {
+            uint32 other = _convictions[i].sigma;
+            if ((other > sigma ? other - sigma : sigma - other) <= CORRELATION) share += _convictions[i].share;
+        }
+        if (3 * share >= WAD) return WAD;
+        rate = 9 * share * share / WAD;
+        return rate < 0.05e18 ? 0.05e18 : rate;
+    }
+
+    /// @dev What a slash takes: from the pool, and from the cohorts c of the window with c + 1 >= sigma.
+    function _atStake(uint32 id, uint32 sigma, uint256 fraction) private view returns (uint256 amount) {
+        if (fraction == 0) return 0;
+        (uint256 tokens,) = vault.pool(id);
+        amount = _lossUp(tokens, fraction);
+        uint32 current = _epoch();
+        for (uint32 c = current > UNBONDING + 2 ? current - UNBONDING - 2 : 0; c <= current; ++c) {
+            if (c + 1 < sigma) continue;
+            (tokens,) = vault.thawOf(id, c);
+            amount += _lossUp(tokens, fraction);
+        }
+    }
+
+    function _refusal(uint32 id, uint32 sigma, uint32 span) private view returns (bytes memory) {
+        if (_isConvicted(id)) return abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, id);
+        return _ageRefusal(sigma, span);
+    }
+
+    /// @dev In the words of the rule: `span` epochs from the first one after sigma with a set of its own.
+    function _ageRefusal(uint32 sigma, uint32 span) private view returns (bytes memory) {
+        uint32 current = _epoch();
+        if (sigma > current) return abi.encodeWithSelector(ISlasher.Slasher_SetNotStarted.selector, sigma, current);
+        for (uint256 i = 0; i < _frozen.length; ++i) {
+            if (_frozen[i] <= sigma) continue;
+            // The list is in order: this set ended the service.
+            if (_frozen[i] + span > current) return "";
+            return abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, sigma, _frozen[i] + span - 1);
+        }
+        return "";
+    }
+
+    function _offlineRefusal(uint32 id, Absence storage absence, uint256 rate) private view returns (bytes memory) {
+        uint32 sigma = absence.sigma;
+        if (absence.slashed || absence.vetoed) {
+            return abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, id, sigma);
+        }
+        if (block.timestamp < absence.appealUntil) {
+            return abi.encodeWithSelector(ISlasher.Slasher_AppealRunning.selector, id, sigma, absence.appealUntil);
+        }
+        bytes memory old = _ageRefusal(sigma, UNBONDING);
+        if (old.length != 0) return old;
+        return rate == 0 ? abi.encodeWithSelector(ISlasher.Slasher_FirstAbsence.selector, id, sigma) : bytes("");
+    }
+
+    /// @dev The campaign is shorter than 30 days: every earlier absence that was not vetoed counts.
+    function _offlineRate(uint32 id, uint256 index) private view returns (uint256) {
+        uint256 repeats;
+        for (uint256 i = 0; i < index; ++i) {
+            if (!_absences[id][i].vetoed) ++repeats;
+        }
+        return repeats == 0 ? 0 : repeats == 1 ? 0.001e18 : repeats == 2 ? 0.005e18 : 0.01e18;
+    }
+
+    function _isConvicted(uint32 id) private view returns (bool) {
+        return _convictionOf[id] != 0;
+    }
+
+    function _id(uint256 which) private view returns (uint32) {
+        return uint32(which % registry.operatorCount()) + 1;
+    }
+
+    function _account(uint256 index) private pure returns (address) {
+        return address(uint160(0xDE1E0000 + index % DELEGATORS));
+    }
+
+    function _count(bytes32 action, bool succeeded) private {
+        if (_calls[action][0] + _calls[action][1] == 0) _actions.push(action);
+        ++_calls[action][succeeded ? 1 : 0];
+    }
+}
