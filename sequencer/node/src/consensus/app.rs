@@ -82,6 +82,8 @@ pub(super) struct App {
     pub(super) streams: Streams,
     pub(super) next: Upcoming,
     pub(super) streams_sent: u64,
+    /// Until when the first height waits for enough members to be connected; `None` once it has started.
+    pub(super) meet: Option<Instant>,
 }
 
 /// The height after the head: what is known of its candidates. Emptied by each decision.
@@ -223,6 +225,9 @@ impl App {
             }
             Err(error) => return Err(error.into()),
         };
+        if !self.has_met(rules.set.members().len()) {
+            return Ok(());
+        }
         // Entered before the engine starts the height: it verifies its log and its certificates by this.
         self.digests.enter(height, Service { sigma: rules.sigma, fork: rules.fork });
         let set = ValidatorSet::new(rules);
@@ -239,6 +244,19 @@ impl App {
             None => {}
         }
         Ok(())
+    }
+
+    /// Whether the first height may start: its proposer would talk to nobody before a quorum is connected, and the timeouts
+    /// would run. Weights do not matter for a guess, and whoever waits in vain starts a little later.
+    fn has_met(&mut self, members: usize) -> bool {
+        let connected = self.status.borrow().peers.len() + 1;
+        let waits = self.key.is_some()
+            && 3 * connected <= 2 * members
+            && self.meet.is_some_and(|deadline| Instant::now() < deadline);
+        if !waits {
+            self.meet = None;
+        }
+        !waits
     }
 
     /// Offers what is stored for the height and was not offered yet: after a crash, or because L1 data was missing.

@@ -30,7 +30,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::{Address, B256};
@@ -176,6 +176,8 @@ impl ConsensusError {
 const STOP: Duration = Duration::from_secs(3);
 /// Time between two looks at the connected peers.
 const PEERS: Duration = Duration::from_secs(2);
+/// How long a starting node waits for a quorum to be connected before the timeouts of its first height run.
+const MEET: Duration = Duration::from_secs(2);
 
 /// Takes part in consensus until `shutdown`.
 ///
@@ -238,6 +240,7 @@ pub async fn run(
         status: config.status.clone(),
         streams: Streams::default(),
         next: Upcoming::default(),
+        meet: Some(Instant::now() + MEET),
         // Ids of streams must not repeat after a restart, or old parts could mix with new ones.
         streams_sent: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64),
     };
@@ -323,6 +326,7 @@ async fn identity(
 
 /// Publishes who is connected.
 async fn watch_peers(requests: tokio::sync::mpsc::Sender<NetworkRequest>, status: watch::Sender<ConsensusStatus>) {
+    let started = Instant::now();
     while let Ok(dump) = NetworkRequest::dump_state(&requests).await {
         if let Some(dump) = dump {
             let mut peers: Vec<_> = dump.peers.keys().map(ToString::to_string).collect();
@@ -334,7 +338,9 @@ async fn watch_peers(requests: tokio::sync::mpsc::Sender<NetworkRequest>, status
                 changed
             });
         }
-        tokio::time::sleep(PEERS).await;
+        // The first height waits for it.
+        let pause = if started.elapsed() < 2 * MEET { RETRY } else { PEERS };
+        tokio::time::sleep(pause).await;
     }
 }
 

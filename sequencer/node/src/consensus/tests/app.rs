@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
@@ -81,6 +81,7 @@ impl Node {
             streams: Streams::default(),
             next: Upcoming::default(),
             streams_sent: 0,
+            meet: None,
         };
         let mut node = Self { app, sent, chain: Arc::clone(chain) };
         let next = chain.head_number() + 1;
@@ -226,6 +227,35 @@ async fn a_proposer_never_builds_two_blocks_for_a_round() {
 
 fn contents(parts: &[Part]) -> Vec<malachitebft_engine::util::streaming::StreamContent<ProposalPart>> {
     parts.iter().map(|part| part.content.clone()).collect()
+}
+
+#[tokio::test]
+async fn the_first_height_waits_until_a_quorum_is_connected() {
+    let [dir, _] = dirs();
+    let chain = TestChain::new(rules(&WEIGHTS));
+    let mut node = Node::open(dir.path(), &chain, 1).await;
+    let hour = Duration::from_secs(3_600);
+    let mut start = async |peers: usize, deadline: Instant| {
+        let (reply, mut answer) = oneshot::channel();
+        (node.app.meet, node.app.next) = (Some(deadline), Upcoming::default());
+        node.app.handle(AppMsg::ConsensusReady { reply }).await.unwrap();
+        assert!(answer.try_recv().is_err(), "started alone");
+        assert!(node.app.is_waiting());
+        node.app.status.send_modify(|status| status.peers = vec![String::new(); peers]);
+        node.app.try_start().await.unwrap();
+        node.app.status.send_modify(|status| status.peers.clear());
+        answer.try_recv().is_ok()
+    };
+    // Three of four, itself included, are more than two thirds.
+    assert!(!start(1, Instant::now() + hour).await);
+    assert!(start(2, Instant::now() + hour).await);
+    // In vain it waits no longer than it may, and only the first height waits.
+    let soon = Instant::now() + Duration::from_millis(300);
+    assert!(!start(0, soon).await);
+    tokio::time::sleep_until(soon.into()).await;
+    node.app.try_start().await.unwrap();
+    assert!(!node.app.is_waiting());
+    assert_eq!(node.app.meet, None);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use async_trait::async_trait;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rota_protocol::{header, sealing::Sealing};
 use tokio::sync::broadcast;
 
@@ -23,6 +23,11 @@ use crate::{
     },
     consensus::rules::{Check, Derivation, HeightRules, RulesError},
 };
+
+/// Commits of all chains of this process, for whoever waits for one.
+pub(super) static COMMITS: Mutex<u64> = Mutex::new(0);
+/// Notified after each of them.
+pub(super) static COMMITTED: Condvar = Condvar::new();
 
 pub(super) struct TestChain {
     rules: HeightRules,
@@ -177,6 +182,8 @@ impl ExecutionEngine for TestChain {
         let decided = Arc::new(decided);
         self.blocks.lock().push((Arc::clone(&decided), Instant::now()));
         let _ = self.events.send(ChainEvent::Committed(decided));
+        *COMMITS.lock() += 1;
+        COMMITTED.notify_all();
         Ok(())
     }
 }

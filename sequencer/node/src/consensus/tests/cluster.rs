@@ -17,7 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{chain::TestChain, domain, endpoint::Endpoint, key, rules};
+use super::{
+    chain::{self, TestChain},
+    domain,
+    endpoint::Endpoint,
+    key, rules,
+};
 use crate::{
     chain::DecidedChain,
     consensus::{
@@ -27,8 +32,10 @@ use crate::{
 };
 
 const BLOCK_TIME: Duration = Duration::from_millis(250);
-/// By how much times may be missed on a machine that runs other tests beside; exact figures come from the benchmark.
-const PATIENCE: u32 = 2;
+/// Time without a decision after which a node counts as stalled; on a starved machine all are slow, and none is stalled.
+const STALLED: Duration = Duration::from_secs(60);
+/// Limit for what takes several decisions.
+const LONG: Duration = Duration::from_secs(300);
 const WEIGHTS: [u64; 4] = [40_000, 30_000, 30_000, 25_000];
 
 struct Node {
@@ -57,12 +64,19 @@ pub(super) fn scratch() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
-/// Waits for `done`, and says what for if it does not come.
+/// By how much the promised times may be missed: not at all, but twice on the machines of a CI service.
+fn patience() -> u32 {
+    if std::env::var("CI").is_ok_and(|value| value == "true") { 2 } else { 1 }
+}
+
+/// Waits for `done`, and says what for if it does not come. Looks after each commit of a test chain, and from time to
+/// time for what is not announced.
 pub(super) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
+    let mut commits = chain::COMMITS.lock();
     while !done() {
         assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        chain::COMMITTED.wait_for(&mut commits, Duration::from_millis(20));
     }
 }
 
@@ -136,25 +150,27 @@ impl Cluster {
         self.nodes[index].chain.head_number()
     }
 
-    fn alive(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.running.is_some())
-    }
-
-    /// Waits until every running node decided `height`.
-    fn reach(&mut self, height: u64, limit: Duration) {
-        let start = Instant::now();
-        while self.alive().any(|node| node.chain.head_number() < height) {
-            for node in self.nodes.iter_mut() {
-                if let Some(Ok(result)) = node.running.as_mut().map(|running| running.result.try_recv()) {
+    /// Waits until every running node decided `height`, as long as each of them comes closer.
+    fn reach(&mut self, height: u64) {
+        let mut progress: Vec<_> = self.nodes.iter().map(|_| (0, Instant::now())).collect();
+        wait(&format!("height {height}"), Duration::MAX, || {
+            let mut reached = true;
+            for (node, (head, since)) in self.nodes.iter_mut().zip(&mut progress) {
+                let Some(running) = &mut node.running else { continue };
+                if let Ok(result) = running.result.try_recv() {
                     panic!("node {} stopped: {result:?}", node.index);
                 }
+                let now = node.chain.head_number();
+                if now != *head {
+                    (*head, *since) = (now, Instant::now());
+                }
+                reached &= now >= height;
+                let status = || running.status.borrow().clone();
+                let stalled = now < height && since.elapsed() > STALLED;
+                assert!(!stalled, "node {} stalled at {now} on the way to {height}: {:?}", node.index, status());
             }
-            let heads: Vec<_> = self.alive().map(|node| (node.index, node.chain.head_number())).collect();
-            let status: Vec<_> =
-                self.alive().map(|node| node.running.as_ref().unwrap().status.borrow().clone()).collect();
-            assert!(start.elapsed() < limit, "waited {limit:?} for height {height}: {heads:?} {status:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            reached
+        });
     }
 
     /// Same block everywhere, and its beneficiary is the scheduled proposer of a round up to the decision's.
@@ -201,17 +217,19 @@ fn four_nodes_lose_one_and_get_it_back() {
     let rules = rules(&WEIGHTS);
 
     // All four: one chain, leaders by schedule, at the pace that was asked for.
-    cluster.reach(24, Duration::from_secs(60));
+    cluster.reach(24);
     cluster.assert_agreement(1, 24);
     let (median, longest) = cluster.intervals(0, 4, 24);
-    println!("4 of 4: median {median:?}, longest {longest:?}, target {BLOCK_TIME:?}");
-    assert!(median < BLOCK_TIME * PATIENCE, "median interval {median:?}");
+    let first_round = cluster.nodes[0].chain.block(1).unwrap().0.certificate.round;
+    println!("4 of 4: first round {first_round}, median {median:?}, longest {longest:?}, target {BLOCK_TIME:?}");
+    assert!(median < BLOCK_TIME * patience() * 6 / 5, "median interval {median:?}");
+    assert!(first_round < patience(), "the first block took {first_round} rounds more");
 
     // One dies: its slots go to the fallback that the schedule names, the rest stays as it was.
     let victim = (25..).map(|height| rules.proposer(height, 0).id - 11).find(|index| *index != 0).unwrap() as usize;
     cluster.kill(victim);
     let killed_at = cluster.head(0);
-    cluster.reach(killed_at + 16, Duration::from_secs(60));
+    cluster.reach(killed_at + 16);
     cluster.assert_agreement(killed_at, killed_at + 16);
     let victim_id = victim as u32 + 11;
     let (mut failovers, mut by_first_fallback) = (0, 0);
@@ -224,30 +242,27 @@ fn four_nodes_lose_one_and_get_it_back() {
         }
     }
     assert!(failovers > 0, "the dead node had no slot");
-    // On a machine that is busy with other tests a second round may fail too.
-    assert!(by_first_fallback * 2 >= failovers, "{by_first_fallback} of {failovers} by the first fallback");
+    assert!(by_first_fallback * patience() >= failovers, "{by_first_fallback} of {failovers} by the first fallback");
     let (_, longest) = cluster.intervals(0, killed_at + 1, killed_at + 16);
     println!("3 of 4: {failovers} failovers, longest interval {longest:?}");
-    assert!(longest < Duration::from_millis(2_300) * PATIENCE, "failover took {longest:?}");
+    assert!(longest < Duration::from_millis(2_300) * patience(), "failover took {longest:?}");
 
     // It comes back: catches up by certificates, votes and leads again.
     cluster.launch(victim);
     let target = cluster.head(0) + 6;
-    cluster.reach(target, Duration::from_secs(60));
+    cluster.reach(target);
     let voted = |cluster: &Cluster, height: u64| {
         let block = cluster.nodes[0].chain.block(height);
         block.is_some_and(|(block, _)| block.certificate.signers.bit(victim))
     };
-    wait("the node that came back to vote", Duration::from_secs(30), || {
-        (target..=cluster.head(0)).any(|height| voted(&cluster, height))
-    });
-    wait("the node that came back to lead", Duration::from_secs(30), || {
+    wait("the node that came back to vote", LONG, || (target..=cluster.head(0)).any(|height| voted(&cluster, height)));
+    wait("the node that came back to lead", LONG, || {
         let coinbase = header::coinbase(victim_id);
         let leads = |height| cluster.nodes[0].chain.block(height).map(|(b, _)| b.block.header().beneficiary);
         (target..=cluster.head(0)).any(|height| leads(height) == Some(coinbase))
     });
     let end = cluster.head(0);
-    cluster.reach(end, Duration::from_secs(30));
+    cluster.reach(end);
     cluster.assert_agreement(1, end);
     cluster.stop();
 }
@@ -257,14 +272,14 @@ fn four_nodes_lose_one_and_get_it_back() {
 #[test]
 fn nodes_killed_at_any_moment_come_back() {
     let mut cluster = Cluster::start();
-    cluster.reach(3, Duration::from_secs(60));
+    cluster.reach(3);
     for (round, pause) in [5u64, 60, 110, 170, 230, 300].into_iter().enumerate() {
         let index = round % WEIGHTS.len();
         std::thread::sleep(Duration::from_millis(pause));
         cluster.kill(index);
         cluster.launch(index);
         let next = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 3;
-        cluster.reach(next, Duration::from_secs(60));
+        cluster.reach(next);
     }
     let end = cluster.nodes.iter().map(|node| node.chain.head_number()).min().unwrap();
     cluster.assert_agreement(1, end);
@@ -277,7 +292,7 @@ fn the_chain_goes_on_after_all_were_down() {
     let mut cluster = Cluster::start();
     for pause in [40, 130, 220] {
         let next = cluster.head(0) + 3;
-        cluster.reach(next, Duration::from_secs(60));
+        cluster.reach(next);
         std::thread::sleep(Duration::from_millis(pause));
         for node in &mut cluster.nodes {
             // All tokens of life at once; the waiting comes after.
@@ -287,12 +302,12 @@ fn the_chain_goes_on_after_all_were_down() {
         for index in 0..WEIGHTS.len() {
             wait_until_free(cluster.nodes[index].dir.path());
             cluster.launch(index);
-            // Long enough for the first ones to give up on round 0 before there is a quorum.
-            std::thread::sleep(Duration::from_millis(400));
+            // They wait for each other; in the end too long, and give up on round 0 before there is a quorum.
+            std::thread::sleep(Duration::from_millis(if pause == 220 { 1_700 } else { 400 }));
         }
     }
     let end = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 3;
-    cluster.reach(end, Duration::from_secs(60));
+    cluster.reach(end);
     cluster.assert_agreement(1, end);
     cluster.stop();
 }
@@ -311,7 +326,7 @@ fn sign_ahead(node: &Node, records: &[(u64, SignedKind)]) {
 #[test]
 fn a_contradiction_stops_the_node_that_would_sign_it() {
     let mut cluster = Cluster::start();
-    cluster.reach(2, Duration::from_secs(60));
+    cluster.reach(2);
     cluster.kill(1);
     // Several heights: it may miss the votes of some while it catches up.
     let heights = cluster.head(0) + 12..cluster.head(0) + 30;
@@ -320,7 +335,7 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
     sign_ahead(&cluster.nodes[1], &records);
     cluster.launch(1);
     let mut stopped = None;
-    wait("the node to stop", Duration::from_secs(30), || {
+    wait("the node to stop", LONG, || {
         stopped = cluster.nodes[1].running.as_mut().unwrap().result.try_recv().ok();
         stopped.is_some()
     });
@@ -330,7 +345,7 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
     assert!(conflict && error.must_stay_down(), "{error}");
     cluster.kill(1);
     let next = cluster.head(0) + 5;
-    cluster.reach(next, Duration::from_secs(30));
+    cluster.reach(next);
     cluster.assert_agreement(1, next);
     cluster.stop();
 }
@@ -339,14 +354,16 @@ fn a_contradiction_stops_the_node_that_would_sign_it() {
 #[test]
 fn an_unpublished_signature_costs_one_vote() {
     let mut cluster = Cluster::start();
-    cluster.reach(2, Duration::from_secs(60));
+    cluster.reach(2);
     cluster.kill(1);
     let height = cluster.head(0) + 12;
     sign_ahead(&cluster.nodes[1], &[(height, SignedKind::Precommit)]);
     cluster.launch(1);
-    cluster.reach(height + 6, Duration::from_secs(60));
+    cluster.reach(height + 6);
     cluster.assert_agreement(1, height + 6);
-    let voted = |height| cluster.nodes[0].chain.block(height).unwrap().0.certificate.signers.bit(1);
+    // In its own certificates at least: those of the others need not wait for the last vote.
+    let signed = |node: &Node, height| node.chain.block(height).unwrap().0.certificate.signers.bit(1);
+    let voted = |height| cluster.nodes.iter().any(|node| signed(node, height));
     assert!(!voted(height), "signed twice");
     assert!((height + 1..=height + 6).any(voted), "silent for ever");
     cluster.stop();
@@ -356,12 +373,12 @@ fn an_unpublished_signature_costs_one_vote() {
 #[test]
 fn a_follower_catches_up_and_keeps_up() {
     let mut cluster = Cluster::start_with(false);
-    cluster.reach(12, Duration::from_secs(60));
+    cluster.reach(12);
     let follower = cluster.nodes.len();
     cluster.nodes.push(Node::new(follower));
     cluster.launch(follower);
     let target = cluster.head(0) + 8;
-    cluster.reach(target, Duration::from_secs(60));
+    cluster.reach(target);
     cluster.assert_agreement(1, target);
     let signers = |height| cluster.nodes[0].chain.block(height).unwrap().0.certificate.signers;
     assert!((1..=target).all(|height| !signers(height).bit(follower)));
@@ -372,16 +389,16 @@ fn a_follower_catches_up_and_keeps_up() {
 #[test]
 fn a_node_without_l1_catches_up() {
     let mut cluster = Cluster::start();
-    cluster.reach(3, Duration::from_secs(60));
+    cluster.reach(3);
     cluster.nodes[3].chain.l1_silent.store(true, Ordering::SeqCst);
     let silent_from = cluster.head(3);
-    wait("the others to go on", Duration::from_secs(60), || (0..3).all(|n| cluster.head(n) >= silent_from + 8));
+    wait("the others to go on", LONG, || (0..3).all(|n| cluster.head(n) >= silent_from + 8));
     assert!(cluster.head(3) <= silent_from + 1, "decided without knowing the origin");
     // A storage hiccup on the way is retried.
     cluster.nodes[3].chain.failing_commits.store(2, Ordering::SeqCst);
     cluster.nodes[3].chain.l1_silent.store(false, Ordering::SeqCst);
     let target = cluster.head(0) + 2;
-    cluster.reach(target, Duration::from_secs(30));
+    cluster.reach(target);
     cluster.assert_agreement(1, target);
     cluster.stop();
 }
@@ -406,7 +423,7 @@ fn soak_random_kills() {
         victims.iter().for_each(|index| cluster.launch(*index));
         kills += victims.len();
         let next = cluster.nodes.iter().map(|node| node.chain.head_number()).max().unwrap() + 2;
-        cluster.reach(next, Duration::from_secs(60));
+        cluster.reach(next);
     }
     let end = cluster.nodes.iter().map(|node| node.chain.head_number()).min().unwrap();
     cluster.assert_agreement(1, end);
