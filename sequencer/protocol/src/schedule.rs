@@ -10,7 +10,7 @@ pub const MAX_SLOTS: u32 = 1 << 16;
 /// Slots of a window must be `2^m` with `m` even, at most [`MAX_SLOTS`]: the Feistel network permutes two halves of
 /// equal width.
 pub fn valid_slots(slots: u32) -> bool {
-    slots <= MAX_SLOTS && slots.is_power_of_two() && slots.trailing_zeros() % 2 == 0
+    slots <= MAX_SLOTS && slots.is_power_of_two() && slots.trailing_zeros().is_multiple_of(2)
 }
 
 /// Index of the member that may propose at `height` in `round`, given the first height that this set serves.

@@ -130,7 +130,7 @@ impl Proposals {
     /// The file system failed.
     pub fn prune(&mut self, decided: u64) -> Result<(), LogError> {
         self.heights = self.heights.split_off(&decided.saturating_add(1));
-        let due = if self.heights.is_empty() { self.log.len() > 0 } else { self.log.len() > COMPACT_BYTES };
+        let due = if self.heights.is_empty() { self.log.size() > 0 } else { self.log.size() > COMPACT_BYTES };
         if !due {
             return Ok(());
         }

@@ -145,7 +145,7 @@ impl RecordLog {
     }
 
     /// Length of the file, bytes.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 }

@@ -114,8 +114,8 @@ pub async fn serve(
     Ok((bound, RpcHandle { server }))
 }
 
-fn methods(backend: Arc<Backend>) -> Result<RpcModule<Arc<Backend>>, RegisterMethodError> {
-    let mut module = RpcModule::new(Arc::clone(&backend));
+fn methods(backend: Arc<Backend>) -> Result<RpcModule<Backend>, RegisterMethodError> {
+    let mut module = RpcModule::from_arc(Arc::clone(&backend));
     pubsub::register(&mut module)?;
     module.merge(eth::EthApi::new(Arc::clone(&backend)).into_rpc())?;
     module.merge(net::NetApi { backend: Arc::clone(&backend) }.into_rpc())?;

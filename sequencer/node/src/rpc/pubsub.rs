@@ -29,7 +29,7 @@ use crate::chain::DecidedChain;
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Registers `eth_subscribe` and `eth_unsubscribe`.
-pub(super) fn register(module: &mut RpcModule<Arc<Backend>>) -> Result<(), RegisterMethodError> {
+pub(super) fn register(module: &mut RpcModule<Backend>) -> Result<(), RegisterMethodError> {
     module.register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", subscribe)?;
     Ok(())
 }
@@ -47,10 +47,9 @@ impl IdProvider for HexIds {
 async fn subscribe(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
-    backend: Arc<Arc<Backend>>,
+    backend: Arc<Backend>,
     _extensions: Extensions,
 ) -> Result<(), SubscriptionError> {
-    let backend = Arc::clone(&backend);
     let (kind, params) = match parse(&params) {
         Ok(parsed) => parsed,
         Err(error) => {
