@@ -16,13 +16,14 @@ interface IConflictingCertificatesFault is IEvidence {
     /// @notice Convicts who signed both certificates, in member order, at most `limit` of them: a large set takes more than
     /// one call, each with the same evidence, since convicted members are passed over. So a conviction that came between
     /// spoils nothing. Anyone may call; the order of the certificates does not matter.
-    /// @dev The slasher emits `Convicted` for each. A conviction costs about 250,000 gas.
+    /// @dev The slasher emits `Convicted` for each. In a set of 64 the evidence costs about 680,000 gas and each
+    /// conviction 140,000.
     ///
     /// Under which set, when the certificates are of two: as in `IDoubleVoteFault.report`, for each member apart.
     ///
     /// Reverts in this order: `Evidence_DifferentForks`, `DifferentHeights`, `DifferentRounds`, `NoContradiction`,
-    /// `SpareMembers`, every `CommitCertificate_` error for each certificate, `NobodyToConvict`; then what
-    /// `ISlasher.convict` answers, if no signed set is judged now `checkEvidence`.
+    /// `SpareMembers`, every `CommitCertificate_` error for each certificate, what `ISlasher.checkEvidence` answers when
+    /// neither set is judged now, `NobodyToConvict`.
     /// @param first One certificate.
     /// @param second The other.
     /// @param firstMembers Members of the set of `first.epoch`, as `EpochFrozen` emitted them.
