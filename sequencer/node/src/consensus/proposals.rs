@@ -98,9 +98,8 @@ impl Proposals {
             }
         } else {
             let proposer = init.map(|init| init.proposer);
-            let mut others = self.at(height).filter(|(_, stored)| stored.proposer() == proposer);
-            let surplus = others.nth(MAX_PER_PROPOSER - 1).map(|(hash, _)| hash);
-            drop(others);
+            let of_proposer = |(_, stored): &(B256, &Arc<Stored>)| stored.proposer() == proposer;
+            let surplus = self.at(height).filter(of_proposer).nth(MAX_PER_PROPOSER - 1).map(|(hash, _)| hash);
             if let Some(surplus) = surplus {
                 if proposer.is_some() {
                     return Err(ProposalsError::Full);
