@@ -53,6 +53,9 @@ pub struct Config {
     /// Posting of batches to L1.
     #[serde(default)]
     pub batcher: BatcherConfig,
+    /// Record of what members sign.
+    #[serde(default)]
+    pub evidence: EvidenceConfig,
 }
 
 /// Log line format.
@@ -165,6 +168,21 @@ impl Default for BatcherConfig {
     }
 }
 
+/// Record of what members sign, and reports of contradictions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// How long messages are kept; no shorter than unbonding.
+    #[serde(default = "default_retain", with = "humantime_serde")]
+    pub retain: Duration,
+}
+
+impl Default for EvidenceConfig {
+    fn default() -> Self {
+        Self { retain: default_retain() }
+    }
+}
+
 fn default_moniker() -> String {
     "rota".into()
 }
@@ -185,6 +203,9 @@ const fn default_log_range() -> u64 {
 }
 const fn default_turn() -> Duration {
     Duration::from_secs(4)
+}
+const fn default_retain() -> Duration {
+    Duration::from_secs(28 * 86_400)
 }
 const fn default_max_fee() -> u64 {
     500_000_000_000
@@ -215,6 +236,7 @@ const OVERRIDES: &[&str] = &[
     "batcher.password",
     "batcher.turn",
     "batcher.max-fee-per-gas",
+    "evidence.retain",
 ];
 
 /// Paths whose environment value is a comma-separated list.

@@ -3,11 +3,16 @@
 //!
 //! Each module owns one piece of state; [`chain`] holds the types that travel between them.
 
+// The tests share a source file with the end-to-end tests, which know this crate by its name.
+#[cfg(test)]
+extern crate self as rota_sequencer;
+
 pub mod batcher;
 pub mod chain;
 pub mod config;
 pub mod consensus;
 pub mod derivation;
+pub mod evidence;
 pub mod execution;
 pub mod gossip;
 pub mod keys;

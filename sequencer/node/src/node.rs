@@ -22,6 +22,7 @@ use crate::{
     config::{Config, ConfigError},
     consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
     derivation::Rules,
+    evidence::{Ear, EvidenceStore, StoreError, WatchError, Watcher},
     execution::{Executor, ExecutorConfig, StartError, Started},
     gossip::{self, GossipConfig, GossipError},
     keys::{self, KeyError},
@@ -66,6 +67,12 @@ pub enum NodeError {
     /// The batch poster cannot read the chain.
     #[error("batcher: {0}")]
     Batcher(#[from] BatcherError),
+    /// The record of signed messages cannot be opened.
+    #[error(transparent)]
+    Evidence(#[from] StoreError),
+    /// The evidence watcher stopped.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// Gossip cannot start.
     #[error(transparent)]
     Gossip(#[from] GossipError),
@@ -268,6 +275,29 @@ pub async fn run(
         let token = token.clone();
         tasks.spawn("batcher", async move { Ok(batcher.run(token).await?) });
     }
+    let (ear, heard) = Ear::new();
+    let (evidence, messages) = {
+        let (path, domain) = (data.join("evidence"), settings.vote_domain());
+        tokio::task::spawn_blocking(move || EvidenceStore::open(&path, &domain))
+            .await
+            .map_err(NodeError::Panicked)??
+    };
+    let watcher = Watcher {
+        domain: settings.vote_domain(),
+        chain: Arc::clone(&decided),
+        rules: Arc::clone(&rules) as _,
+        sets: Arc::new(move |epoch| l1.set(epoch)),
+        status: status.subscribe(),
+        heard,
+        store: evidence,
+        messages,
+        retain: config.evidence.retain,
+        found: Arc::default(),
+    };
+    tasks.spawn("evidence", {
+        let token = token.clone();
+        async move { Ok(watcher.run(token).await?) }
+    });
     let consensus_config = ConsensusConfig {
         dir: data.join("consensus"),
         moniker: config.moniker.clone(),
@@ -280,6 +310,7 @@ pub async fn run(
         members: to_consensus,
         block_time: Duration::from_millis(settings.block_time_ms),
         status,
+        ear: Some(ear),
     };
     tasks.spawn("consensus", {
         let (executor, token) = (Arc::clone(&executor), token.clone());

@@ -2,6 +2,7 @@
 //! L2 data what the protocol promises, without asking the node's own opinion.
 
 pub mod bench;
+pub mod equivocator;
 pub mod observer;
 pub mod rewards;
 

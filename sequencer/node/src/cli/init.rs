@@ -10,7 +10,8 @@ use eyre::{WrapErr, bail, ensure};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use rota_sequencer::{
     config::{
-        BatcherConfig, CONFIG_FILE, Config, KeysConfig, L1Config, LogFormat, MetricsConfig, NetworkConfig, RpcConfig,
+        BatcherConfig, CONFIG_FILE, Config, EvidenceConfig, KeysConfig, L1Config, LogFormat, MetricsConfig,
+        NetworkConfig, RpcConfig,
     },
     keys,
 };
@@ -130,6 +131,7 @@ pub fn run(home: &Path, args: InitArgs) -> eyre::Result<()> {
             password: poster.as_ref().map(|key| key.password.clone()),
             ..BatcherConfig::default()
         },
+        evidence: EvidenceConfig::default(),
     };
     let peer = keys::load_or_create_identity(&config.path(&config.keys.node))?.public().to_peer_id();
     fs::write(&file, config.to_toml()?).wrap_err_with(|| format!("cannot write {}", file.display()))?;

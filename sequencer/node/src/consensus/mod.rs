@@ -10,6 +10,7 @@
 //! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
 //! | [`proposals`], [`record_log`] | durable bodies of undecided blocks |
 //! | [`network`] | settings and peers of the engine |
+//! | `observe` | the ear of the evidence watcher |
 //! | `app` | the answers to the engine |
 
 mod app;
@@ -18,6 +19,7 @@ pub mod codec;
 pub mod context;
 pub mod early;
 pub mod network;
+mod observe;
 pub mod proposals;
 pub mod protection;
 pub mod record_log;
@@ -57,7 +59,10 @@ use self::{
     signing::{ProtectedKey, SigningError, Verifier},
     streams::Streams,
 };
-use crate::chain::{DecidedChain, EngineError, ExecutionEngine};
+use crate::{
+    chain::{DecidedChain, EngineError, ExecutionEngine},
+    evidence::Ear,
+};
 
 /// How a node takes part in consensus.
 pub struct ConsensusConfig {
@@ -83,6 +88,8 @@ pub struct ConsensusConfig {
     pub block_time: Duration,
     /// Where the state of consensus is published.
     pub status: watch::Sender<ConsensusStatus>,
+    /// Where every signed message goes that the engine receives or publishes.
+    pub ear: Option<Ear>,
 }
 
 impl fmt::Debug for ConsensusConfig {
@@ -226,6 +233,7 @@ pub async fn run(
     .await
     .map_err(|error| ConsensusError::Start(format!("{error:#}")))?;
 
+    let observer = config.ear.map(|ear| tokio::spawn(observe::observe(channels.events.subscribe(), ear)));
     let refusals = key.as_ref().map(ProtectedKey::refusals);
     let mut app = App {
         chain,
@@ -249,6 +257,9 @@ pub async fn run(
     let result = serve(&mut app, &mut channels, &shutdown).await;
     peers.abort();
     watcher.abort();
+    if let Some(observer) = observer {
+        observer.abort();
+    }
     finish(result, channels, engine, refusals, &shutdown).await
 }
 

@@ -25,30 +25,30 @@ use crate::{
 };
 
 /// Commits of all chains of this process, for whoever waits for one.
-pub(super) static COMMITS: Mutex<u64> = Mutex::new(0);
+pub(crate) static COMMITS: Mutex<u64> = Mutex::new(0);
 /// Notified after each of them.
-pub(super) static COMMITTED: Condvar = Condvar::new();
+pub(crate) static COMMITTED: Condvar = Condvar::new();
 
-pub(super) struct TestChain {
+pub(crate) struct TestChain {
     rules: HeightRules,
     genesis: Arc<Header>,
     context: Arc<HeadContext>,
     blocks: Mutex<Vec<(Arc<DecidedBlock>, Instant)>>,
     events: broadcast::Sender<ChainEvent>,
     /// L1 is silent: no origin can be checked, nothing can be proposed.
-    pub(super) l1_silent: AtomicBool,
+    pub(crate) l1_silent: AtomicBool,
     /// Seconds by which the next block is later than now: makes two builds differ.
-    pub(super) late: AtomicU64,
+    pub(crate) late: AtomicU64,
     /// Blocks that the rules were asked about.
-    pub(super) checks: AtomicU32,
+    pub(crate) checks: AtomicU32,
     /// Milliseconds that the rules were allowed to wait for a silent L1.
-    pub(super) waited: AtomicU64,
+    pub(crate) waited: AtomicU64,
     /// Commits that fail before one succeeds.
-    pub(super) failing_commits: AtomicU32,
+    pub(crate) failing_commits: AtomicU32,
 }
 
 impl TestChain {
-    pub(super) fn new(rules: HeightRules) -> Arc<Self> {
+    pub(crate) fn new(rules: HeightRules) -> Arc<Self> {
         let genesis = Header { gas_limit: 30_000_000, base_fee_per_gas: Some(7), ..Header::default() };
         let sealing = Sealing::genesis(genesis.hash_slow(), genesis.state_root, rules.sigma, 0, B256::ZERO);
         let origin = L1Ref::default();
@@ -67,7 +67,7 @@ impl TestChain {
         })
     }
 
-    pub(super) fn block(&self, number: u64) -> Option<(Arc<DecidedBlock>, Instant)> {
+    pub(crate) fn block(&self, number: u64) -> Option<(Arc<DecidedBlock>, Instant)> {
         self.blocks.lock().get(number.checked_sub(1)? as usize).cloned()
     }
 
@@ -80,7 +80,7 @@ impl TestChain {
         keccak256([parent.state_root.as_slice(), &number.to_be_bytes(), beneficiary.as_slice()].concat())
     }
 
-    pub(super) fn assemble(&self, attributes: BlockAttributes) -> SealedBlock {
+    pub(crate) fn assemble(&self, attributes: BlockAttributes) -> SealedBlock {
         let parent = self.head_header();
         let header = Header {
             parent_hash: attributes.parent_hash,
@@ -106,7 +106,7 @@ impl TestChain {
         SealedBlock::new(Block { header, body })
     }
 
-    pub(super) fn attributes_for(&self, proposer: u32, now: u64) -> BlockAttributes {
+    pub(crate) fn attributes_for(&self, proposer: u32, now: u64) -> BlockAttributes {
         let head = self.head_header();
         BlockAttributes {
             number: head.number + 1,

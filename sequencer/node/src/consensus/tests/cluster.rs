@@ -29,21 +29,24 @@ use crate::{
         self, ConsensusConfig, ConsensusError, ConsensusStatus,
         protection::{Protection, ProtectionError, SignedKind, Slot},
     },
+    evidence::{Ear, EvidenceStore, Watcher},
 };
 
 const BLOCK_TIME: Duration = Duration::from_millis(250);
 /// Time without a decision after which a node counts as stalled; on a starved machine all are slow, and none is stalled.
 const STALLED: Duration = Duration::from_secs(60);
 /// Limit for what takes several decisions.
-const LONG: Duration = Duration::from_secs(300);
-const WEIGHTS: [u64; 4] = [40_000, 30_000, 30_000, 25_000];
+pub(super) const LONG: Duration = Duration::from_secs(300);
+pub(super) const WEIGHTS: [u64; 4] = [40_000, 30_000, 30_000, 25_000];
 
-struct Node {
+pub(super) struct Node {
     index: usize,
-    dir: TempDir,
-    chain: Arc<TestChain>,
-    endpoint: Endpoint,
+    pub(super) dir: TempDir,
+    pub(super) chain: Arc<TestChain>,
+    pub(super) endpoint: Endpoint,
     running: Option<Running>,
+    /// What its watcher found, in clusters that watch.
+    pub(super) evidence: Option<EvidenceStore>,
 }
 
 struct Running {
@@ -53,9 +56,10 @@ struct Running {
     status: watch::Receiver<ConsensusStatus>,
 }
 
-struct Cluster {
-    nodes: Vec<Node>,
+pub(super) struct Cluster {
+    pub(super) nodes: Vec<Node>,
     members_only: bool,
+    watching: bool,
 }
 
 /// Scratch space in memory where there is one: fsync is what these tests wait for most.
@@ -89,8 +93,9 @@ pub(super) fn wait_until_free(dir: &Path) {
 }
 
 impl Node {
-    fn new(index: usize) -> Self {
-        Self { index, dir: scratch(), chain: TestChain::new(rules(&WEIGHTS)), endpoint: Endpoint::new(), running: None }
+    pub(super) fn new(index: usize) -> Self {
+        let (dir, chain, endpoint) = (scratch(), TestChain::new(rules(&WEIGHTS)), Endpoint::new());
+        Self { index, dir, chain, endpoint, running: None, evidence: None }
     }
 }
 
@@ -101,12 +106,22 @@ impl Cluster {
     }
 
     fn start_with(members_only: bool) -> Self {
-        let mut cluster = Self { nodes: (0..WEIGHTS.len()).map(Node::new).collect(), members_only };
-        (0..WEIGHTS.len()).for_each(|index| cluster.launch(index));
-        cluster
+        let nodes = (0..WEIGHTS.len()).map(Node::new).collect();
+        Self { nodes, members_only, watching: false }.launched()
     }
 
-    fn launch(&mut self, index: usize) {
+    /// Open to everybody, each node with an evidence watcher, and with one more node that has no key.
+    pub(super) fn start_watching() -> Self {
+        let nodes = (0..=WEIGHTS.len()).map(Node::new).collect();
+        Self { nodes, members_only: false, watching: true }.launched()
+    }
+
+    fn launched(mut self) -> Self {
+        (0..self.nodes.len()).for_each(|index| self.launch(index));
+        self
+    }
+
+    pub(super) fn launch(&mut self, index: usize) {
         let others = |node: &&Node| node.index != index;
         let peers: Vec<_> = self.nodes.iter().filter(others).map(|node| node.endpoint.address()).collect();
         let node = &mut self.nodes[index];
@@ -115,7 +130,7 @@ impl Cluster {
         // Half of the peers are configured, half come as members of the frozen set.
         let (fixed, members) = peers.split_at(1);
         let (members_tx, members) = watch::channel(members.to_vec());
-        let config = ConsensusConfig {
+        let mut config = ConsensusConfig {
             dir: node.dir.path().into(),
             moniker: format!("node-{index}-{}", node.endpoint.port),
             domain: domain(),
@@ -128,9 +143,30 @@ impl Cluster {
             members_only: self.members_only,
             block_time: BLOCK_TIME,
             status,
+            ear: None,
         };
-        let (done, result) = oneshot::channel();
         let shutdown = CancellationToken::new();
+        if self.watching {
+            let (store, messages) = EvidenceStore::open(&node.dir.path().join("evidence"), &domain()).unwrap();
+            node.evidence = Some(store.clone());
+            let (ear, heard) = Ear::new();
+            config.ear = Some(ear);
+            let set = rules(&WEIGHTS).set;
+            let watcher = Watcher {
+                domain: domain(),
+                chain: node.chain.clone(),
+                rules: node.chain.clone(),
+                sets: Arc::new(move |epoch| (epoch == set.epoch()).then(|| Arc::clone(&set))),
+                status: status_rx.clone(),
+                heard,
+                store,
+                messages,
+                retain: Duration::from_secs(3_600),
+                found: Arc::default(),
+            };
+            runtime.spawn(watcher.run(shutdown.clone()));
+        }
+        let (done, result) = oneshot::channel();
         let (token, chain) = (shutdown.clone(), Arc::clone(&node.chain));
         runtime.spawn(async move {
             let _members = members_tx;
@@ -140,18 +176,18 @@ impl Cluster {
     }
 
     /// Ends a node without giving it a chance to clean up.
-    fn kill(&mut self, index: usize) {
+    pub(super) fn kill(&mut self, index: usize) {
         let running = self.nodes[index].running.take().unwrap();
         running.runtime.shutdown_timeout(Duration::from_secs(5));
         wait_until_free(self.nodes[index].dir.path());
     }
 
-    fn head(&self, index: usize) -> u64 {
+    pub(super) fn head(&self, index: usize) -> u64 {
         self.nodes[index].chain.head_number()
     }
 
     /// Waits until every running node decided `height`, as long as each of them comes closer.
-    fn reach(&mut self, height: u64) {
+    pub(super) fn reach(&mut self, height: u64) {
         let mut progress: Vec<_> = self.nodes.iter().map(|_| (0, Instant::now())).collect();
         wait(&format!("height {height}"), Duration::MAX, || {
             let mut reached = true;
@@ -174,7 +210,7 @@ impl Cluster {
     }
 
     /// Same block everywhere, and its beneficiary is the scheduled proposer of a round up to the decision's.
-    fn assert_agreement(&self, from: u64, to: u64) {
+    pub(super) fn assert_agreement(&self, from: u64, to: u64) {
         let rules = rules(&WEIGHTS);
         for height in from..=to {
             let blocks: Vec<_> = self.nodes.iter().filter_map(|node| node.chain.block(height)).collect();
@@ -199,7 +235,7 @@ impl Cluster {
         (intervals[intervals.len() / 2], intervals[intervals.len() - 1])
     }
 
-    fn stop(mut self) {
+    pub(super) fn stop(mut self) {
         for node in &mut self.nodes {
             if let Some(running) = node.running.take() {
                 running.shutdown.cancel();

@@ -1,9 +1,12 @@
 //! Tests of consensus: its parts one by one, and four engines over loopback TCP.
 
 mod app;
-mod chain;
+pub(crate) mod chain;
 mod cluster;
 pub(crate) mod endpoint;
+mod equivocation;
+#[path = "../../../../../tests/e2e/src/equivocator.rs"]
+mod equivocator;
 mod execution;
 mod parts;
 
@@ -18,16 +21,16 @@ use rota_protocol::{
 
 use super::rules::HeightRules;
 
-pub(super) fn key(n: u8) -> SigningKey {
+pub(crate) fn key(n: u8) -> SigningKey {
     SigningKey::from_slice(&[n; 32]).unwrap()
 }
 
-pub(super) fn domain() -> VoteDomain {
+pub(crate) fn domain() -> VoteDomain {
     VoteDomain::new(4_242, Address::repeat_byte(0xbc))
 }
 
 /// Keys 1..=n with operator ids 11.. and the given weights.
-pub(super) fn rules(weights: &[u64]) -> HeightRules {
+pub(crate) fn rules(weights: &[u64]) -> HeightRules {
     let member = |(n, weight): (usize, &u64)| {
         let n = n as u8 + 1;
         Member { signer: address_of(&key(n)), id: 10 + u32::from(n), weight: *weight }

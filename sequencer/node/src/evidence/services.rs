@@ -1,0 +1,104 @@
+//! Which set and fork serve a height, as far back as anybody can be judged.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    chain::{DecidedBlock, DecidedChain, EngineError},
+    consensus::context::Service,
+};
+
+/// Changes of the serving set that are followed into the past: more than unbonding lasts on any network.
+const MAX_CHANGES: usize = 256;
+
+/// What is known of a height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    /// What serves it.
+    Known(Service),
+    /// The chain has not come so far.
+    Later,
+    /// Too long ago.
+    Forgotten,
+}
+
+/// σ and fork by height: a function of the decided chain.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    from: BTreeMap<u64, Service>,
+    /// Last height known.
+    end: u64,
+}
+
+impl Services {
+    /// Reads the decided chain backwards, one block for each set that served, down to the first that served a block
+    /// made at `horizon` (Unix seconds) or later.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn of(chain: &dyn DecidedChain, horizon: u64) -> Result<Self, EngineError> {
+        let mut services = Self { from: BTreeMap::new(), end: chain.head_number() };
+        let mut height = services.end;
+        while height > 0 && services.from.len() < MAX_CHANGES {
+            let Some(block) = chain.decided(height)? else { break };
+            services.from.insert(block.context.first_height.max(1), service(&block));
+            if block.block.header().timestamp < horizon {
+                break;
+            }
+            height = block.context.first_height.saturating_sub(1);
+        }
+        Ok(services)
+    }
+
+    /// First height known.
+    pub fn start(&self) -> Option<u64> {
+        self.from.first_key_value().map(|(height, _)| *height)
+    }
+
+    /// Enters a height; heights are entered in ascending order.
+    pub fn enter(&mut self, height: u64, service: Service) {
+        if height <= self.end && self.start().is_some_and(|start| start <= height) {
+            return;
+        }
+        if self.from.last_key_value().map(|(_, last)| *last) != Some(service) {
+            self.from.insert(height, service);
+        }
+        self.end = height;
+        if self.from.len() > MAX_CHANGES {
+            self.from.pop_first();
+        }
+    }
+
+    /// What serves `height`.
+    pub fn at(&self, height: u64) -> At {
+        if height > self.end {
+            return At::Later;
+        }
+        self.from.range(..=height).next_back().map_or(At::Forgotten, |(_, service)| At::Known(*service))
+    }
+}
+
+/// What served a decided block.
+pub(super) fn service(decided: &DecidedBlock) -> Service {
+    Service { sigma: decided.certificate.epoch, fork: decided.certificate.fork }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_height_is_served_by_what_was_entered_last_before_it() {
+        let mut services = Services::default();
+        assert_eq!(services.at(1), At::Later);
+        let (a, b) = (Service { sigma: 2, fork: 0 }, Service { sigma: 3, fork: 0 });
+        for (height, service) in [(10, a), (11, a), (12, b), (13, b)] {
+            services.enter(height, service);
+        }
+        // Again, as after a look at a height that did not change.
+        services.enter(13, b);
+        assert_eq!(services.start(), Some(10));
+        assert_eq!(services.at(9), At::Forgotten);
+        assert_eq!([10, 11, 12, 13].map(|height| services.at(height)), [a, a, b, b].map(At::Known));
+        assert_eq!(services.at(14), At::Later);
+    }
+}

@@ -1,0 +1,441 @@
+//! What members signed, on disk: who said what at which place, and what convicts whom.
+//!
+//! Messages lie in tables of [`SEGMENT`] heights each, so that forgetting is dropping a table, and a look into the past
+//! is one read. The newest lie in memory, in the tables' write buffers. Messages survive the death of the process at
+//! once and of the machine within a second; a contradiction is synced before anybody acts on it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use alloy_primitives::{Address, B256, keccak256};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use rota_protocol::{
+    evidence::{Contradiction, Evidence, MessageKind, Place, Signed},
+    vote::{Proposal, Signature65, Vote, VoteDomain, VoteKind},
+};
+use serde::{Deserialize, Serialize};
+
+/// Heights in one table: a day and a half at two blocks per second.
+const SEGMENT: u64 = 1 << 18;
+const PREFIX: &str = "heights-";
+const CHAIN: &str = "chain";
+const CERTIFIED: &str = "certified";
+const PLACE_LEN: usize = 8 + 20 + 4 + 4 + 1;
+const ENTRY_LEN: usize = 4 + 32 + 8 + 65;
+
+/// Contradictions kept of one signer: the first convicts, the others are spares.
+pub const MAX_PER_SIGNER: usize = 4;
+
+/// Why the record of messages cannot be kept. The node must stop: what it does not record it cannot convict.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("evidence database: {0}")]
+    Database(#[from] fjall::Error),
+    /// The database holds something else than was written.
+    #[error("evidence database is corrupt: {0}")]
+    Corrupt(&'static str),
+    /// The directory holds the evidence of another chain.
+    #[error("the evidence database belongs to another chain: is `data` right?")]
+    OtherChain,
+}
+
+/// A message whose signature was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Where it was signed.
+    pub place: Place,
+    /// Who signed.
+    pub signer: Address,
+    /// σ of the height.
+    pub epoch: u32,
+    /// The block; zero for nil.
+    pub block_hash: B256,
+    /// Of a proposal; zero for votes.
+    pub pol_round: i64,
+    /// The signature.
+    pub signature: Signature65,
+}
+
+impl Statement {
+    fn vote(&self, kind: VoteKind) -> Signed<Vote> {
+        let Place { fork, height, round, .. } = self.place;
+        let message = Vote { kind, fork, epoch: self.epoch, height, round, block_hash: self.block_hash };
+        Signed { message, signature: self.signature }
+    }
+
+    fn proposal(&self) -> Signed<Proposal> {
+        let (Place { fork, height, round, .. }, epoch) = (self.place, self.epoch);
+        let message = Proposal { fork, epoch, height, round, pol_round: self.pol_round, block_hash: self.block_hash };
+        Signed { message, signature: self.signature }
+    }
+
+    /// Whether the named signer signed this.
+    pub fn is_signed(&self, domain: &VoteDomain) -> bool {
+        let signer = match self.place.kind {
+            MessageKind::Prevote => self.vote(VoteKind::Prevote).signer(domain),
+            MessageKind::Precommit => self.vote(VoteKind::Precommit).signer(domain),
+            MessageKind::Proposal => self.proposal().signer(domain),
+        };
+        signer == Ok(self.signer)
+    }
+
+    /// Two statements at one place as L1 takes them.
+    pub fn against(&self, other: &Self) -> Evidence {
+        match self.place.kind {
+            MessageKind::Prevote => {
+                Evidence::DoubleVote(Contradiction::new(self.vote(VoteKind::Prevote), other.vote(VoteKind::Prevote)))
+            }
+            MessageKind::Precommit => Evidence::DoubleVote(Contradiction::new(
+                self.vote(VoteKind::Precommit),
+                other.vote(VoteKind::Precommit),
+            )),
+            MessageKind::Proposal => Evidence::DoubleProposal(Contradiction::new(self.proposal(), other.proposal())),
+        }
+    }
+
+    fn key(&self) -> [u8; PLACE_LEN] {
+        key(&self.place, self.signer)
+    }
+
+    fn encode(&self) -> [u8; ENTRY_LEN] {
+        let mut out = [0; ENTRY_LEN];
+        out[..4].copy_from_slice(&self.epoch.to_be_bytes());
+        out[4..36].copy_from_slice(self.block_hash.as_slice());
+        out[36..44].copy_from_slice(&self.pol_round.to_be_bytes());
+        out[44..].copy_from_slice(self.signature.as_bytes());
+        out
+    }
+
+    fn decode(place: Place, signer: Address, bytes: &[u8]) -> Result<Self, StoreError> {
+        let corrupt = StoreError::Corrupt("a message");
+        let Some((epoch, rest)) = bytes.split_first_chunk::<4>() else { return Err(corrupt) };
+        let Some((hash, rest)) = rest.split_first_chunk::<32>() else { return Err(corrupt) };
+        let Some((pol_round, signature)) = rest.split_first_chunk::<8>() else { return Err(corrupt) };
+        Ok(Self {
+            place,
+            signer,
+            epoch: u32::from_be_bytes(*epoch),
+            block_hash: hash.into(),
+            pol_round: i64::from_be_bytes(*pol_round),
+            signature: Signature65::from_slice(signature).map_err(|_| corrupt)?,
+        })
+    }
+}
+
+/// height ‖ signer ‖ fork ‖ round ‖ kind, big endian: in order of heights.
+fn key(place: &Place, signer: Address) -> [u8; PLACE_LEN] {
+    let mut out = [0; PLACE_LEN];
+    out[..8].copy_from_slice(&place.height.to_be_bytes());
+    out[8..28].copy_from_slice(signer.as_slice());
+    out[28..32].copy_from_slice(&place.fork.to_be_bytes());
+    out[32..36].copy_from_slice(&place.round.to_be_bytes());
+    out[36] = place.kind as u8;
+    out
+}
+
+/// What became of a contradiction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// To be reported.
+    Pending,
+    /// L1 has convicted the operator, and that is confirmed.
+    Convicted,
+    /// L1 will never take it: the reason is in the log.
+    Refused,
+}
+
+/// A contradiction on record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// Both messages.
+    pub evidence: Evidence,
+    /// Who signed both.
+    pub signer: Address,
+    /// The operator it signed for.
+    pub id: u32,
+    /// Seat of the operator in the set of σ, from 0.
+    pub index: u32,
+    /// What became of it.
+    pub status: Status,
+}
+
+impl Case {
+    /// Names the case: signer and place.
+    pub fn key(&self) -> [u8; PLACE_LEN + 20] {
+        let mut out = [0; PLACE_LEN + 20];
+        out[..20].copy_from_slice(self.signer.as_slice());
+        out[20..].copy_from_slice(&key(&self.evidence.place(), self.signer));
+        out
+    }
+}
+
+/// The database. Clones share it.
+#[derive(Clone)]
+pub struct EvidenceStore {
+    db: Database,
+    meta: Keyspace,
+    /// Height → round of the decision, of heights decided later than in round 0.
+    rounds: Keyspace,
+    /// Number of a finished segment → Unix seconds of its last block.
+    ends: Keyspace,
+    /// [`Case`]s by signer.
+    cases: Keyspace,
+}
+
+/// The tables of messages; one task writes them.
+pub struct Messages {
+    store: EvidenceStore,
+    segments: BTreeMap<u64, Keyspace>,
+}
+
+impl EvidenceStore {
+    /// Opens or creates the database in `path` for the chain of `domain`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open(path: &Path, domain: &VoteDomain) -> Result<(Self, Messages), StoreError> {
+        let db = Database::builder(path).cache_size(8 << 20).worker_threads(1).open()?;
+        let keyspace = |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(4 << 20));
+        let (meta, rounds, ends, cases) =
+            (keyspace("meta")?, keyspace("rounds")?, keyspace("ends")?, keyspace("cases")?);
+        let identity = keccak256(domain.separator());
+        match meta.get(CHAIN)? {
+            None => {
+                meta.insert(CHAIN, identity.as_slice())?;
+                db.persist(PersistMode::SyncAll)?;
+            }
+            Some(present) if present.as_ref() == identity.as_slice() => {}
+            Some(_) => return Err(StoreError::OtherChain),
+        }
+        let mut segments = BTreeMap::new();
+        for name in db.list_keyspace_names() {
+            if let Some(number) = name.strip_prefix(PREFIX).and_then(|number| number.parse().ok()) {
+                segments.insert(number, keyspace(&name)?);
+            }
+        }
+        let store = Self { db, meta, rounds, ends, cases };
+        Ok((store.clone(), Messages { store, segments }))
+    }
+
+    /// Height up to which the certificates of the decided chain are on record; 0 in a new database.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn certified(&self) -> Result<u64, StoreError> {
+        self.meta.get(CERTIFIED)?.map_or(Ok(0), |bytes| number(&bytes))
+    }
+
+    /// The round in which `height` was decided, for a height that is certified.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn decided_round(&self, height: u64) -> Result<u32, StoreError> {
+        let round = self.rounds.get(height.to_be_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?;
+        u32::try_from(round).map_err(|_| StoreError::Corrupt("a round"))
+    }
+
+    /// Records a contradiction durably, before anything else happens with it. False if it is known, or if enough is
+    /// known about its signer.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn open_case(&self, case: &Case) -> Result<bool, StoreError> {
+        let known = self.cases.prefix(case.signer.as_slice()).take(MAX_PER_SIGNER).count();
+        if known >= MAX_PER_SIGNER || self.cases.contains_key(case.key())? {
+            return Ok(false);
+        }
+        self.write(case)?;
+        Ok(true)
+    }
+
+    /// Notes what became of a case.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn close_case(&self, case: &Case, status: Status) -> Result<(), StoreError> {
+        self.write(&Case { status, ..case.clone() })
+    }
+
+    fn write(&self, case: &Case) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(case).map_err(|_| StoreError::Corrupt("a case"))?;
+        self.cases.insert(case.key(), bytes)?;
+        Ok(self.db.persist(PersistMode::SyncAll)?)
+    }
+
+    /// Every case on record.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn cases(&self) -> Result<Vec<Case>, StoreError> {
+        let decode = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt("a case"));
+        self.cases.iter().map(|entry| decode(&entry.value()?)).collect()
+    }
+
+    /// Hands what was written to the operating system, or to the disk.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn flush(&self, to_disk: bool) -> Result<(), StoreError> {
+        Ok(self.db.persist(if to_disk { PersistMode::SyncData } else { PersistMode::Buffer })?)
+    }
+}
+
+impl Messages {
+    /// What `signer` signed at `place`.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn get(&self, place: &Place, signer: Address) -> Result<Option<Statement>, StoreError> {
+        let Some(segment) = self.segments.get(&(place.height / SEGMENT)) else { return Ok(None) };
+        let found = segment.get(key(place, signer))?;
+        found.map(|bytes| Statement::decode(*place, signer, &bytes)).transpose()
+    }
+
+    /// Records the first statement at its place.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn insert(&mut self, statement: &Statement) -> Result<(), StoreError> {
+        let number = statement.place.height / SEGMENT;
+        let segment = match self.segments.entry(number) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let options = || KeyspaceCreateOptions::default().max_memtable_size(8 << 20);
+                entry.insert(self.store.db.keyspace(&format!("{PREFIX}{number}"), options)?)
+            }
+        };
+        Ok(segment.insert(statement.key(), statement.encode())?)
+    }
+
+    /// Notes that the certificate of `height`, decided in `round` with a block of that time (Unix seconds), is on record.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn certified(&mut self, height: u64, round: u32, timestamp: u64) -> Result<(), StoreError> {
+        let store = &self.store;
+        if round > 0 {
+            store.rounds.insert(height.to_be_bytes(), u64::from(round).to_be_bytes())?;
+        }
+        if (height + 1).is_multiple_of(SEGMENT) {
+            store.ends.insert((height / SEGMENT).to_be_bytes(), timestamp.to_be_bytes())?;
+        }
+        Ok(store.meta.insert(CERTIFIED, height.to_be_bytes())?)
+    }
+
+    /// Forgets the heights of every segment that ended before `horizon` (Unix seconds).
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn prune(&mut self, horizon: u64) -> Result<(), StoreError> {
+        while let Some((&segment, _)) = self.segments.first_key_value() {
+            let end = self.store.ends.get(segment.to_be_bytes())?.map(|bytes| number(&bytes)).transpose()?;
+            if end.is_none_or(|end| end >= horizon) {
+                return Ok(());
+            }
+            for entry in self.store.rounds.range(..((segment + 1) * SEGMENT).to_be_bytes()) {
+                self.store.rounds.remove(entry.key()?)?;
+            }
+            self.store.ends.remove(segment.to_be_bytes())?;
+            if let Some(table) = self.segments.remove(&segment) {
+                self.store.db.delete_keyspace(table)?;
+            }
+            tracing::info!(segment, "messages of old heights are forgotten: nobody can be convicted by them any more");
+        }
+        Ok(())
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<u64, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt("a number"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Address;
+
+    use super::*;
+    use crate::evidence::tests::{domain, statement};
+
+    fn place(height: u64, round: u32) -> Place {
+        Place { kind: MessageKind::Prevote, fork: 0, height, round }
+    }
+
+    #[test]
+    fn statements_and_cases_survive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        let first = statement(1, place(7, 0), "a");
+        let second = statement(1, place(7, 0), "b");
+        let far = Statement {
+            pol_round: -1,
+            ..statement(2, Place { kind: MessageKind::Proposal, ..place(5 * SEGMENT, 3) }, "a")
+        };
+        messages.insert(&first).unwrap();
+        messages.insert(&far).unwrap();
+        messages.certified(7, 2, 1_000).unwrap();
+        let case =
+            Case { evidence: first.against(&second), signer: first.signer, id: 11, index: 0, status: Status::Pending };
+        assert!(store.open_case(&case).unwrap());
+        assert!(!store.open_case(&case).unwrap(), "known");
+        drop((store, messages));
+
+        let (store, messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        assert_eq!(messages.get(&first.place, first.signer).unwrap(), Some(first));
+        assert_eq!(messages.get(&far.place, far.signer).unwrap(), Some(far));
+        assert_eq!(messages.get(&place(7, 1), first.signer).unwrap(), None);
+        assert_eq!(messages.get(&first.place, far.signer).unwrap(), None);
+        assert_eq!(
+            (store.certified().unwrap(), store.decided_round(7).unwrap(), store.decided_round(6).unwrap()),
+            (7, 2, 0)
+        );
+        assert_eq!(store.cases().unwrap(), std::slice::from_ref(&case));
+        store.close_case(&case, Status::Convicted).unwrap();
+        assert_eq!(store.cases().unwrap()[0].status, Status::Convicted);
+        assert!(!store.open_case(&case).unwrap(), "closed, not forgotten");
+        drop((store, messages));
+        let other = VoteDomain::new(1, Address::ZERO);
+        assert!(matches!(EvidenceStore::open(dir.path(), &other), Err(StoreError::OtherChain)));
+    }
+
+    #[test]
+    fn what_one_signer_can_fill_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        let case = |n: u8, height| {
+            let (a, b) = (statement(n, place(height, 0), "a"), statement(n, place(height, 0), "b"));
+            Case { evidence: a.against(&b), signer: a.signer, id: n.into(), index: 0, status: Status::Pending }
+        };
+        let opened = (0..50).filter(|height| store.open_case(&case(1, *height)).unwrap()).count();
+        assert_eq!(opened, MAX_PER_SIGNER);
+        assert!(store.open_case(&case(2, 0)).unwrap(), "another signer");
+    }
+
+    #[test]
+    fn whole_segments_are_forgotten_by_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        let at = |height| statement(1, place(height, 0), "a");
+        let heights = [0, SEGMENT - 1, SEGMENT, 2 * SEGMENT];
+        for height in heights {
+            messages.insert(&at(height)).unwrap();
+            messages.certified(height, 1, 1_000 + height).unwrap();
+        }
+        messages.certified(2 * SEGMENT - 1, 0, 1_000 + 2 * SEGMENT).unwrap();
+        let kept = |messages: &Messages| {
+            heights.map(|height| messages.get(&at(height).place, at(height).signer).unwrap().is_some())
+        };
+        messages.prune(1_000 + SEGMENT - 1).unwrap();
+        assert_eq!(kept(&messages), [true; 4], "the first segment ended exactly at the horizon");
+        messages.prune(1_000 + SEGMENT).unwrap();
+        assert_eq!(kept(&messages), [false, false, true, true]);
+        assert_eq!((store.decided_round(0).unwrap(), store.decided_round(SEGMENT).unwrap()), (0, 1));
+        messages.prune(u64::MAX).unwrap();
+        assert_eq!(kept(&messages), [false, false, false, true], "the open segment stays");
+        drop((store, messages));
+        let (_, messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        assert_eq!(kept(&messages), [false, false, false, true]);
+    }
+}

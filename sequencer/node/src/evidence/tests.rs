@@ -1,0 +1,318 @@
+//! The watcher on a chain without network: what is heard, when, and what is found in it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use alloy_primitives::{B256, keccak256};
+use k256::ecdsa::SigningKey;
+use rota_protocol::{
+    certificate::CommitCertificate,
+    evidence::{Evidence, MessageKind, Place},
+    vote::{self, VoteDomain, VoteKind, address_of},
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    chain::{DecidedBlock, DecidedChain, ExecutionEngine},
+    consensus::{
+        ConsensusStatus,
+        tests::{self as consensus, chain::TestChain},
+    },
+};
+
+const WEIGHTS: [u64; 4] = [40_000, 30_000, 30_000, 25_000];
+/// σ of the test chain.
+const SIGMA: u32 = 2;
+
+pub(crate) fn domain() -> VoteDomain {
+    consensus::domain()
+}
+
+fn key(n: u8) -> SigningKey {
+    consensus::key(n)
+}
+
+/// What member `n` (from 1) says at `place` about a block of that name; "" is nil.
+pub(crate) fn statement(n: u8, place: Place, block: &str) -> Statement {
+    let block_hash = if block.is_empty() { B256::ZERO } else { keccak256(block) };
+    let Place { kind, fork, height, round } = place;
+    let pol_round = if kind == MessageKind::Proposal { -1 } else { 0 };
+    let vote = |kind| vote::Vote { kind, fork, epoch: SIGMA, height, round, block_hash }.digest(&domain());
+    let digest = match kind {
+        MessageKind::Prevote => vote(VoteKind::Prevote),
+        MessageKind::Precommit => vote(VoteKind::Precommit),
+        MessageKind::Proposal => {
+            vote::Proposal { fork, epoch: SIGMA, height, round, pol_round, block_hash }.digest(&domain())
+        }
+    };
+    let signature = vote::sign(&key(n), digest).unwrap();
+    Statement { place, signer: address_of(&key(n)), epoch: SIGMA, block_hash, pol_round, signature }
+}
+
+fn at(kind: MessageKind, height: u64, round: u32) -> Place {
+    Place { kind, fork: 0, height, round }
+}
+
+fn says(n: u8, place: Place, block: &str) -> Heard {
+    let Statement { signer, block_hash, pol_round, signature, .. } = statement(n, place, block);
+    let Place { kind, height, round, .. } = place;
+    Heard { kind, height, round, block_hash, pol_round, signer, signature }
+}
+
+/// A watcher in one folder, which can be stopped and started again.
+struct Bench {
+    dir: TempDir,
+    chain: Arc<TestChain>,
+    status: watch::Sender<ConsensusStatus>,
+    running: Option<Running>,
+}
+
+struct Running {
+    ear: Ear,
+    store: EvidenceStore,
+    token: CancellationToken,
+    task: JoinHandle<Result<(), WatchError>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let chain = TestChain::new(consensus::rules(&WEIGHTS));
+        let status = watch::Sender::new(ConsensusStatus { height: 1, ..ConsensusStatus::default() });
+        Self { dir: tempfile::tempdir().unwrap(), chain, status, running: None }
+    }
+
+    fn started() -> Self {
+        let mut bench = Self::new();
+        bench.start();
+        bench
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn start(&mut self) {
+        let (store, messages) = EvidenceStore::open(self.path(), &domain()).unwrap();
+        let (ear, heard) = Ear::new();
+        let set = consensus::rules(&WEIGHTS).set;
+        let watcher = Watcher {
+            domain: domain(),
+            chain: self.chain.clone(),
+            rules: self.chain.clone(),
+            sets: Arc::new(move |epoch| (epoch == SIGMA).then(|| Arc::clone(&set))),
+            status: self.status.subscribe(),
+            heard,
+            store: store.clone(),
+            messages,
+            retain: Duration::from_secs(3_600),
+            found: Arc::new(Notify::new()),
+        };
+        let token = CancellationToken::new();
+        let task = tokio::spawn(watcher.run(token.clone()));
+        self.running = Some(Running { ear, store, token, task });
+    }
+
+    async fn stop(&mut self) {
+        let Running { token, task, .. } = self.running.take().unwrap();
+        token.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    fn hear(&self, heard: &[Heard]) {
+        heard.iter().for_each(|heard| self.running.as_ref().unwrap().ear.hear(*heard));
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        self.running.as_ref().unwrap().store.cases().unwrap()
+    }
+
+    /// Decides the next block in `round`, signed by everybody but `absent`.
+    async fn decide(&self, round: u32, absent: u8) {
+        let rules = consensus::rules(&WEIGHTS);
+        let block = self.chain.assemble(self.chain.attributes_for(11, 1_000));
+        let vote = vote::Vote {
+            kind: VoteKind::Precommit,
+            fork: 0,
+            epoch: SIGMA,
+            height: block.number(),
+            round,
+            block_hash: block.hash,
+        };
+        let signers = (1..=4).filter(|n| *n != absent);
+        let votes = signers.map(|n| (address_of(&key(n)), vote::sign(&key(n), vote.digest(&domain())).unwrap()));
+        let certificate = CommitCertificate::from_votes(&rules.set, &vote, votes).unwrap();
+        let context = (*self.chain.head_context()).clone();
+        self.chain.commit(DecidedBlock { block, certificate, context }).await.unwrap();
+        let height = self.chain.head_number() + 1;
+        self.status.send_replace(ConsensusStatus { height, ..ConsensusStatus::default() });
+    }
+
+    /// Waits for `count` cases.
+    async fn wait(&self, count: usize) -> Vec<Case> {
+        for _ in 0..1_000 {
+            let cases = self.cases();
+            if cases.len() >= count {
+                return cases;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{count} cases expected: {:?}", self.cases());
+    }
+
+    /// Waits until everything heard so far was looked at: a contradiction of member 4 tells. Cases of the others.
+    async fn settle(&self, height: u64) -> Vec<Case> {
+        let before = self.cases().len();
+        let place = at(MessageKind::Proposal, height, 9);
+        self.hear(&[says(4, place, "x"), says(4, place, "y")]);
+        let mut cases = self.wait(before + 1).await;
+        cases.retain(|case| case.id != 14);
+        cases
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contradictions_are_found_live_whatever_they_are_about() {
+    let mut bench = Bench::started();
+    let kinds = [MessageKind::Prevote, MessageKind::Precommit, MessageKind::Proposal];
+    for (n, kind) in (1..).zip(kinds) {
+        // Said again and again, once otherwise.
+        let (first, second) = (says(n, at(kind, 1, 0), "a"), says(n, at(kind, 1, 0), "b"));
+        bench.hear(&[first, first, says(n, at(kind, 1, 1), "b"), second, first, second]);
+    }
+    // A vote for nil contradicts one for a block.
+    bench.hear(&[says(4, at(MessageKind::Prevote, 1, 0), "a"), says(4, at(MessageKind::Prevote, 1, 0), "")]);
+    let cases = bench.wait(4).await;
+    assert_eq!(cases.len(), 4);
+    let set = consensus::rules(&WEIGHTS).set;
+    for case in &cases {
+        let culprit = case.evidence.verify(&set, &domain()).unwrap();
+        assert_eq!((culprit.member.id, culprit.member.signer), (case.id, case.signer));
+        assert_eq!(set.members()[case.index as usize].id, case.id);
+    }
+    let proposals = cases.iter().filter(|case| matches!(case.evidence, Evidence::DoubleProposal(_))).count();
+    assert_eq!(proposals, 1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_against_a_certificate_is_found_however_late() {
+    let mut bench = Bench::started();
+    for height in 1..=12 {
+        bench.decide(u32::from(height == 2) * 3, 3).await;
+    }
+    // Ten heights late. Member 3 signed nothing, so whatever it says is its first word.
+    let late = |n| says(n, at(MessageKind::Precommit, 2, 3), "another");
+    bench.hear(&[late(3), late(1)]);
+    let cases = bench.wait(1).await;
+    assert_eq!((cases.len(), cases[0].id), (1, 11));
+    let Evidence::DoubleVote(pair) = cases[0].evidence else { panic!("{cases:?}") };
+    let certified = bench.chain.decided(2).unwrap().unwrap().block.hash;
+    assert!([pair.first, pair.second].iter().any(|vote| vote.message.block_hash == certified));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_halves_may_lie_on_either_side_of_a_restart() {
+    let mut bench = Bench::started();
+    let place = at(MessageKind::Prevote, 1, 0);
+    bench.hear(&[says(1, place, "a")]);
+    bench.settle(1).await;
+    bench.stop().await;
+    // Decided while nobody listened: the certificates are read afterwards.
+    for _ in 0..3 {
+        bench.decide(0, 3).await;
+    }
+    bench.start();
+    bench.hear(&[says(1, place, "b"), says(2, at(MessageKind::Precommit, 3, 0), "b")]);
+    let cases = bench.wait(3).await;
+    assert!(cases.iter().all(|case| case.status == Status::Pending));
+    let mut ids: Vec<_> = cases.iter().map(|case| case.id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [11, 12, 14]);
+    bench.stop().await;
+    bench.start();
+    assert_eq!(bench.cases(), cases, "still to be reported");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_later_heights_wait_until_it_is_known_who_serves_them() {
+    let mut bench = Bench::started();
+    let place = at(MessageKind::Prevote, 3, 0);
+    bench.hear(&[says(1, place, "a"), says(1, place, "b")]);
+    assert!(bench.settle(1).await.is_empty());
+    bench.decide(0, 0).await;
+    assert!(bench.settle(2).await.is_empty());
+    bench.decide(0, 0).await;
+    let cases = bench.wait(3).await;
+    assert!(cases.iter().any(|case| case.id == 11 && case.evidence.place() == place));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_convicted_by_what_it_did_not_sign_and_nothing_of_it_is_kept() {
+    let mut bench = Bench::started();
+    for _ in 0..2 {
+        bench.decide(0, 0).await;
+    }
+    let place = at(MessageKind::Prevote, 3, 0);
+    let honest = says(1, place, "a");
+    let other = says(2, place, "b");
+    bench.hear(&[
+        honest,
+        other,
+        // Another's signature, another's name, a signature for another place.
+        Heard { signature: other.signature, block_hash: other.block_hash, ..honest },
+        Heard { block_hash: keccak256("b"), ..honest },
+        Heard {
+            signature: says(1, at(MessageKind::Precommit, 3, 0), "b").signature,
+            block_hash: keccak256("b"),
+            ..honest
+        },
+        // A key without a seat contradicts itself.
+        says(9, place, "a"),
+        says(9, place, "b"),
+        // Said twice, proposed twice: with and without its polka.
+        says(1, at(MessageKind::Proposal, 3, 1), "a"),
+        Heard { pol_round: 0, ..says(1, at(MessageKind::Proposal, 3, 1), "a") },
+    ]);
+    // Far ahead, and at heights long decided in rounds that were never reached.
+    let rounds: Vec<_> = (0..200).map(|round| says(1, at(MessageKind::Precommit, 3, round), "a")).collect();
+    let heights: Vec<_> = (4..300).map(|height| says(1, at(MessageKind::Precommit, height, 0), "a")).collect();
+    bench.hear(&[rounds, heights].concat());
+    assert!(bench.settle(3).await.is_empty());
+    bench.stop().await;
+
+    let (_, messages) = EvidenceStore::open(bench.path(), &domain()).unwrap();
+    let kept = |place: Place, n: u8| messages.get(&place, address_of(&key(n))).unwrap();
+    assert_eq!(kept(place, 1).unwrap().block_hash, keccak256("a"));
+    assert!(kept(place, 9).is_none());
+    let rounds = (0..200).filter(|round| kept(at(MessageKind::Precommit, 3, *round), 1).is_some()).count();
+    assert_eq!(rounds, 11, "the present round and ten ahead");
+    assert!((4..300).all(|height| kept(at(MessageKind::Precommit, height, 0), 1).is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_member_cannot_fill_the_past() {
+    let mut bench = Bench::started();
+    for _ in 0..300 {
+        bench.decide(0, 1).await;
+    }
+    bench.settle(300).await;
+    let said: Vec<_> = (0..20).map(|round| says(1, at(MessageKind::Precommit, 5, round), "a")).collect();
+    let recent: Vec<_> = (0..20).map(|round| says(1, at(MessageKind::Precommit, 290, round), "a")).collect();
+    bench.hear(&[said, recent].concat());
+    bench.settle(299).await;
+    bench.stop().await;
+    let (_, messages) = EvidenceStore::open(bench.path(), &domain()).unwrap();
+    let kept = |height| {
+        let place = |round| at(MessageKind::Precommit, height, round);
+        (0..20).filter(|round| messages.get(&place(*round), address_of(&key(1))).unwrap().is_some()).count()
+    };
+    assert_eq!((kept(5), kept(290)), (1, 11));
+}

@@ -1,0 +1,392 @@
+//! Listens to every signed message, verifies it and compares it with what its signer said before.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rota_protocol::{evidence::MessageKind, member::FrozenSet, vote::VoteDomain};
+use tokio::sync::{Notify, broadcast::error::RecvError, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Heard,
+    services::{At, Services, service},
+    store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
+};
+use crate::{
+    chain::{DecidedBlock, DecidedChain, EngineError},
+    consensus::{
+        ConsensusStatus,
+        context::Service,
+        rules::{Derivation, RulesError},
+    },
+};
+
+/// Messages looked at in one go.
+const BATCH: usize = 256;
+/// Certificates read in one go while the watcher is behind the chain.
+const CATCH_UP: u64 = 32;
+/// Time between two waits for the disk; a power cut costs the messages since.
+const SYNC: Duration = Duration::from_secs(1);
+/// Time between two looks for what can be forgotten.
+const PRUNE: Duration = Duration::from_secs(60);
+
+/// How far beyond the present round of a height its messages are kept; the engine drops what is further, too.
+const ROUNDS_AHEAD: u32 = 10;
+/// Heights after whose decision messages of its later rounds are still kept.
+const RECENT: u64 = 256;
+/// Heights ahead of the running one whose messages wait until it is known who serves them.
+const HEIGHTS_AHEAD: u64 = 8;
+/// Messages that wait, in all, and of one signer for one height. Nobody has verified them.
+const MAX_WAITING: usize = 4_096;
+const MAX_WAITING_EACH: usize = 6;
+
+/// Looks up the set that was frozen for an epoch; `None` if this node does not know it.
+pub type Sets = Arc<dyn Fn(u32) -> Option<Arc<FrozenSet>> + Send + Sync>;
+
+/// Why the watcher stopped. The node must stop with it: what it does not record it cannot convict.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The record failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Chain(#[from] EngineError),
+    /// A defect.
+    #[error("the evidence watcher panicked")]
+    Panicked,
+}
+
+/// What the watcher listens to.
+pub struct Watcher {
+    /// What signatures are bound to.
+    pub domain: VoteDomain,
+    /// Decided blocks with their certificates.
+    pub chain: Arc<dyn DecidedChain>,
+    /// Who serves the height after the head.
+    pub rules: Arc<dyn Derivation>,
+    /// Frozen sets.
+    pub sets: Sets,
+    /// The round of the running height.
+    pub status: watch::Receiver<ConsensusStatus>,
+    /// Messages of the network.
+    pub heard: mpsc::Receiver<Heard>,
+    /// Contradictions.
+    pub store: EvidenceStore,
+    /// Messages on record.
+    pub messages: Messages,
+    /// How long after its block a message can convict; at least the unbonding time.
+    pub retain: Duration,
+    /// Told of every new contradiction.
+    pub found: Arc<Notify>,
+}
+
+/// What the watcher knows; works on the disk, so never on a thread of the runtime.
+struct Ledger {
+    domain: VoteDomain,
+    sets: Sets,
+    store: EvidenceStore,
+    messages: Messages,
+    services: Services,
+    waiting: BTreeMap<u64, Vec<Heard>>,
+    waits: usize,
+    /// Height up to which certificates are on record.
+    certified: u64,
+    /// Running height and its round.
+    running: (u64, u32),
+    found: Arc<Notify>,
+    synced: Instant,
+}
+
+impl Watcher {
+    /// Listens until `shutdown`.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), WatchError> {
+        let Self { domain, chain, rules, sets, mut status, mut heard, store, messages, retain, found } = self;
+        let mut events = chain.subscribe();
+        let horizon = move |chain: &dyn DecidedChain| chain.head_header().timestamp.saturating_sub(retain.as_secs());
+        let mut ledger = {
+            let chain = Arc::clone(&chain);
+            blocking(move || {
+                let services = Services::of(&*chain, horizon(&*chain))?;
+                Ledger::open(domain, sets, store, messages, services, found)
+            })
+            .await?
+        };
+        let mut sync = tokio::time::interval(SYNC);
+        let mut prune = tokio::time::interval(PRUNE);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let behind = ledger.certified < chain.head_number();
+            let mut due = false;
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                // The sender lives in consensus: without it there is nothing to hear, but still certificates to read.
+                count = heard.recv_many(&mut batch, BATCH), if !heard.is_closed() || !heard.is_empty() => {
+                    tracing::trace!(count, "heard");
+                }
+                () = std::future::ready(()), if behind => {}
+                // However many were missed: what is decided is read from the chain.
+                event = events.recv(), if !behind => {
+                    if matches!(event, Err(RecvError::Closed)) {
+                        break;
+                    }
+                }
+                _ = sync.tick() => {}
+                _ = prune.tick() => due = true,
+            }
+            let (height, round) = {
+                let status = status.borrow_and_update();
+                (status.height, status.round)
+            };
+            ledger.running = (height, round);
+            let (messages, reader) = (std::mem::take(&mut batch), Arc::clone(&chain));
+            ledger = blocking(move || {
+                ledger.catch_up(&*reader)?;
+                for heard in messages {
+                    ledger.take(&heard)?;
+                }
+                if due {
+                    ledger.messages.prune(horizon(&*reader))?;
+                }
+                ledger.flush()?;
+                Ok(ledger)
+            })
+            .await?;
+            ledger = enter_next(ledger, &*chain, &*rules).await?;
+        }
+        blocking(move || Ok(ledger.store.flush(true)?)).await
+    }
+}
+
+/// Learns who serves the height after the head, and looks at what waited for it.
+async fn enter_next(
+    mut ledger: Ledger,
+    chain: &dyn DecidedChain,
+    rules: &dyn Derivation,
+) -> Result<Ledger, WatchError> {
+    let next = chain.head_number() + 1;
+    if ledger.certified + 1 != next || ledger.services.at(next) != At::Later {
+        return Ok(ledger);
+    }
+    match rules.params(next).await {
+        Ok(rules) => ledger.services.enter(next, Service { sigma: rules.sigma, fork: rules.fork }),
+        // L1 tells it later, or the chain went on meanwhile: asked again soon.
+        Err(RulesError::Waiting(_) | RulesError::NotNext { .. }) => return Ok(ledger),
+        Err(RulesError::Engine(error)) => return Err(error.into()),
+    }
+    blocking(move || {
+        ledger.take_waiting()?;
+        Ok(ledger)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WatchError> + Send + 'static,
+) -> Result<T, WatchError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| WatchError::Panicked)?
+}
+
+impl Ledger {
+    fn open(
+        domain: VoteDomain,
+        sets: Sets,
+        store: EvidenceStore,
+        messages: Messages,
+        services: Services,
+        found: Arc<Notify>,
+    ) -> Result<Self, WatchError> {
+        // A record that starts late starts with the oldest height anybody can be judged for.
+        let oldest = services.start().unwrap_or(1);
+        let certified = store.certified()?.max(oldest.saturating_sub(1));
+        Ok(Self {
+            domain,
+            sets,
+            store,
+            messages,
+            services,
+            waiting: BTreeMap::new(),
+            waits: 0,
+            certified,
+            running: (0, 0),
+            found,
+            synced: Instant::now(),
+        })
+    }
+
+    /// Records the next certificates of the decided chain.
+    fn catch_up(&mut self, chain: &dyn DecidedChain) -> Result<(), WatchError> {
+        let head = chain.head_number();
+        if self.certified >= head {
+            return Ok(());
+        }
+        let mut next = (self.certified + 1).max(chain.lowest_decided());
+        let last = head.min(next.saturating_add(CATCH_UP - 1));
+        while next <= last {
+            if let Some(decided) = chain.decided(next)? {
+                self.certify(&decided)?;
+            }
+            self.certified = next;
+            next += 1;
+        }
+        self.take_waiting()
+    }
+
+    /// Records the precommits of a certificate, which consensus has verified.
+    fn certify(&mut self, decided: &DecidedBlock) -> Result<(), WatchError> {
+        let (certificate, header) = (&decided.certificate, decided.block.header());
+        self.services.enter(certificate.height, service(decided));
+        match (self.sets)(certificate.epoch) {
+            Some(set) => {
+                let signed = set.members().iter().enumerate().filter(|(index, _)| certificate.signers.bit(*index));
+                for ((index, member), signature) in signed.zip(&certificate.signatures) {
+                    let heard = Heard {
+                        kind: MessageKind::Precommit,
+                        height: certificate.height,
+                        round: certificate.round,
+                        block_hash: certificate.block_hash,
+                        pol_round: 0,
+                        signer: member.signer,
+                        signature: *signature,
+                    };
+                    self.compare(&heard.under(service(decided)), &set, index, true)?;
+                }
+            }
+            None => {
+                tracing::warn!(height = certificate.height, "no set for a decided block: its signatures are not kept")
+            }
+        }
+        Ok(self.messages.certified(certificate.height, certificate.round, header.timestamp)?)
+    }
+
+    /// Looks at what waited for heights that are known by now.
+    fn take_waiting(&mut self) -> Result<(), WatchError> {
+        while let Some(entry) = self.waiting.first_entry() {
+            if self.services.at(*entry.key()) == At::Later {
+                break;
+            }
+            let waited = entry.remove();
+            self.waits -= waited.len();
+            for heard in waited {
+                self.take(&heard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one message.
+    fn take(&mut self, heard: &Heard) -> Result<(), WatchError> {
+        let service = match self.services.at(heard.height) {
+            At::Known(service) => service,
+            At::Later => return Ok(self.wait(heard)),
+            At::Forgotten => return Ok(ignore(heard, "too old")),
+        };
+        if heard.round > self.last_round(heard.height)? {
+            return Ok(ignore(heard, "round too far ahead"));
+        }
+        let Some(set) = (self.sets)(service.sigma) else { return Ok(ignore(heard, "set unknown")) };
+        let Some(index) = set.index_of_signer(heard.signer) else { return Ok(ignore(heard, "no member")) };
+        self.compare(&heard.under(service), &set, index, false)
+    }
+
+    /// Keeps a message for a height that nobody serves yet, if it can be of use.
+    fn wait(&mut self, heard: &Heard) {
+        let near = heard.height <= self.certified.saturating_add(1 + HEIGHTS_AHEAD) && heard.round <= ROUNDS_AHEAD;
+        if !near || self.waits >= MAX_WAITING {
+            return ignore(heard, "too far ahead");
+        }
+        let waiting = self.waiting.entry(heard.height).or_default();
+        if waiting.iter().filter(|other| other.signer == heard.signer).count() >= MAX_WAITING_EACH {
+            return ignore(heard, "too many of this signer");
+        }
+        if !waiting.contains(heard) {
+            waiting.push(*heard);
+            self.waits += 1;
+        }
+    }
+
+    /// Last round of a height in which what is said is recorded. What lies long in the past was recorded when it was
+    /// said, so that a member has no room left there to fill.
+    fn last_round(&self, height: u64) -> Result<u32, StoreError> {
+        if height > self.certified {
+            let round = if self.running.0 == height { self.running.1 } else { 0 };
+            return Ok(round.saturating_add(ROUNDS_AHEAD));
+        }
+        let decided = self.store.decided_round(height)?;
+        Ok(if height + RECENT > self.certified { decided.saturating_add(ROUNDS_AHEAD) } else { decided })
+    }
+
+    /// Compares a statement of member `index` of `set` with the first one at its place.
+    fn compare(
+        &mut self,
+        statement: &Statement,
+        set: &FrozenSet,
+        index: usize,
+        verified: bool,
+    ) -> Result<(), WatchError> {
+        let first = self.messages.get(&statement.place, statement.signer)?;
+        if first.is_some_and(|first| first.block_hash == statement.block_hash && first.epoch == statement.epoch) {
+            return Ok(());
+        }
+        if !verified && !statement.is_signed(&self.domain) {
+            metrics::counter!("rota_evidence_ignored_total").increment(1);
+            return Ok(());
+        }
+        let Some(first) = first else {
+            metrics::counter!("rota_evidence_messages_total").increment(1);
+            return Ok(self.messages.insert(statement)?);
+        };
+        let evidence = first.against(statement);
+        let culprit = match evidence.verify(set, &self.domain) {
+            Ok(culprit) => culprit,
+            Err(error) => {
+                tracing::error!(%error, ?evidence, "a defect: what was recorded does not contradict what was heard");
+                return Ok(());
+            }
+        };
+        let case = Case {
+            evidence,
+            signer: culprit.member.signer,
+            id: culprit.member.id,
+            index: index as u32,
+            status: Status::Pending,
+        };
+        if self.store.open_case(&case)? {
+            metrics::counter!("rota_evidence_found_total").increment(1);
+            let place = culprit.place;
+            tracing::warn!(
+                operator = case.id,
+                signer = %case.signer,
+                kind = ?place.kind,
+                height = place.height,
+                round = place.round,
+                first = %first.block_hash,
+                second = %statement.block_hash,
+                "a member signed two things at one place"
+            );
+            self.found.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Hands what was recorded to the operating system, and once in a while to the disk.
+    fn flush(&mut self) -> Result<(), WatchError> {
+        let to_disk = self.synced.elapsed() >= SYNC;
+        if to_disk {
+            self.synced = Instant::now();
+        }
+        Ok(self.store.flush(to_disk)?)
+    }
+}
+
+fn ignore(heard: &Heard, why: &'static str) {
+    metrics::counter!("rota_evidence_ignored_total").increment(1);
+    let Heard { kind, height, round, signer, .. } = heard;
+    tracing::trace!(?kind, height, round, %signer, why, "message not kept");
+}
