@@ -173,6 +173,8 @@ fn contracts(deployment: &Deployment) -> ContractsConfig {
         access_manager: c.access_manager,
         timelock: c.timelock,
         lens: c.lens,
+        // No slasher is deployed.
+        ..ContractsConfig::default()
     }
 }
 

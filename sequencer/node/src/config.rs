@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::Address;
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 
@@ -175,11 +176,23 @@ pub struct EvidenceConfig {
     /// How long messages are kept; no shorter than unbonding.
     #[serde(default = "default_retain", with = "humantime_serde")]
     pub retain: Duration,
+    /// L1 account that is credited for proofs; the account that pays for them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_recipient: Option<Address>,
+    /// Keystore of the L1 account that pays for reports; the batcher's, else the consensus key when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// File holding that keystore's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<PathBuf>,
+    /// Head start of each better ranked reporter before this node takes over.
+    #[serde(default = "default_turn", with = "humantime_serde")]
+    pub turn: Duration,
 }
 
 impl Default for EvidenceConfig {
     fn default() -> Self {
-        Self { retain: default_retain() }
+        Self { retain: default_retain(), reward_recipient: None, key: None, password: None, turn: default_turn() }
     }
 }
 
@@ -237,6 +250,10 @@ const OVERRIDES: &[&str] = &[
     "batcher.turn",
     "batcher.max-fee-per-gas",
     "evidence.retain",
+    "evidence.reward-recipient",
+    "evidence.key",
+    "evidence.password",
+    "evidence.turn",
 ];
 
 /// Paths whose environment value is a comma-separated list.
@@ -376,6 +393,9 @@ mod tests {
         config.keys.consensus_password = Some("keys/password".into());
         config.batcher.key = Some("keys/batcher.json".into());
         config.batcher.password = Some("keys/password".into());
+        config.evidence.reward_recipient = Some(Address::repeat_byte(7));
+        config.evidence.key = Some("keys/reporter.json".into());
+        config.evidence.password = Some("keys/password".into());
         config
     }
 

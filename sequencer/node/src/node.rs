@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ConfigError},
     consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
     derivation::Rules,
-    evidence::{Ear, EvidenceStore, StoreError, WatchError, Watcher},
+    evidence::{Court, Ear, EvidenceStore, L1Court, Reporter, Sets, StoreError, WatchError, Watcher},
     execution::{Executor, ExecutorConfig, StartError, Started},
     gossip::{self, GossipConfig, GossipError},
     keys::{self, KeyError},
@@ -191,11 +191,21 @@ pub async fn run(
         challenge_window: std::sync::OnceLock::new(),
     });
 
-    let batcher = batcher_key(&config, signer.as_ref())?.map(|key| Batcher {
+    let submitter = |key| {
+        let max_fee = config.batcher.max_fee_per_gas;
+        Arc::new(Submitter::new(Arc::clone(&source), key, settings.l1_chain_id, max_fee))
+    };
+    let poster = batcher_key(&config, signer.as_ref())?.map(submitter);
+    // One account must not send two transactions at a time.
+    let informant = evidence_key(&config, signer.as_ref())?.map(|key| match &poster {
+        Some(poster) if poster.address() == key.address() => Arc::clone(poster),
+        _ => submitter(key),
+    });
+    let batcher = poster.map(|submitter| Batcher {
         chain: Arc::clone(&decided),
         sealed: sealed.clone(),
         l1: l1.clone(),
-        submitter: Submitter::new(Arc::clone(&source), key, settings.l1_chain_id, config.batcher.max_fee_per_gas),
+        submitter,
         contract: contracts.batch_chain,
         signer: signer.as_ref().map(PrivateKeySigner::address),
         slots: settings.slots_per_window,
@@ -282,17 +292,39 @@ pub async fn run(
             .await
             .map_err(NodeError::Panicked)??
     };
+    let (found, sets) = (Arc::default(), {
+        let l1 = l1.clone();
+        Arc::new(move |epoch| l1.set(epoch)) as Sets
+    });
+    let paying = informant.as_ref().map(|informant| informant.address());
+    let court = informant.and_then(|informant| L1Court::new(informant, Arc::clone(&source), l1, contracts));
+    if court.is_none() && !contracts.slasher.is_zero() {
+        warn!("there is no key to pay with: this node finds contradictions, but does not report them");
+    }
+    let reporter = Reporter {
+        store: evidence.clone(),
+        court: court.map(|court| Arc::new(court) as Arc<dyn Court>),
+        sets: Arc::clone(&sets),
+        own: signer.as_ref().map(PrivateKeySigner::address),
+        recipient: config.evidence.reward_recipient.or(paying).unwrap_or_default(),
+        turn: config.evidence.turn,
+        found: Arc::clone(&found),
+    };
+    tasks.spawn("reports", {
+        let token = token.clone();
+        async move { Ok(reporter.run(token).await?) }
+    });
     let watcher = Watcher {
         domain: settings.vote_domain(),
         chain: Arc::clone(&decided),
         rules: Arc::clone(&rules) as _,
-        sets: Arc::new(move |epoch| l1.set(epoch)),
+        sets,
         status: status.subscribe(),
         heard,
         store: evidence,
         messages,
         retain: config.evidence.retain,
-        found: Arc::default(),
+        found,
     };
     tasks.spawn("evidence", {
         let token = token.clone();
@@ -343,6 +375,17 @@ fn batcher_key(config: &Config, signer: Option<&PrivateKeySigner>) -> Result<Opt
             Ok(signer.cloned())
         }
     }
+}
+
+/// The account that pays for reports; none if the node has no key at all.
+fn evidence_key(config: &Config, signer: Option<&PrivateKeySigner>) -> Result<Option<PrivateKeySigner>, NodeError> {
+    let files = [(&config.evidence.key, &config.evidence.password), (&config.batcher.key, &config.batcher.password)];
+    for (keystore, password) in files {
+        if let (Some(keystore), Some(password)) = (keystore, password) {
+            return Ok(Some(keys::load_signer(&config.path(keystore), &config.path(password))?));
+        }
+    }
+    Ok(signer.cloned())
 }
 
 fn consensus_key(config: &Config) -> Result<Option<PrivateKeySigner>, NodeError> {

@@ -48,6 +48,13 @@ pub struct ContractsConfig {
     pub access_manager: Address,
     pub timelock: Address,
     pub lens: Address,
+    /// Zero on a chain where nobody is slashed.
+    #[serde(default)]
+    pub slasher: Address,
+    #[serde(default)]
+    pub double_vote_fault: Address,
+    #[serde(default)]
+    pub double_proposal_fault: Address,
 }
 
 /// An account that exists from genesis on.

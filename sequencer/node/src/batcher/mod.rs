@@ -75,7 +75,7 @@ pub struct Batcher {
     /// Frozen sets and the L1 head.
     pub l1: L1View,
     /// Pays.
-    pub submitter: Submitter,
+    pub submitter: Arc<Submitter>,
     /// `BatchChain` on L1.
     pub contract: Address,
     /// Consensus key, which ranks this node among the members.

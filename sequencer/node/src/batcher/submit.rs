@@ -76,6 +76,8 @@ pub struct Submitter {
     max_fee: u128,
     /// Time a transaction gets at one fee.
     patience: Duration,
+    /// One transaction at a time: two would take the same nonce and replace each other.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl Submitter {
     pub fn new(source: Arc<HttpSource>, signer: PrivateKeySigner, chain_id: u64, max_fee: u64) -> Self {
         let address = signer.address();
         let (wallet, max_fee) = (EthereumWallet::from(signer), u128::from(max_fee));
-        Self { source, wallet, address, chain_id, max_fee, patience: PATIENCE }
+        Self { source, wallet, address, chain_id, max_fee, patience: PATIENCE, turn: tokio::sync::Mutex::default() }
     }
 
     /// The account that pays.
@@ -130,6 +132,7 @@ impl Submitter {
         input: Bytes,
         obsolete: impl Fn() -> BoxFuture<'a, bool> + Send,
     ) -> Result<Option<TransactionReceipt>, SubmitError> {
+        let _turn = self.turn.lock().await;
         let request = TransactionRequest::default().with_from(self.address).with_to(to).with_input(input);
         let gas = {
             let request = request.clone();

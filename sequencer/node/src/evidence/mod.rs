@@ -6,12 +6,16 @@
 //! | [`watcher`] | listens to every signed message, verifies it and compares it with what was said before |
 //! | [`services`] | which set and fork serve a height |
 //! | [`store`] | messages and contradictions on disk |
+//! | [`reporter`] | has contradictions convicted, once |
+//! | [`court`] | the contracts that judge them |
 //!
 //! The consensus engine has an eye for contradictions too, but it looks at the present height only. What is signed for
 //! a height long decided passes it unseen; here every message that reaches the node is looked at, for any height, and
 //! the certificates of decided blocks with them. Nothing here can hold up consensus: messages come through a bounded
 //! queue, and what finds no room is counted and dropped.
 
+pub mod court;
+pub mod reporter;
 mod services;
 pub mod store;
 #[cfg(test)]
@@ -26,6 +30,8 @@ use rota_protocol::{
 use tokio::sync::mpsc;
 
 pub use self::{
+    court::{Court, L1Court},
+    reporter::Reporter,
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
     watcher::{Sets, WatchError, Watcher},
 };

@@ -137,7 +137,11 @@ impl HttpSource {
         self.view_at(to, call, BlockId::latest()).await
     }
 
-    async fn view_at<C: SolCall>(&self, to: Address, call: &C, at: BlockId) -> Result<C::Return, L1Error> {
+    /// Calls a view of `to` as of a block.
+    ///
+    /// # Errors
+    /// As [`Self::view`]; or the endpoint has no state of that block any more.
+    pub async fn view_at<C: SolCall>(&self, to: Address, call: &C, at: BlockId) -> Result<C::Return, L1Error> {
         let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
         let answer = self.ask(|l1| async move { l1.call(request).block(at).await }).await?;
         C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(format!("{} of {to}: {error}", C::SIGNATURE)))

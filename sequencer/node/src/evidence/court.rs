@@ -1,0 +1,257 @@
+//! The contracts on L1 that judge contradictions.
+
+use std::sync::Arc;
+
+use alloy::eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::{SolCall, SolError};
+use async_trait::async_trait;
+use futures::FutureExt;
+use rota_bindings::RotaError;
+use rota_protocol::{
+    config::ContractsConfig,
+    evidence::{Evidence, Signed},
+    member::FrozenSet,
+    vote::{Proposal, Vote},
+};
+
+use super::Case;
+use crate::{
+    batcher::{SubmitError, Submitter},
+    l1::{HttpSource, L1View},
+};
+
+mod abi {
+    alloy_sol_types::sol! {
+        struct SignedVote {
+            uint8 kind; uint32 fork; uint32 epoch; uint64 height; uint32 round; bytes32 blockHash; bytes signature;
+        }
+        struct SignedProposal {
+            uint32 fork; uint32 epoch; uint64 height; uint32 round; int64 polRound; bytes32 blockHash; bytes signature;
+        }
+        interface DoubleVoteFault {
+            function report(
+                SignedVote first, SignedVote second, bytes firstMembers, bytes secondMembers, address reporter
+            ) external returns (uint256 taken);
+        }
+        interface DoubleProposalFault {
+            function report(
+                SignedProposal first, SignedProposal second, bytes firstMembers, bytes secondMembers, address reporter
+            ) external returns (uint256 taken);
+        }
+        interface Slasher {
+            error Slasher_AlreadyConvicted(uint32 id);
+            error Slasher_EvidenceTooOld(uint32 sigma, uint32 lastEpoch);
+            error Slasher_SetNotStarted(uint32 sigma, uint32 currentEpoch);
+            function isConvicted(uint32 id) external view returns (bool);
+        }
+    }
+}
+
+/// What a court says to a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// This report convicted the operator, by the transaction of that hash.
+    Convicted(B256),
+    /// Nothing was included: look again.
+    Again,
+    /// Somebody else was first.
+    AlreadyConvicted,
+    /// Nobody is judged by this any more.
+    TooOld,
+    /// The set it is about has yet to start on L1.
+    TooEarly,
+}
+
+/// Convicts by evidence.
+#[async_trait]
+pub trait Court: Send + Sync + 'static {
+    /// Whether operator `id` is convicted as of the newest L1 block.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError>;
+
+    /// Whether it is convicted for good: as of the newest confirmed L1 block.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError>;
+
+    /// Reports a case about a member of `set`; its reward goes to `recipient`.
+    ///
+    /// # Errors
+    /// L1 does not answer, or refuses for a reason that is no [`Ruling`].
+    async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError>;
+}
+
+/// The contracts of the chain, called by an account that pays.
+pub struct L1Court {
+    submitter: Arc<Submitter>,
+    source: Arc<HttpSource>,
+    l1: L1View,
+    contracts: ContractsConfig,
+}
+
+impl L1Court {
+    /// `None` if the chain has no slasher.
+    pub fn new(
+        submitter: Arc<Submitter>,
+        source: Arc<HttpSource>,
+        l1: L1View,
+        contracts: ContractsConfig,
+    ) -> Option<Self> {
+        let judged = !contracts.slasher.is_zero();
+        judged.then_some(Self { submitter, source, l1, contracts })
+    }
+}
+
+#[async_trait]
+impl Court for L1Court {
+    async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError> {
+        let call = abi::Slasher::isConvictedCall { id };
+        Ok(self.source.view(self.contracts.slasher, &call).await?)
+    }
+
+    async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError> {
+        let (call, block) = (abi::Slasher::isConvictedCall { id }, self.l1.progress().confirmed.number);
+        Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
+    }
+
+    async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError> {
+        let (module, input) = report_call(&self.contracts, &case.evidence, set, recipient);
+        let id = case.id;
+        let obsolete = || async move { self.is_convicted(id).await.unwrap_or(false) }.boxed();
+        match self.submitter.send(module, input, obsolete).await {
+            Ok(Some(receipt)) => Ok(Ruling::Convicted(receipt.transaction_hash)),
+            // Included after all, but somebody else's came before: the next look at L1 tells.
+            Ok(None) | Err(SubmitError::Reverted(_)) => Ok(Ruling::Again),
+            Err(SubmitError::Refused(reason)) => match ruling(&reason) {
+                Some(ruling) => Ok(ruling),
+                None => Err(SubmitError::Refused(reason)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The contract and the call that convict by `evidence`. Both messages name one epoch, whose members are shown once.
+fn report_call(
+    contracts: &ContractsConfig,
+    evidence: &Evidence,
+    set: &FrozenSet,
+    reporter: Address,
+) -> (Address, Bytes) {
+    let (members, none) = (Bytes::from(set.encode_members()), Bytes::new());
+    match evidence {
+        Evidence::DoubleVote(pair) => {
+            let call = abi::DoubleVoteFault::reportCall {
+                first: vote(&pair.first),
+                second: vote(&pair.second),
+                firstMembers: members,
+                secondMembers: none,
+                reporter,
+            };
+            (contracts.double_vote_fault, call.abi_encode().into())
+        }
+        Evidence::DoubleProposal(pair) => {
+            let call = abi::DoubleProposalFault::reportCall {
+                first: proposal(&pair.first),
+                second: proposal(&pair.second),
+                firstMembers: members,
+                secondMembers: none,
+                reporter,
+            };
+            (contracts.double_proposal_fault, call.abi_encode().into())
+        }
+    }
+}
+
+fn vote(Signed { message, signature }: &Signed<Vote>) -> abi::SignedVote {
+    abi::SignedVote {
+        kind: message.kind as u8,
+        fork: message.fork,
+        epoch: message.epoch,
+        height: message.height,
+        round: message.round,
+        blockHash: message.block_hash,
+        signature: Bytes::copy_from_slice(signature.as_bytes()),
+    }
+}
+
+fn proposal(Signed { message, signature }: &Signed<Proposal>) -> abi::SignedProposal {
+    abi::SignedProposal {
+        fork: message.fork,
+        epoch: message.epoch,
+        height: message.height,
+        round: message.round,
+        polRound: message.pol_round,
+        blockHash: message.block_hash,
+        signature: Bytes::copy_from_slice(signature.as_bytes()),
+    }
+}
+
+/// A refusal that says what is to be done with the case.
+fn ruling(reason: &RotaError) -> Option<Ruling> {
+    let is = |name: &str, selector: [u8; 4]| match reason {
+        RotaError::Unknown(data) => data.starts_with(&selector),
+        _ => reason.name() == Some(name),
+    };
+    if is("Slasher_AlreadyConvicted", abi::Slasher::Slasher_AlreadyConvicted::SELECTOR) {
+        return Some(Ruling::AlreadyConvicted);
+    }
+    if is("Slasher_EvidenceTooOld", abi::Slasher::Slasher_EvidenceTooOld::SELECTOR) {
+        return Some(Ruling::TooOld);
+    }
+    is("Slasher_SetNotStarted", abi::Slasher::Slasher_SetNotStarted::SELECTOR).then_some(Ruling::TooEarly)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::hex;
+    use rota_bindings::decode_revert;
+    use rota_protocol::evidence::{MessageKind, Place};
+
+    use super::*;
+    use crate::{consensus::tests::rules, evidence::tests::statement};
+
+    #[test]
+    fn the_call_is_what_the_contracts_take() {
+        let contracts = ContractsConfig {
+            double_vote_fault: Address::repeat_byte(1),
+            double_proposal_fault: Address::repeat_byte(2),
+            ..ContractsConfig::default()
+        };
+        let set = rules(&[4, 3, 2, 1]).set;
+        let reporter = Address::repeat_byte(9);
+        let said = |kind, block| statement(2, Place { kind, fork: 0, height: 7, round: 1 }, block);
+
+        let evidence = said(MessageKind::Precommit, "a").against(&said(MessageKind::Precommit, ""));
+        let (module, input) = report_call(&contracts, &evidence, &set, reporter);
+        assert_eq!(module, contracts.double_vote_fault);
+        let call = abi::DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
+        assert_eq!((call.first.kind, call.first.epoch, call.first.height, call.first.round), (2, 2, 7, 1));
+        assert!(call.first.blockHash.is_zero() && !call.second.blockHash.is_zero());
+        assert_eq!(call.first.signature.as_ref(), said(MessageKind::Precommit, "").signature.as_bytes());
+        assert_eq!((call.firstMembers.as_ref(), call.reporter), (set.encode_members().as_slice(), reporter));
+        assert!(call.secondMembers.is_empty());
+
+        let evidence = said(MessageKind::Proposal, "a").against(&said(MessageKind::Proposal, "b"));
+        let (module, input) = report_call(&contracts, &evidence, &set, reporter);
+        assert_eq!(module, contracts.double_proposal_fault);
+        assert_eq!(abi::DoubleProposalFault::reportCall::abi_decode(&input).unwrap().first.polRound, -1);
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let refused = |data: Vec<u8>| ruling(&decode_revert(&data));
+        let convicted = abi::Slasher::Slasher_AlreadyConvicted { id: 3 };
+        assert_eq!(refused(convicted.abi_encode()), Some(Ruling::AlreadyConvicted));
+        let old = abi::Slasher::Slasher_EvidenceTooOld { sigma: 1, lastEpoch: 2 };
+        assert_eq!(refused(old.abi_encode()), Some(Ruling::TooOld));
+        let early = abi::Slasher::Slasher_SetNotStarted { sigma: 5, currentEpoch: 4 };
+        assert_eq!(refused(early.abi_encode()), Some(Ruling::TooEarly));
+        assert_eq!(refused(hex!("deadbeef").to_vec()), None);
+        assert_eq!(refused(vec![]), None);
+    }
+}
