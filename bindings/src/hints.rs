@@ -20,6 +20,7 @@ pub(crate) fn hint(name: &str) -> Option<&'static str> {
 
 const PAUSED: &str = "the guardian has paused new exposure for at most 72 hours; undelegate and claim still work";
 const DEPLOYMENT: &str = "the deployment was given a bad parameter; compare with the profiles in script/Deploy.s.sol";
+const TOKEN_FEE: &str = "the native token must transfer exactly what is asked; tokens that take a fee cannot be used";
 const SLASHER_ONLY: &str = "only the slasher may call this";
 
 fn stake_vault(reason: &str) -> Option<&'static str> {
@@ -36,9 +37,11 @@ fn stake_vault(reason: &str) -> Option<&'static str> {
         "Paused" => PAUSED,
         "PoolFull" => "delegate less, or to another operator: the pool would exceed the maximum",
         "PoolWipedOut" => "a slash took all of this pool; choose another operator",
-        "TokenTookFee" => {
-            "the native token must transfer exactly what is asked; fee-on-transfer tokens cannot be staked"
+        "NotSequencerSet" => "only the sequencer set may call this",
+        "OwnersRoom" => {
+            "delegate less, or to another operator: the rest of the pool is kept for the bond its owner still needs"
         }
+        "TokenTookFee" => TOKEN_FEE,
         "TooManyUnits" => "delegate less: the pool's units would not fit",
         "UnknownSlash" => "slash numbers run from 0 to slashSeq() − 1",
         "ZeroAmount" => "delegate more than zero",
@@ -157,6 +160,7 @@ fn portal(reason: &str) -> Option<&'static str> {
         "BadAmount" => "deposit a whole number of gwei (1e9 wei), more than zero and less than 2^64 gwei",
         "BadRecipient" => "value sent to this account would be lost; deposit to an ordinary account",
         "FeesAlreadyReleased" => "fees of an epoch are released once",
+        "TokenTookFee" => TOKEN_FEE,
         "NotRewardVault" => "only the reward vault may release fees",
         "Paused" => PAUSED,
         "ZeroAmount" => "send the value to withdraw along with the call",
@@ -182,6 +186,7 @@ fn rewards(reason: &str) -> Option<&'static str> {
         "OnlyBatchChain" => "only the batch chain may book a posting reward",
         "AboveMaximum" => "choose an amount up to the maximum",
         "Zero" => "choose more than zero",
+        "TokenTookFee" => TOKEN_FEE,
         "NotFunded" => "transfer the tokens before splitting them",
         "InvalidRecipient" => "name an account that can hold tokens",
         "ZeroAddress" => DEPLOYMENT,
