@@ -8,6 +8,7 @@ mod cli {
     pub mod export;
     pub mod init;
     pub mod keys;
+    pub mod protection;
     pub mod run;
 }
 
@@ -35,6 +36,9 @@ enum Command {
     /// Make, import or show keys.
     #[command(subcommand)]
     Keys(cli::keys::KeysCommand),
+    /// Move the record of what the consensus key signed to another machine. The node must not be running.
+    #[command(subcommand)]
+    Protection(cli::protection::ProtectionCommand),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Init(args) => cli::init::run(&home, *args),
         Command::Keys(command) => cli::keys::run(&home, command),
+        Command::Protection(command) => cli::protection::run(&home, &command),
         Command::Export(args) => cli::export::run(&home, &args),
         Command::Run => cli::run::run(&home, true),
         Command::Follow => cli::run::run(&home, false),

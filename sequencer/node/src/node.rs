@@ -20,7 +20,7 @@ use crate::{
     batcher::{Batcher, BatcherError, Submitter},
     chain::{DecidedChain, EngineError, HeadContext, L1Ref},
     config::{Config, ConfigError},
-    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus},
+    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, protection::KeyLock},
     derivation::Rules,
     evidence::{Court, Ear, EvidenceStore, L1Court, Reporter, Sets, StoreError, WatchError, Watcher},
     execution::{Executor, ExecutorConfig, StartError, Started},
@@ -330,6 +330,10 @@ pub async fn run(
         let token = token.clone();
         async move { Ok(watcher.run(token).await?) }
     });
+    let key_lock = signer.as_ref().map(|key| {
+        let genesis = [contracts.batch_chain.as_slice(), settings.genesis_origin.hash.as_slice()].concat();
+        KeyLock::path(key.address(), alloy_primitives::keccak256(genesis))
+    });
     let consensus_config = ConsensusConfig {
         dir: data.join("consensus"),
         moniker: config.moniker.clone(),
@@ -342,6 +346,7 @@ pub async fn run(
         members: to_consensus,
         block_time: Duration::from_millis(settings.block_time_ms),
         status,
+        key_lock,
         ear: Some(ear),
     };
     tasks.spawn("consensus", {

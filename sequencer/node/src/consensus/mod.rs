@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`rules`] | what consensus asks of the chain's rules (trait `Derivation`) |
 //! | [`types`], [`context`] | the engine's types in our terms, and what a digest depends on |
-//! | [`signing`], [`protection`] | the key behind its table of what it signed |
+//! | [`signing`], [`protection`], [`interchange`] | the key behind its table of what it signed, which can be moved |
 //! | [`codec`] | bytes of every message |
 //! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
 //! | [`proposals`], [`record_log`] | durable bodies of undecided blocks |
@@ -18,6 +18,7 @@ pub mod body;
 pub mod codec;
 pub mod context;
 pub mod early;
+pub mod interchange;
 pub mod network;
 mod observe;
 pub mod proposals;
@@ -45,7 +46,7 @@ use malachitebft_app_channel::{
 };
 use malachitebft_signing::Signer as _;
 use parking_lot::Mutex;
-use rota_protocol::vote::VoteDomain;
+use rota_protocol::vote::{VoteDomain, address_of};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +55,7 @@ use self::{
     codec::WireCodec,
     context::{Digests, RotaContext},
     proposals::Proposals,
-    protection::{Protection, ProtectionError},
+    protection::{KeyLock, Protection, ProtectionError},
     rules::{Derivation, RulesError},
     signing::{ProtectedKey, SigningError, Verifier},
     streams::Streams,
@@ -88,6 +89,8 @@ pub struct ConsensusConfig {
     pub block_time: Duration,
     /// Where the state of consensus is published.
     pub status: watch::Sender<ConsensusStatus>,
+    /// Lock that this machine's processes share which vote with this key on this chain.
+    pub key_lock: Option<PathBuf>,
     /// Where every signed message goes that the engine receives or publishes.
     pub ear: Option<Ear>,
 }
@@ -202,6 +205,11 @@ pub async fn run(
 ) -> Result<(), ConsensusError> {
     let digests = Digests::new(config.domain);
     let log_path = config.dir.join("wal").join("consensus.wal");
+    // Held until this function ends.
+    let _lock = match (&config.key, &config.key_lock) {
+        (Some(key), Some(path)) => Some(KeyLock::take(path, address_of(key)).map_err(Arc::new)?),
+        _ => None,
+    };
     let key = match config.key {
         Some(key) => {
             let engine_log = std::fs::metadata(&log_path).is_ok_and(|log| log.len() > 0);

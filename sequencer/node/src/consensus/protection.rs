@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 
 use super::record_log::{Damage, LogError, RecordLog};
 
@@ -65,6 +65,8 @@ enum Record {
     Signed(Slot, B256),
     /// A slot in which something was signed that never left the process, and nothing ever will.
     Withheld(Slot),
+    /// At or below (fork, height) another table of this key may have signed: nothing is said there.
+    Silent(u32, u64),
 }
 
 /// What the holder of the key may do.
@@ -72,7 +74,8 @@ enum Record {
 pub enum Permission {
     /// Sign; it is on record.
     Sign,
-    /// Keep silent: another digest was signed just before a crash, and not even that was published.
+    /// Keep silent: another digest was signed just before a crash and not even that was published, or the key was used
+    /// with another table, whose export was imported here.
     Withhold,
 }
 
@@ -85,6 +88,7 @@ impl Record {
             Self::Floor(fork, height) => (0, fork, height),
             Self::Signed(slot, _) => (1, &slot.fork, &slot.height),
             Self::Withheld(slot) => (2, &slot.fork, &slot.height),
+            Self::Silent(fork, height) => (3, fork, height),
         };
         out[0] = tag;
         out[1..5].copy_from_slice(&fork.to_be_bytes());
@@ -113,6 +117,7 @@ impl Record {
             0 => Some(Self::Floor(fork, height)),
             1 => Some(Self::Signed(slot()?, B256::try_from(digest).ok()?)),
             2 => Some(Self::Withheld(slot()?)),
+            3 => Some(Self::Silent(fork, height)),
             _ => None,
         }
     }
@@ -130,6 +135,8 @@ pub struct Protection {
     /// What was signed last before this process: possibly not published.
     unpublished: Option<Slot>,
     floor: Option<(u32, u64)>,
+    /// (fork, height) up to which another table of this key may have signed.
+    silent: Option<(u32, u64)>,
     /// Highest (fork, height) below which the chain is decided.
     committed: Option<(u32, u64)>,
     lines: usize,
@@ -166,8 +173,19 @@ pub enum ProtectionError {
         floor: (u32, u64),
     },
     /// Another process uses the table.
-    #[error("{0} is locked: another node runs with this key")]
+    #[error("{0} is locked: another node runs in this home directory; stop it first")]
     Locked(PathBuf),
+    /// Another process votes with the key.
+    #[error(
+        "another process on this machine votes with the key {signer} (it holds {path}): two of them would sign \
+         contradictions and lose the stake. Stop the other one first."
+    )]
+    KeyInUse {
+        /// The key.
+        signer: Address,
+        /// The lock.
+        path: PathBuf,
+    },
     /// A line of the table is not understood (a newer version wrote it?).
     #[error("line {0} of the slashing-protection table is not understood")]
     Unknown(usize),
@@ -196,6 +214,7 @@ impl Protection {
         })?;
         let (log, records) = RecordLog::open(&dir.join("protection.log"), RECORD_LEN, Damage::Refuse)?;
         let (mut signed, mut withheld, mut floor, mut last) = (BTreeMap::new(), BTreeSet::new(), None, None);
+        let mut silent = None;
         let lines = records.len();
         for (line, bytes) in records.iter().enumerate() {
             match Record::decode(bytes).ok_or(ProtectionError::Unknown(line))? {
@@ -207,11 +226,12 @@ impl Protection {
                 Record::Withheld(slot) => {
                     withheld.insert(slot);
                 }
+                Record::Silent(fork, height) => silent = silent.max(Some((fork, height))),
             }
         }
         let unpublished = last.filter(|_| engine_log);
         let compact_at = COMPACT_LINES.max(lines);
-        Ok(Self { log, signed, withheld, unpublished, floor, committed: floor, lines, compact_at, _lock: lock })
+        Ok(Self { log, signed, withheld, unpublished, floor, silent, committed: floor, lines, compact_at, _lock: lock })
     }
 
     /// Allows the signature of `digest` in `slot` and makes that durable, or refuses it.
@@ -222,7 +242,7 @@ impl Protection {
         if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
             return Err(ProtectionError::BelowFloor { slot, floor });
         }
-        if self.withheld.contains(&slot) {
+        if self.withheld.contains(&slot) || self.silent.is_some_and(|silent| (slot.fork, slot.height) <= silent) {
             return Ok(Permission::Withhold);
         }
         match self.signed.get(&slot) {
@@ -256,6 +276,24 @@ impl Protection {
         self.committed = self.committed.max(below);
     }
 
+    /// Keeps silent at and below (fork, height) for ever: another table of this key may have signed there.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn keep_silent(&mut self, fork: u32, height: u64) -> Result<(), ProtectionError> {
+        let silent = self.silent.max(Some((fork, height)));
+        if silent != self.silent {
+            self.append(Record::Silent(fork, height))?;
+            self.silent = silent;
+        }
+        Ok(())
+    }
+
+    /// (fork, height) up to which this table says nothing any more, and every digest signed above.
+    pub fn content(&self) -> (Option<(u32, u64)>, impl Iterator<Item = (&Slot, &B256)>) {
+        (self.floor.max(self.silent), self.signed.iter())
+    }
+
     /// What was signed in `slot`, unless that is forgotten.
     pub fn signed(&self, slot: &Slot) -> Option<B256> {
         self.signed.get(slot).copied()
@@ -270,6 +308,7 @@ impl Protection {
         signed.retain(|slot, _| open(slot));
         withheld.retain(open);
         let mut records = vec![Record::Floor(floor.0, floor.1).encode()];
+        records.extend(self.silent.map(|(fork, height)| Record::Silent(fork, height).encode()));
         records.extend(withheld.iter().map(|slot| Record::Withheld(*slot).encode()));
         records.extend(signed.iter().map(|(slot, digest)| Record::Signed(*slot, *digest).encode()));
         self.log.replace(records.iter().map(<[u8; RECORD_LEN]>::as_slice))?;
@@ -279,6 +318,34 @@ impl Protection {
         (self.signed, self.withheld) = (signed, withheld);
         self.floor = Some(floor);
         Ok(())
+    }
+}
+
+/// The right of one process of a machine to vote with a key, whatever its home directory; held until dropped.
+#[derive(Debug)]
+pub struct KeyLock {
+    _file: File,
+}
+
+impl KeyLock {
+    /// The lock of the key `signer` on the chain with that identity: one file for all processes of this machine.
+    pub fn path(signer: Address, chain: B256) -> PathBuf {
+        std::env::temp_dir().join(format!("rota-{signer:x}-{}.lock", hex::encode(&chain[..8])))
+    }
+
+    /// Takes the lock at `path` for the key `signer`.
+    ///
+    /// # Errors
+    /// [`ProtectionError::KeyInUse`], or the file system failed.
+    pub fn take(path: &Path, signer: Address) -> Result<Self, ProtectionError> {
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(path);
+        // The file may belong to another user, who lets others read it; that is enough for a lock.
+        let file = open().or_else(|_| File::open(path)).map_err(ProtectionError::Lock)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(ProtectionError::KeyInUse { signer, path: path.to_path_buf() }),
+            Err(TryLockError::Error(error)) => Err(ProtectionError::Lock(error)),
+        }
     }
 }
 
@@ -409,6 +476,46 @@ mod tests {
         assert!(matches!(table.allow(last, digest(3)), Err(ProtectionError::Conflict { .. })));
         // A new fork signs the same heights again.
         table.allow(Slot { fork: 1, ..low }, digest(77)).unwrap();
+    }
+
+    #[test]
+    fn a_key_votes_in_one_process_of_a_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let (signer, chain) = (Address::repeat_byte(1), B256::repeat_byte(2));
+        let path = |signer, chain| dir.path().join(KeyLock::path(signer, chain).file_name().unwrap());
+        let held = KeyLock::take(&path(signer, chain), signer).unwrap();
+        let refused = KeyLock::take(&path(signer, chain), signer).unwrap_err();
+        assert!(matches!(&refused, ProtectionError::KeyInUse { signer: s, .. } if *s == signer), "{refused}");
+        // Another key, or the same key on another chain.
+        let other = Address::repeat_byte(3);
+        KeyLock::take(&path(other, chain), other).unwrap();
+        KeyLock::take(&path(signer, B256::repeat_byte(4)), signer).unwrap();
+        drop(held);
+        KeyLock::take(&path(signer, chain), signer).unwrap();
+    }
+
+    /// What another table of the key may have signed is never signed here, and that costs votes, not the node.
+    #[test]
+    fn silence_outlives_restarts_and_compaction() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        table.keep_silent(0, 9).unwrap();
+        table.keep_silent(0, 7).unwrap();
+        table.committed(0, 4);
+        for round in 0..COMPACT_LINES as u32 + 10 {
+            assert_eq!(table.allow(slot(10, round, SignedKind::Prevote), digest(1)).unwrap(), Permission::Sign);
+        }
+        assert_eq!(table.floor, Some((0, 3)), "compacted");
+        for _ in 0..2 {
+            assert_eq!(table.allow(slot(9, 3, SignedKind::Prevote), digest(1)).unwrap(), Permission::Withhold);
+            assert_eq!(table.allow(slot(4, 0, SignedKind::Proposal), digest(1)).unwrap(), Permission::Withhold);
+            // Below what this table itself has closed a signature is a defect.
+            let below = table.allow(slot(3, 0, SignedKind::Prevote), digest(1));
+            assert!(matches!(below, Err(ProtectionError::BelowFloor { .. })));
+            drop(table);
+            table = Protection::open(dir.path(), true).unwrap();
+        }
+        assert_eq!(table.allow(slot(11, 0, SignedKind::Prevote), digest(1)).unwrap(), Permission::Sign);
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl ProtectedKey {
             Ok(Permission::Sign) => Ok(vote::sign(&inner.key, digest)?),
             Ok(Permission::Withhold) => {
                 metrics::counter!("rota_votes_withheld_total").increment(1);
-                tracing::warn!(?slot, "keeping silent: something else was signed here just before a crash");
+                tracing::warn!(?slot, "keeping silent: something else may have been signed here before");
                 Ok(withheld()?)
             }
             Err(refused) => {

@@ -143,6 +143,7 @@ impl Cluster {
             members_only: self.members_only,
             block_time: BLOCK_TIME,
             status,
+            key_lock: None,
             ear: None,
         };
         let shutdown = CancellationToken::new();

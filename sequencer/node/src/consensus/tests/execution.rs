@@ -178,6 +178,7 @@ fn consensus_config(
         members_only: true,
         block_time: BLOCK_TIME,
         status: watch::Sender::new(ConsensusStatus::default()),
+        key_lock: None,
         ear: None,
     }
 }
