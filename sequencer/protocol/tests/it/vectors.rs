@@ -10,10 +10,11 @@ use alloy_sol_types::SolValue;
 use rota_protocol::{
     batch::{BatchHeader, RangeBlock, Tally, TallyEntry, encode_entries, encode_range, hash_batch, tally_of},
     certificate::CommitCertificate,
+    evidence::{Contradiction, Message, Signed},
     header::{EMPTY_REQUESTS_HASH, coinbase, prev_randao},
     member::{FrozenSet, Member},
     schedule::leader_index,
-    vote::{Proposal, Vote, VoteDomain, VoteKind, address_of, sign},
+    vote::{Proposal, Signature65, Vote, VoteDomain, VoteKind, address_of, sign},
 };
 use serde_json::{Value, json};
 
@@ -339,4 +340,108 @@ fn certificates() {
     let valid = vectors.iter().filter(|vector| vector["valid"] == true).count();
     assert_eq!(valid, 3);
     check("certificates.json", vectors.to_vec().into());
+}
+
+/// A message with its signature's bytes, as somebody may hand it in.
+type Claim<T> = (T, Vec<u8>);
+
+/// Whom two messages convict: the id, 0 for nobody.
+fn culprit<T: Message>(first: &Claim<T>, second: &Claim<T>, set: &FrozenSet, domain: &VoteDomain) -> u32 {
+    let signed = |(message, signature): &Claim<T>| {
+        Some(Signed { message: *message, signature: Signature65::from_slice(signature).ok()? })
+    };
+    let pair = signed(first).zip(signed(second)).map(|(a, b)| Contradiction::new(a, b));
+    pair.and_then(|pair| pair.verify(set, domain).ok()).map_or(0, |culprit| culprit.member.id)
+}
+
+/// The malleable twin of a signature: the same key and digest, `s` in the upper half.
+fn twin(signature: &[u8]) -> Vec<u8> {
+    let order =
+        k256::elliptic_curve::bigint::Encoding::to_be_bytes(&<k256::Secp256k1 as k256::elliptic_curve::Curve>::ORDER);
+    let high = U256::from_be_bytes(order) - U256::from_be_slice(&signature[32..64]);
+    [&signature[..32], &high.to_be_bytes::<32>(), &[27 + 28 - signature[64]]].concat()
+}
+
+/// Double votes and double proposals, true and false ones: `tests/solidity/differential/Evidence.t.sol` hands each to the
+/// fault modules.
+#[test]
+fn evidence() {
+    let (domain, foreign) = (VoteDomain::new(7777, Address::repeat_byte(0xbc)), VoteDomain::new(1, Address::ZERO));
+    let set = set(9, &[10, 20, 30, 40]);
+    let vote = |block: &str| Vote {
+        kind: VoteKind::Precommit,
+        fork: 0,
+        epoch: 9,
+        height: 77,
+        round: 2,
+        block_hash: keccak256(block),
+    };
+    let proposal =
+        |block: &str| Proposal { fork: 0, epoch: 9, height: 77, round: 2, pol_round: -1, block_hash: keccak256(block) };
+    let cast = |signer: u32, vote: Vote| (vote, sign(&key(signer), vote.digest(&domain)).unwrap().as_bytes().to_vec());
+    let make = |signer: u32, proposal: Proposal| {
+        (proposal, sign(&key(signer), proposal.digest(&domain)).unwrap().as_bytes().to_vec())
+    };
+    let (a, b) = (vote("a"), vote("b"));
+    let prevote = |vote: Vote| Vote { kind: VoteKind::Prevote, ..vote };
+    let good = cast(3, b);
+    let votes = [
+        (cast(3, a), good.clone()),
+        (good.clone(), cast(3, a)),
+        (cast(1, prevote(a)), cast(1, prevote(b))),
+        (cast(4, a), cast(4, Vote { block_hash: B256::ZERO, ..a })),
+        (cast(2, a), cast(2, Vote { epoch: 5, ..a })),
+        (cast(2, Vote { fork: 7, ..a }), cast(2, Vote { fork: 7, ..b })),
+        (cast(3, a), cast(3, a)),
+        (cast(3, a), cast(2, b)),
+        (cast(3, a), cast(3, prevote(b))),
+        (cast(3, a), cast(3, Vote { fork: 1, ..b })),
+        (cast(3, a), cast(3, Vote { height: 78, ..b })),
+        (cast(3, a), cast(3, Vote { round: 3, ..b })),
+        (cast(9, a), cast(9, b)),
+        (cast(3, a), (b, cast(3, Vote { round: 3, ..b }).1)),
+        (cast(3, a), (b, sign(&key(3), b.digest(&foreign)).unwrap().as_bytes().to_vec())),
+        (cast(3, a), (b, make(3, proposal("b")).1)),
+        (cast(3, a), (b, twin(&good.1))),
+        (cast(3, a), (b, good.1[..64].to_vec())),
+    ];
+    let (c, d) = (proposal("a"), proposal("b"));
+    let proposals = [
+        (make(3, c), make(3, d)),
+        (make(1, c), make(1, Proposal { pol_round: 1, ..d })),
+        (make(4, c), make(4, Proposal { epoch: 5, ..c })),
+        (make(3, c), make(3, Proposal { pol_round: 1, ..c })),
+        (make(3, c), make(2, d)),
+        (make(3, c), make(3, Proposal { height: 78, ..d })),
+        (make(3, c), (d, make(3, Proposal { pol_round: 1, ..d }).1)),
+        (make(3, c), (d, cast(3, b).1)),
+    ];
+    let said = |(vote, signature): &Claim<Vote>| {
+        json!({
+            "kind": vote.kind as u8, "fork": vote.fork, "epoch": vote.epoch, "height": vote.height, "round": vote.round,
+            "polRound": 0, "blockHash": vote.block_hash, "signature": Bytes::copy_from_slice(signature),
+        })
+    };
+    let proposed = |(proposal, signature): &Claim<Proposal>| {
+        json!({
+            "kind": 3, "fork": proposal.fork, "epoch": proposal.epoch, "height": proposal.height, "round": proposal.round,
+            "polRound": proposal.pol_round, "blockHash": proposal.block_hash,
+            "signature": Bytes::copy_from_slice(signature),
+        })
+    };
+    let double_votes = votes
+        .iter()
+        .map(|(x, y)| json!({ "first": said(x), "second": said(y), "culprit": culprit(x, y, &set, &domain) }));
+    let double_proposals = proposals
+        .iter()
+        .map(|(x, y)| json!({ "first": proposed(x), "second": proposed(y), "culprit": culprit(x, y, &set, &domain) }));
+    let pairs: Vec<_> = double_votes.chain(double_proposals).collect();
+    assert_eq!(pairs.iter().filter(|pair| pair["culprit"] != 0).count(), 9);
+    check(
+        "evidence.json",
+        json!({
+            "chainId": domain.chain_id(), "batchChain": domain.batch_chain(), "epoch": set.epoch(),
+            "members": Bytes::from(set.encode_members()), "totalWeight": set.total_weight(), "pairs": pairs,
+        }),
+    );
 }
