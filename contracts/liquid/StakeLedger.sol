@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
+import {EpochClock} from "../base/EpochClock.sol";
+import {ICoverFund} from "../interfaces/ICoverFund.sol";
+import {IStakedToken} from "../interfaces/IStakedToken.sol";
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {Drip} from "./Drip.sol";
+import {LossSharing} from "./LossSharing.sol";
+
+/// @title StakeLedger
+/// @notice The books of the staked token (formulas and invariants at `IStakedToken`) and the walk through the stake vault's
+/// slash log that keeps them true.
+/// @dev One function computes the books after every logged slash, for views and actions alike; an action then writes what
+/// the walk found. So previews equal actions by construction (Q10) and no price can be stale (Q18).
+abstract contract StakeLedger is IStakedToken, EpochClock {
+    using Drip for Drip.Stretch;
+    using SafeCast for uint256;
+
+    /// @dev In memory; `_Stored` is the same in five words.
+    struct Books {
+        uint256 buffer;
+        uint256 active;
+        uint256 thawing;
+        uint256 owed;
+        uint256 fees;
+        uint256 lossCarry;
+        Drip.Stretch drip;
+        uint256 target;
+        uint256 targetEpoch;
+        uint256 slashSeq;
+        uint256 bunkerUntil;
+        uint256 bunkerSigma;
+    }
+
+    struct Stored {
+        uint128 buffer;
+        uint128 active;
+        uint128 thawing;
+        uint128 owed;
+        uint128 dripAmount;
+        uint64 dripStart;
+        uint64 dripEnd;
+        uint128 fees;
+        uint128 lossCarry;
+        uint112 target;
+        uint32 targetEpoch;
+        uint32 slashSeq;
+        uint32 bunkerSigma;
+        uint48 bunkerUntil;
+    }
+
+    /// @dev One word. `harvestedThrough`: last epoch whose rewards were harvested; of a new operator the epoch of its first
+    /// stake.
+    struct Holding {
+        uint128 active;
+        uint32 lastTicket;
+        uint32 harvestedThrough;
+    }
+
+    /// @dev One word. `epoch` is when it was sealed.
+    struct Exit {
+        uint128 assets;
+        uint32 epoch;
+        uint64 sealedAt;
+    }
+
+    struct Slash {
+        uint32 id;
+        uint32 sigma;
+        uint256 fraction;
+    }
+
+    /// @dev What a walk found, for the action to write. `exits` and `epochs` are the exits that wait, oldest first.
+    struct Walk {
+        Slash[] slashes;
+        uint256[] exits;
+        uint32[] epochs;
+        uint256 loss;
+        uint256 exitsPart;
+        uint256 covered;
+        uint256 dripped;
+        uint256 feesPart;
+        uint256 carried;
+        bool bunker;
+    }
+
+    uint256 internal constant _BPS = 10_000;
+
+    IStakeVault internal immutable VAULT;
+    ICoverFund internal immutable COVER_FUND;
+    uint256 private immutable UNBONDING_EPOCHS;
+    uint256 private immutable BUFFER_BPS;
+    uint256 private immutable BUNKER_LOSS_BPS;
+    uint256 private immutable BUNKER_SECONDS;
+
+    Stored private _stored;
+    mapping(uint32 id => Holding holding) internal _holdings;
+    mapping(uint32 id => mapping(uint32 cohort => uint256 booked)) internal _tickets;
+    mapping(uint256 index => Exit exit) internal _exits;
+    uint128 internal _exitHead;
+    uint128 internal _exitTail;
+
+    constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) {
+        if (config.stakeVault == address(0) || config.coverFund == address(0)) revert StakedToken_ZeroAddress();
+        _checkRange(1, config.bufferBps, 0, 5000);
+        _checkRange(7, config.bunkerLossBps, 1, 10_000);
+        _checkRange(8, config.bunkerEpochs, 1, 64);
+        VAULT = IStakeVault(config.stakeVault);
+        COVER_FUND = ICoverFund(config.coverFund);
+        UNBONDING_EPOCHS = VAULT.UNBONDING_EPOCHS();
+        BUFFER_BPS = config.bufferBps;
+        BUNKER_LOSS_BPS = config.bunkerLossBps;
+        BUNKER_SECONDS = uint256(config.bunkerEpochs) * config.epochSeconds;
+        _stored.slashSeq = SafeCast.toUint32(VAULT.slashSeq());
+    }
+
+    /// @dev The books after every logged slash, as every view and action sees them.
+    function _synced() internal view returns (Books memory books, Walk memory walk) {
+        return _syncedTo(VAULT.slashSeq());
+    }
+
+    /// @dev The same up to slash `latest`. The aim of the buffer is set once per epoch, so that it stands still while
+    /// somebody exits in steps (Q20).
+    function _syncedTo(uint256 latest) internal view returns (Books memory books, Walk memory walk) {
+        books = _load();
+        if (latest != books.slashSeq) _walk(books, walk, latest);
+        uint256 epoch = currentEpoch();
+        if (books.targetEpoch != epoch) {
+            books.targetEpoch = epoch;
+            books.target = _total(books) * BUFFER_BPS / _BPS;
+        }
+    }
+
+    /// @dev Brings storage up to date, as far as the walk went. The caller stores the books when it has done its own changes;
+    /// only after a loss they are stored here, before the cover fund's tokens move.
+    function _sync() internal returns (Books memory books) {
+        Walk memory walk;
+        (books, walk) = _synced();
+        if (walk.slashes.length != 0) _persist(books, walk);
+    }
+
+    /// @dev Applies at most `maxSlashes` logged slashes, for when very many are due.
+    function _syncSome(uint256 maxSlashes) internal {
+        uint256 latest =
+            FixedPointMathLib.min(VAULT.slashSeq(), FixedPointMathLib.saturatingAdd(_stored.slashSeq, maxSlashes));
+        (Books memory books, Walk memory walk) = _syncedTo(latest);
+        _persist(books, walk);
+    }
+
+    /// @dev Writes what the walk found; the books before the cover fund's tokens move.
+    function _persist(Books memory books, Walk memory walk) private {
+        for (uint256 k = 0; k < walk.slashes.length; ++k) {
+            Slash memory slash = walk.slashes[k];
+            Holding storage holding = _holdings[slash.id];
+            holding.active = LossSharing.valueAfter(holding.active, slash.fraction).toUint128();
+            (uint256 first, uint256 end) = _cohorts(holding.lastTicket, slash.sigma);
+            for (uint256 c = first; c < end; ++c) {
+                uint256 booked = _tickets[slash.id][uint32(c)];
+                if (booked != 0) _tickets[slash.id][uint32(c)] = LossSharing.valueAfter(booked, slash.fraction);
+            }
+        }
+        uint256 head = _exitHead;
+        for (uint256 i = 0; i < walk.exits.length; ++i) {
+            Exit storage exit = _exits[head + i];
+            if (exit.assets != walk.exits[i]) exit.assets = walk.exits[i].toUint128();
+        }
+        _store(books);
+        if (walk.loss == 0) return;
+        emit LossApplied(
+            books.slashSeq, walk.loss, walk.exitsPart, walk.covered, walk.dripped, walk.feesPart, walk.carried
+        );
+        if (walk.bunker) emit BunkerEntered(books.bunkerUntil, uint32(books.bunkerSigma));
+        if (walk.covered != 0) COVER_FUND.draw(walk.covered);
+    }
+
+    /// @dev Applies the slashes after `books.slashSeq` up to `latest`, in order, to the books in memory.
+    function _walk(Books memory books, Walk memory walk, uint256 latest) private view {
+        uint256 done = books.slashSeq;
+        walk.slashes = new Slash[](latest - done);
+        for (uint256 k = 0; k < walk.slashes.length; ++k) {
+            Slash memory slash = walk.slashes[k];
+            (slash.id, slash.sigma, slash.fraction) = VAULT.slashAt(done + 1 + k);
+        }
+        books.slashSeq = latest;
+        _loadExits(walk);
+        uint256 cover = COVER_FUND.held();
+        for (uint256 k = 0; k < walk.slashes.length; ++k) {
+            uint256 lostActive = _lossOfPool(walk.slashes, k);
+            uint256 lostThawing = _lossOfCohorts(walk.slashes, k);
+            if (lostActive + lostThawing == 0) continue;
+            cover -= _apply(books, walk, walk.slashes[k].sigma, lostActive, lostThawing, cover);
+        }
+    }
+
+    /// @dev One slash: shares it, then lets cover and drip pay before the rate. Returns what the cover fund pays.
+    function _apply(
+        Books memory books,
+        Walk memory walk,
+        uint32 sigma,
+        uint256 lostActive,
+        uint256 lostThawing,
+        uint256 cover
+    ) private view returns (uint256 covered) {
+        uint256 loss = lostActive + lostThawing;
+        (uint256 stayersPart, uint256 feesPart, uint256 exitsPart, uint256 base) =
+            LossSharing.share(loss, _stayers(books), books.fees, walk.exits, walk.epochs, sigma);
+        books.active -= lostActive;
+        books.thawing -= lostThawing;
+        books.owed -= exitsPart;
+        books.fees -= feesPart;
+
+        covered = FixedPointMathLib.min(cover, stayersPart);
+        books.buffer += covered;
+        uint256 dripped;
+        (books.drip, dripped) = books.drip.take(stayersPart - covered, block.timestamp);
+        uint256 carried = stayersPart - covered - dripped;
+        books.lossCarry += carried;
+
+        if (loss * _BPS >= base * BUNKER_LOSS_BPS) {
+            bool closed = block.timestamp < books.bunkerUntil;
+            books.bunkerSigma = closed ? FixedPointMathLib.min(books.bunkerSigma, sigma) : sigma;
+            books.bunkerUntil = block.timestamp + BUNKER_SECONDS;
+            walk.bunker = true;
+        }
+        walk.loss += loss;
+        walk.exitsPart += exitsPart;
+        walk.covered += covered;
+        walk.dripped += dripped;
+        walk.feesPart += feesPart;
+        walk.carried += carried;
+    }
+
+    /// @dev What slash `k` takes of the booked stake in its pool, those before it in `slashes` applied.
+    function _lossOfPool(Slash[] memory slashes, uint256 k) private view returns (uint256) {
+        uint256 booked = _activeOf(slashes, k, slashes[k].id);
+        return booked - LossSharing.valueAfter(booked, slashes[k].fraction);
+    }
+
+    /// @dev The same for the tickets it reaches.
+    function _lossOfCohorts(Slash[] memory slashes, uint256 k) private view returns (uint256 loss) {
+        Slash memory slash = slashes[k];
+        (uint256 first, uint256 end) = _cohorts(_holdings[slash.id].lastTicket, slash.sigma);
+        for (uint256 c = first; c < end; ++c) {
+            uint256 booked = _ticketAfter(slashes, k, slash.id, uint32(c));
+            loss += booked - LossSharing.valueAfter(booked, slash.fraction);
+        }
+    }
+
+    /// @dev Booked stake with an operator after the first `count` of `slashes`.
+    function _activeOf(Slash[] memory slashes, uint256 count, uint32 id) internal view returns (uint256 booked) {
+        booked = _holdings[id].active;
+        for (uint256 j = 0; j < count; ++j) {
+            if (slashes[j].id == id) booked = LossSharing.valueAfter(booked, slashes[j].fraction);
+        }
+    }
+
+    /// @dev Booked stake of a cohort after the first `count` of `slashes`.
+    function _ticketAfter(Slash[] memory slashes, uint256 count, uint32 id, uint32 cohort)
+        internal
+        view
+        returns (uint256 booked)
+    {
+        booked = _tickets[id][cohort];
+        if (booked == 0) return 0;
+        uint32 lastTicket = _holdings[id].lastTicket;
+        for (uint256 j = 0; j < count; ++j) {
+            if (slashes[j].id != id) continue;
+            (uint256 first, uint256 end) = _cohorts(lastTicket, slashes[j].sigma);
+            if (cohort >= first && cohort < end) booked = LossSharing.valueAfter(booked, slashes[j].fraction);
+        }
+    }
+
+    /// @dev Cohorts of an operator that a fault under `sigma` reaches and that may hold a ticket: those the vault itself
+    /// slashes, seen from the last one. A ticket that matured before the slash and was not collected may be booked too low by
+    /// this; then `collect` finds more than was booked, which `skim` lets drip. The slasher takes no evidence that old.
+    function _cohorts(uint256 lastTicket, uint256 sigma) private view returns (uint256 first, uint256 end) {
+        first = FixedPointMathLib.max(
+            FixedPointMathLib.zeroFloorSub(sigma, 1), FixedPointMathLib.zeroFloorSub(lastTicket, UNBONDING_EPOCHS + 2)
+        );
+        end = lastTicket + 1;
+    }
+
+    function _loadExits(Walk memory walk) private view {
+        uint256 head = _exitHead;
+        uint256 count = _exitTail - head;
+        walk.exits = new uint256[](count);
+        walk.epochs = new uint32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            Exit storage exit = _exits[head + i];
+            (walk.exits[i], walk.epochs[i]) = (exit.assets, exit.epoch);
+        }
+    }
+
+    function _held(Books memory books) internal pure returns (uint256) {
+        return books.buffer + books.active + books.thawing;
+    }
+
+    /// @dev What belongs to those who stay: the price's assets and the drip. Saturating, here and below: should dust ever be
+    /// missing after a loss of everything, exits must not revert for it.
+    function _stayers(Books memory books) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(_held(books), books.owed + books.fees);
+    }
+
+    /// @dev Assets of the price, now.
+    function _total(Books memory books) internal view returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(_stayers(books), books.drip.lockedUp(block.timestamp));
+    }
+
+    /// @dev Buffer that neither sealed exits nor fees need (Q19).
+    function _free(Books memory books) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(books.buffer, books.owed + books.fees);
+    }
+
+    /// @dev What exits and fees need beyond buffer and thawing stake.
+    function _lack(Books memory books) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(books.owed + books.fees, books.buffer + books.thawing);
+    }
+
+    function _load() private view returns (Books memory books) {
+        Stored memory s = _stored;
+        books.buffer = s.buffer;
+        books.active = s.active;
+        books.thawing = s.thawing;
+        books.owed = s.owed;
+        books.fees = s.fees;
+        books.lossCarry = s.lossCarry;
+        books.drip = Drip.Stretch(s.dripAmount, s.dripStart, s.dripEnd);
+        books.target = s.target;
+        books.targetEpoch = s.targetEpoch;
+        books.slashSeq = s.slashSeq;
+        books.bunkerUntil = s.bunkerUntil;
+        books.bunkerSigma = s.bunkerSigma;
+    }
+
+    /// @dev One check for all amounts; times and counts are far from their limits.
+    function _store(Books memory books) internal {
+        uint256 all = books.buffer | books.active | books.thawing | books.owed | books.fees | books.lossCarry
+            | books.drip.amount | books.target << 16;
+        if (all >> 128 != 0) revert StakedToken_BooksTooLarge();
+        // forge-lint: disable-start(unsafe-typecast)
+        _stored = Stored({
+            buffer: uint128(books.buffer),
+            active: uint128(books.active),
+            thawing: uint128(books.thawing),
+            owed: uint128(books.owed),
+            dripAmount: uint128(books.drip.amount),
+            dripStart: uint64(books.drip.start),
+            dripEnd: uint64(books.drip.end),
+            fees: uint128(books.fees),
+            lossCarry: uint128(books.lossCarry),
+            target: uint112(books.target),
+            targetEpoch: uint32(books.targetEpoch),
+            slashSeq: uint32(books.slashSeq),
+            bunkerSigma: uint32(books.bunkerSigma),
+            bunkerUntil: uint48(books.bunkerUntil)
+        });
+        // forge-lint: disable-end(unsafe-typecast)
+    }
+
+    /// @dev Numbers of the constructor's figures, in the order of `Config`.
+    function _checkRange(uint256 parameter, uint256 value, uint256 minimum, uint256 maximum) internal pure {
+        if (value < minimum || value > maximum) revert StakedToken_OutOfRange(parameter, value);
+    }
+}

@@ -1,0 +1,642 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
+
+import {IAllocator} from "../interfaces/IAllocator.sol";
+import {IERC7575, IERC7575Share} from "../interfaces/IERC7575.sol";
+import {IGuardian} from "../interfaces/IGuardian.sol";
+import {IRewardVault} from "../interfaces/IRewardVault.sol";
+import {IStakedToken} from "../interfaces/IStakedToken.sol";
+import {Drip} from "./Drip.sol";
+import {InstantExitFee} from "./InstantExitFee.sol";
+import {LossSharing} from "./LossSharing.sol";
+import {StakeLedger} from "./StakeLedger.sol";
+
+/// @title StakedToken
+/// @dev Specified by `IStakedToken`. Every action loads the synced books, changes them in memory, and stores them before
+/// tokens leave; tokens come in before anything is changed. So a token that calls back sees one consistent price.
+contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
+    using Drip for Drip.Stretch;
+    using InstantExitFee for InstantExitFee.Curve;
+    using RateLimiter for RateLimiter.RefillingBucket;
+    using SafeCast for uint256;
+
+    /// @inheritdoc IStakedToken
+    uint16 public constant MAX_FEE_BPS = 1000;
+
+    /// @inheritdoc IStakedToken
+    uint256 public constant SEED = 1e18;
+
+    /// @inheritdoc IStakedToken
+    uint256 public constant MIN_DELEGATION = 1e18;
+
+    address private constant _NOBODY = 0x000000000000000000000000000000000000dEaD;
+
+    /// @dev Taken out beyond what exits lack, because the vault rounds each undelegation and claim down.
+    uint256 private constant _ROUNDING_MARGIN = 1000;
+
+    /// @dev Below this worth of a share (1e18 = one) no stake comes in any more: after a loss of nearly everything new
+    /// shares would be too many for the books.
+    uint256 private constant _LEAST_RATE = 1e12;
+
+    /// @dev No deposit may lift the books near their 128 bits.
+    uint256 private constant _MAX_HELD = type(uint112).max / 2;
+
+    address private immutable TOKEN;
+    IRewardVault private immutable REWARD_VAULT;
+    IAllocator private immutable ALLOCATOR;
+    address private immutable EXIT_QUEUE;
+    IGuardian private immutable GUARDIAN;
+    uint256 private immutable EXIT_FLOOR_BPS;
+    uint256 private immutable EXIT_SPAN_BPS;
+    uint256 private immutable MAX_SHARE_BPS;
+    uint256 private immutable DRIP_SECONDS;
+    uint256 private immutable MAX_DRIP_SECONDS;
+
+    /// @dev Parts of all assets, 1e18 = all, that left instantly.
+    RateLimiter.RefillingBucket private _window;
+
+    uint16 private _feeBps;
+    address private _feeRecipient;
+
+    constructor(Config memory config)
+        StakeLedger(config)
+        ERC20(config.name, config.symbol)
+        ERC20Permit(config.name)
+        AccessManaged(config.authority)
+    {
+        if (
+            config.token == address(0) || config.rewardVault == address(0) || config.allocator == address(0)
+                || config.exitQueue == address(0) || config.guardian == address(0)
+        ) revert StakedToken_ZeroAddress();
+        _checkRange(2, config.exitFloorBps, 0, 100);
+        _checkRange(3, config.exitSpanBps, 0, 1000);
+        _checkRange(4, config.windowBps, 1, 10_000);
+        _checkRange(5, config.windowSeconds, 1, type(uint32).max);
+        _checkRange(6, config.maxShareBps, 1, 10_000);
+        _checkRange(9, config.dripSeconds, config.epochSeconds, type(uint32).max);
+        _checkRange(10, config.maxDripSeconds, config.dripSeconds, type(uint32).max);
+        TOKEN = config.token;
+        REWARD_VAULT = IRewardVault(config.rewardVault);
+        ALLOCATOR = IAllocator(config.allocator);
+        EXIT_QUEUE = config.exitQueue;
+        GUARDIAN = IGuardian(config.guardian);
+        EXIT_FLOOR_BPS = config.exitFloorBps;
+        EXIT_SPAN_BPS = config.exitSpanBps;
+        MAX_SHARE_BPS = config.maxShareBps;
+        DRIP_SECONDS = config.dripSeconds;
+        MAX_DRIP_SECONDS = config.maxDripSeconds;
+        _window.updateSettings(config.windowSeconds, uint208(uint256(config.windowBps) * 1e14));
+        _setFee(config.feeBps, config.feeRecipient);
+
+        (Books memory books,) = _synced();
+        books.buffer = SEED;
+        books.targetEpoch = 0;
+        _store(books);
+        _mint(_NOBODY, SEED);
+        emit VaultUpdate(config.token, address(this));
+        SafeTransferLib.safeApprove(config.token, address(VAULT), type(uint256).max);
+        SafeTransferLib.safeTransferFrom(config.token, msg.sender, address(this), SEED);
+    }
+
+    // ------------------------------------------------------------------------------------------- deposit, instant exit
+
+    /// @inheritdoc IERC7575
+    function deposit(uint256 assets, address receiver) external nonReentrant returns (uint256 shares) {
+        Books memory books = _sync();
+        shares = _toSharesDown(assets, books);
+        _deposit(books, assets, shares, receiver);
+    }
+
+    /// @inheritdoc IERC7575
+    function mint(uint256 shares, address receiver) external nonReentrant returns (uint256 assets) {
+        Books memory books = _sync();
+        assets = _toAssetsUp(shares, books);
+        _deposit(books, assets, shares, receiver);
+    }
+
+    /// @inheritdoc IERC7575
+    function withdraw(uint256 assets, address receiver, address owner) external nonReentrant returns (uint256 shares) {
+        Books memory books = _sync();
+        uint256 gross = _curve(books).grossUp(assets);
+        shares = _toSharesUp(gross, books);
+        _exitInstantly(books, assets, gross, shares, receiver, owner);
+    }
+
+    /// @inheritdoc IERC7575
+    function redeem(uint256 shares, address receiver, address owner) external nonReentrant returns (uint256 assets) {
+        Books memory books = _sync();
+        uint256 gross = _toAssetsDown(shares, books);
+        assets = _curve(books).netDown(gross);
+        _exitInstantly(books, assets, gross, shares, receiver, owner);
+    }
+
+    // ------------------------------------------------------------------------------------------------- exits at value
+
+    /// @inheritdoc IStakedToken
+    function escrowShares(address owner, address spender, uint256 shares) external {
+        _onlyExitQueue();
+        if (spender != owner) _spendAllowance(owner, spender, shares);
+        _transfer(owner, EXIT_QUEUE, shares);
+    }
+
+    /// @inheritdoc IStakedToken
+    function sealExit(uint256 shares) external nonReentrant returns (uint256 index, uint256 assets) {
+        _onlyExitQueue();
+        Books memory books = _sync();
+        uint32 epoch = currentEpoch();
+        index = _exitTail;
+        if (index != 0 && _exits[index - 1].epoch == epoch) revert StakedToken_SealedThisEpoch(epoch);
+        assets = _toAssetsDown(shares, books);
+        _burn(EXIT_QUEUE, shares);
+        books.owed += assets;
+        _exits[index] = Exit({assets: assets.toUint128(), epoch: epoch, sealedAt: block.timestamp.toUint64()});
+        _exitTail = (index + 1).toUint128();
+        emit ExitSealed(index, epoch, shares, assets);
+        _replenish(books);
+        _store(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function releaseExit() external nonReentrant returns (uint256 index, uint256 assets) {
+        _onlyExitQueue();
+        Books memory books = _sync();
+        index = _exitHead;
+        if (index == _exitTail) revert StakedToken_NothingSealed();
+        uint256 from = _payableFrom(_exits[index], books);
+        if (block.timestamp < from) revert StakedToken_ExitHeld(from);
+        assets = _exits[index].assets;
+        if (assets > books.buffer) revert StakedToken_BufferTooLow(assets, books.buffer);
+        books.buffer -= assets;
+        books.owed -= assets;
+        delete _exits[index].assets;
+        _exitHead = (index + 1).toUint128();
+        _store(books);
+        emit ExitReleased(index, assets);
+        if (assets != 0) SafeTransferLib.safeTransfer(TOKEN, EXIT_QUEUE, assets);
+    }
+
+    // --------------------------------------------------------------------------------------------------------- keeping
+
+    /// @inheritdoc IStakedToken
+    function harvest(uint32[] calldata ids, uint256 maxSegments) external nonReentrant returns (uint256 gain) {
+        Books memory books = _sync();
+        uint256 duration = DRIP_SECONDS;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint32 id = ids[i];
+            gain += REWARD_VAULT.claim(id, address(this), maxSegments);
+            Holding storage holding = _holdings[id];
+            uint32 through = REWARD_VAULT.paidThrough(id, address(this));
+            uint256 epochs = FixedPointMathLib.zeroFloorSub(through, holding.harvestedThrough);
+            duration = FixedPointMathLib.max(duration, epochs * EPOCH_SECONDS);
+            if (epochs != 0) holding.harvestedThrough = through;
+        }
+        _bookGain(books, gain, FixedPointMathLib.min(duration, MAX_DRIP_SECONDS));
+        _store(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function skim() external nonReentrant returns (uint256 gain) {
+        Books memory books = _sync();
+        // What is here beyond the books becomes a gain that vests slowly: no price follows the balance.
+        gain = FixedPointMathLib.zeroFloorSub(SafeTransferLib.balanceOf(TOKEN, address(this)), books.buffer);
+        if (gain == 0) revert StakedToken_NothingToSkim();
+        _bookGain(books, gain, MAX_DRIP_SECONDS);
+        _store(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function delegate() external nonReentrant returns (uint32 id, uint256 amount) {
+        Books memory books = _sync();
+        _store(books);
+        uint256 available = _delegatable(books);
+        if (available >= MIN_DELEGATION) (id, amount) = ALLOCATOR.nextDelegation(available);
+        if (amount < MIN_DELEGATION || amount > available) revert StakedToken_NothingToDelegate(available);
+
+        VAULT.delegate(id, amount);
+        (, uint256 real) = VAULT.positionOf(id, address(this));
+        Holding storage holding = _holdings[id];
+        uint256 before = holding.active;
+        uint256 booked = FixedPointMathLib.min(before + amount, real);
+        if (holding.harvestedThrough == 0) holding.harvestedThrough = currentEpoch();
+        holding.active = booked.toUint128();
+        books.buffer -= amount;
+        books.active = books.active - before + booked;
+        _store(books);
+        emit StakeDelegated(id, amount);
+    }
+
+    /// @inheritdoc IStakedToken
+    function rebalance(uint32 id) external nonReentrant returns (uint256 amount) {
+        Books memory books = _sync();
+        _store(books);
+        amount = ALLOCATOR.excessOf(id);
+        if (amount == 0) revert StakedToken_NothingToRebalance(id);
+        _undelegate(books, id, amount);
+        _store(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function replenish() external nonReentrant returns (uint256 amount) {
+        Books memory books = _sync();
+        amount = _replenish(books);
+        if (amount == 0) revert StakedToken_NothingLacking();
+        _store(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function collect(uint32 id, uint32 cohortEpoch) external nonReentrant returns (uint256 amount) {
+        Books memory books = _sync();
+        uint256 booked = _tickets[id][cohortEpoch];
+        amount = FixedPointMathLib.min(VAULT.claim(id, cohortEpoch), booked);
+        delete _tickets[id][cohortEpoch];
+        books.thawing -= booked;
+        books.buffer += amount;
+        _store(books);
+        emit TicketCollected(id, cohortEpoch, amount);
+    }
+
+    /// @inheritdoc IStakedToken
+    function sync(uint256 maxSlashes) external nonReentrant {
+        _syncSome(maxSlashes);
+    }
+
+    /// @inheritdoc IStakedToken
+    function collectFees() external nonReentrant returns (uint256 amount) {
+        Books memory books = _sync();
+        amount = FixedPointMathLib.min(books.fees, FixedPointMathLib.zeroFloorSub(books.buffer, books.owed));
+        if (amount == 0) revert StakedToken_NothingToCollect();
+        books.fees -= amount;
+        books.buffer -= amount;
+        _store(books);
+        emit FeesCollected(_feeRecipient, amount);
+        SafeTransferLib.safeTransfer(TOKEN, _feeRecipient, amount);
+    }
+
+    /// @inheritdoc IStakedToken
+    function setFee(uint16 newFeeBps, address recipient) external restricted {
+        _setFee(newFeeBps, recipient);
+    }
+
+    // ----------------------------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IERC7575
+    function asset() external view returns (address) {
+        return TOKEN;
+    }
+
+    /// @inheritdoc IERC7575
+    function share() external view returns (address) {
+        return address(this);
+    }
+
+    /// @inheritdoc IERC7575Share
+    function vault(address asset_) external view returns (address) {
+        return asset_ == TOKEN ? address(this) : address(0);
+    }
+
+    /// @inheritdoc IERC7575
+    function totalAssets() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _total(books);
+    }
+
+    /// @inheritdoc IERC7575
+    function convertToShares(uint256 assets) external view returns (uint256) {
+        return previewDeposit(assets);
+    }
+
+    /// @inheritdoc IERC7575
+    function convertToAssets(uint256 shares) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _toAssetsDown(shares, books);
+    }
+
+    /// @inheritdoc IERC7575
+    function previewDeposit(uint256 assets) public view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _toSharesDown(assets, books);
+    }
+
+    /// @inheritdoc IERC7575
+    function previewMint(uint256 shares) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _toAssetsUp(shares, books);
+    }
+
+    /// @inheritdoc IERC7575
+    function previewWithdraw(uint256 assets) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _toSharesUp(_curve(books).grossUp(assets), books);
+    }
+
+    /// @inheritdoc IERC7575
+    function previewRedeem(uint256 shares) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _curve(books).netDown(_toAssetsDown(shares, books));
+    }
+
+    /// @inheritdoc IERC7575
+    function maxDeposit(address) public view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _isOpen(books) ? _maxDeposit(books) : 0;
+    }
+
+    /// @inheritdoc IERC7575
+    function maxMint(address) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _isOpen(books) ? _toSharesDown(_maxDeposit(books), books) : 0;
+    }
+
+    /// @inheritdoc IERC7575
+    function maxWithdraw(address owner) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        if (!_isOpen(books)) return 0;
+        uint256 net = _curve(books).netDown(_toAssetsDown(balanceOf(owner), books));
+        return FixedPointMathLib.min(net, _maxInstant(books));
+    }
+
+    /// @inheritdoc IERC7575
+    function maxRedeem(address owner) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        if (!_isOpen(books)) return 0;
+        uint256 held = balanceOf(owner);
+        uint256 limit = _maxInstant(books);
+        InstantExitFee.Curve memory curve = _curve(books);
+        if (curve.netDown(_toAssetsDown(held, books)) <= limit) return held;
+        // One share less than what pays `limit`, so that rounding cannot pay a wei more than there is.
+        return FixedPointMathLib.min(held, FixedPointMathLib.zeroFloorSub(_toSharesUp(curve.grossUp(limit), books), 1));
+    }
+
+    /// @inheritdoc IStakedToken
+    function position() external view returns (Position memory p) {
+        (Books memory books,) = _synced();
+        p.buffer = books.buffer;
+        p.active = books.active;
+        p.thawing = books.thawing;
+        p.owed = books.owed;
+        p.locked = books.drip.lockedUp(block.timestamp);
+        p.fees = books.fees;
+        p.lossCarry = books.lossCarry;
+        p.bufferTarget = books.target;
+        p.bunkerUntil = books.bunkerUntil;
+        p.bunkerSigma = uint32(books.bunkerSigma);
+    }
+
+    /// @inheritdoc IStakedToken
+    function activeOf(uint32 id) external view returns (uint256) {
+        (, Walk memory walk) = _synced();
+        return _activeOf(walk.slashes, walk.slashes.length, id);
+    }
+
+    /// @inheritdoc IStakedToken
+    function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256) {
+        (, Walk memory walk) = _synced();
+        return _ticketAfter(walk.slashes, walk.slashes.length, id, cohortEpoch);
+    }
+
+    /// @inheritdoc IStakedToken
+    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
+        return (_holdings[id].lastTicket, _holdings[id].harvestedThrough);
+    }
+
+    /// @inheritdoc IStakedToken
+    function stakeable() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
+    }
+
+    /// @inheritdoc IStakedToken
+    function freeBuffer() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _free(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function delegatable() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _delegatable(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function lacking() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _lack(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function exitRange() external view returns (uint256 head, uint256 tail) {
+        return (_exitHead, _exitTail);
+    }
+
+    /// @inheritdoc IStakedToken
+    function exitOf(uint256 index) external view returns (uint256 assets, uint32 epoch, uint256 payableFrom) {
+        (Books memory books, Walk memory walk) = _synced();
+        Exit memory exit = _exits[index];
+        uint256 head = _exitHead;
+        bool walked = index >= head && index - head < walk.exits.length;
+        assets = walked ? walk.exits[index - head] : exit.assets;
+        return (assets, exit.epoch, exit.sealedAt == 0 ? 0 : _payableFrom(exit, books));
+    }
+
+    /// @inheritdoc IStakedToken
+    function instantFee(uint256 net) external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _curve(books).feeUp(net);
+    }
+
+    /// @inheritdoc IStakedToken
+    function feeInfo() external view returns (uint16 feeBps, address recipient) {
+        return (_feeBps, _feeRecipient);
+    }
+
+    /// @inheritdoc IStakedToken
+    function supportsInterface(bytes4 interfaceId) external pure returns (bool) {
+        return interfaceId == type(IERC165).interfaceId || interfaceId == type(IERC7575).interfaceId
+            || interfaceId == type(IERC7575Share).interfaceId;
+    }
+
+    /// @inheritdoc IStakedToken
+    function exitQueue() external view returns (address) {
+        return EXIT_QUEUE;
+    }
+
+    // ------------------------------------------------------------------------------------------------------- internals
+
+    function _deposit(Books memory books, uint256 assets, uint256 shares, address receiver) private {
+        _requireOpen(books);
+        uint256 limit = _maxDeposit(books);
+        if (assets > limit) revert StakedToken_DepositTooLarge(assets, limit);
+        if (shares == 0 && assets != 0) revert StakedToken_ZeroShares(assets);
+        SafeTransferLib.safeTransferFrom(TOKEN, msg.sender, address(this), assets);
+        books.buffer += assets;
+        // Q1 on the spot; nothing is priced by it.
+        uint256 balance = SafeTransferLib.balanceOf(TOKEN, address(this));
+        if (balance < books.buffer) revert StakedToken_TokenTookFee(balance, books.buffer);
+        _store(books);
+        _mint(receiver, shares);
+        emit Deposit(msg.sender, receiver, assets, shares);
+    }
+
+    /// @dev `gross` is what the shares are worth, `net` what is paid; the rest drips.
+    function _exitInstantly(
+        Books memory books,
+        uint256 net,
+        uint256 gross,
+        uint256 shares,
+        address receiver,
+        address owner
+    ) private {
+        _requireOpen(books);
+        uint256 free = _free(books);
+        if (net > free) revert StakedToken_BufferTooLow(net, free);
+        if (net != 0) {
+            uint256 total = _total(books);
+            (, uint256 left) = _window.state(0);
+            if (!_window.tryConsume(0, FixedPointMathLib.fullMulDivUp(net, 1e18, total))) {
+                revert StakedToken_WindowUsedUp(net, FixedPointMathLib.fullMulDiv(left, total, 1e18));
+            }
+        }
+        if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
+        _burn(owner, shares);
+        books.buffer -= net;
+        if (gross != net) books.drip = books.drip.add(gross - net, DRIP_SECONDS, block.timestamp);
+        _store(books);
+        emit InstantExit(owner, net, gross - net);
+        emit Withdraw(msg.sender, receiver, owner, net, shares);
+        SafeTransferLib.safeTransfer(TOKEN, receiver, net);
+    }
+
+    /// @dev Losses carried are made up for first, free of fee; they drip as all gains do.
+    function _bookGain(Books memory books, uint256 gain, uint256 duration) private {
+        if (gain == 0) return;
+        uint256 refill = FixedPointMathLib.min(gain, books.lossCarry);
+        uint256 fee = (gain - refill) * _feeBps / _BPS;
+        books.lossCarry -= refill;
+        books.fees += fee;
+        books.buffer += gain;
+        books.drip = books.drip.add(gain - fee, duration, block.timestamp);
+        emit GainBooked(gain, fee, books.drip.end);
+    }
+
+    /// @dev Undelegates what exits and fees lack, and a margin for roundings. Returns 0 if nothing lacks.
+    function _replenish(Books memory books) private returns (uint256 amount) {
+        uint256 lack = _lack(books);
+        if (lack == 0) return 0;
+        _store(books);
+        (uint32[] memory ids, uint256[] memory amounts) = ALLOCATOR.planExit(lack + _ROUNDING_MARGIN);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            amount += _undelegate(books, ids[i], amounts[i]);
+        }
+    }
+
+    /// @dev Books at most what the vault would pay, on both sides. The vault moves at least `amount`, since the units to
+    /// burn are rounded up and are held whenever `amount` is booked.
+    function _undelegate(Books memory books, uint32 id, uint256 amount) private returns (uint256) {
+        Holding storage holding = _holdings[id];
+        uint256 before = holding.active;
+        amount = FixedPointMathLib.min(amount, before);
+        if (amount == 0) return 0;
+        uint256 burned = VAULT.units(id, address(this));
+        if (amount != before) {
+            (uint256 tokens, uint256 units) = VAULT.pool(id);
+            burned = FixedPointMathLib.min(burned, FixedPointMathLib.fullMulDivUp(amount, units, tokens));
+        }
+        (, uint32 cohort,) = VAULT.undelegate(id, burned);
+        (, uint256 real) = VAULT.positionOf(id, address(this));
+        uint256 active = FixedPointMathLib.min(before - amount, real);
+        uint256 booked = _tickets[id][cohort];
+        uint256 ticket = FixedPointMathLib.min(booked + amount, _realTicket(id, cohort));
+        (holding.active, holding.lastTicket) = (active.toUint128(), cohort);
+        _tickets[id][cohort] = ticket;
+        books.active = books.active - before + active;
+        books.thawing = books.thawing - booked + ticket;
+        emit StakeUndelegated(id, cohort, amount);
+        return amount;
+    }
+
+    function _realTicket(uint32 id, uint32 cohort) private view returns (uint256) {
+        (uint256 tokens, uint256 shares) = VAULT.thawOf(id, cohort);
+        return FixedPointMathLib.fullMulDiv(tokens, VAULT.thawSharesOf(id, cohort, address(this)), shares);
+    }
+
+    /// @dev An exit is held for an epoch, in which a fault is normally convicted; in the bunker an exit that answers for its
+    /// cause waits for the end.
+    function _payableFrom(Exit memory exit, Books memory books) private view returns (uint256 from) {
+        from = exit.sealedAt + EPOCH_SECONDS;
+        if (LossSharing.isLiable(exit.epoch, uint32(books.bunkerSigma))) {
+            from = FixedPointMathLib.max(from, books.bunkerUntil);
+        }
+    }
+
+    function _setFee(uint16 newFeeBps, address recipient) private {
+        if (newFeeBps > MAX_FEE_BPS) revert StakedToken_FeeTooHigh(newFeeBps, MAX_FEE_BPS);
+        if (recipient == address(0)) revert StakedToken_ZeroAddress();
+        (_feeBps, _feeRecipient) = (newFeeBps, recipient);
+        emit FeeChanged(newFeeBps, recipient);
+    }
+
+    function _onlyExitQueue() private view {
+        if (msg.sender != EXIT_QUEUE) revert StakedToken_NotExitQueue(msg.sender);
+    }
+
+    function _isOpen(Books memory books) private view returns (bool) {
+        return block.timestamp >= books.bunkerUntil && !GUARDIAN.isPaused();
+    }
+
+    function _requireOpen(Books memory books) private view {
+        if (GUARDIAN.isPaused()) revert StakedToken_Paused();
+        if (block.timestamp < books.bunkerUntil) revert StakedToken_Bunker(books.bunkerUntil);
+    }
+
+    /// @dev So much that with it this token makes up `maxShareBps` of all stake, its own not yet staked part included.
+    function _maxDeposit(Books memory books) private view returns (uint256) {
+        if (_total(books) + 1 < FixedPointMathLib.fullMulDivUp(totalSupply(), _LEAST_RATE, 1e18)) return 0;
+        uint256 stayers = _stayers(books);
+        uint256 limit = _MAX_HELD;
+        if (MAX_SHARE_BPS != _BPS) {
+            uint256 others = FixedPointMathLib.zeroFloorSub(VAULT.totalStaked(), books.active);
+            limit = others * MAX_SHARE_BPS / (_BPS - MAX_SHARE_BPS);
+        }
+        return FixedPointMathLib.zeroFloorSub(limit, stayers);
+    }
+
+    /// @dev What may leave instantly now, whoever asks.
+    function _maxInstant(Books memory books) private view returns (uint256) {
+        uint256 window = FixedPointMathLib.fullMulDiv(_window.available(0), _total(books), 1e18);
+        return FixedPointMathLib.min(_free(books), window);
+    }
+
+    function _delegatable(Books memory books) private pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(_free(books), books.target);
+    }
+
+    function _curve(Books memory books) private view returns (InstantExitFee.Curve memory) {
+        return InstantExitFee.Curve(EXIT_FLOOR_BPS, EXIT_SPAN_BPS, _free(books), books.target);
+    }
+
+    function _toSharesDown(uint256 assets, Books memory books) private view returns (uint256) {
+        return FixedPointMathLib.fullMulDiv(assets, totalSupply() + 1, _total(books) + 1);
+    }
+
+    function _toSharesUp(uint256 assets, Books memory books) private view returns (uint256) {
+        return FixedPointMathLib.fullMulDivUp(assets, totalSupply() + 1, _total(books) + 1);
+    }
+
+    function _toAssetsDown(uint256 shares, Books memory books) private view returns (uint256) {
+        return FixedPointMathLib.fullMulDiv(shares, _total(books) + 1, totalSupply() + 1);
+    }
+
+    function _toAssetsUp(uint256 shares, Books memory books) private view returns (uint256) {
+        return FixedPointMathLib.fullMulDivUp(shares, _total(books) + 1, totalSupply() + 1);
+    }
+}

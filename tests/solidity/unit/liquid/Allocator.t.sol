@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
+import {IAllocator} from "contracts/interfaces/IAllocator.sol";
+
+import {LiquidFixture} from "../../harness/LiquidFixture.sol";
+
+contract AllocatorTest is LiquidFixture {
+    function setUp() public {
+        _deployLiquid();
+        _deposit(ALICE, 999e18);
+        _toEpoch(_epoch() + 1);
+    }
+
+    function test_constructor_refusesBadFigures() public {
+        bytes memory zero = abi.encodeWithSelector(IAllocator.Allocator_ZeroAddress.selector);
+        _refuse(abi.encode(manager, address(0), vault, st, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, address(0), st, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, vault, address(0), 1, 1, GENESIS, EPOCH), zero);
+        _refuse(
+            abi.encode(manager, registry, vault, st, 0, 1, GENESIS, EPOCH),
+            abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 0, 10_000)
+        );
+        _refuse(
+            abi.encode(manager, registry, vault, st, 10_001, 1, GENESIS, EPOCH),
+            abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 10_001, 10_000)
+        );
+        _refuse(
+            abi.encode(manager, registry, vault, st, 1, 65, GENESIS, EPOCH),
+            abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 65, 64)
+        );
+    }
+
+    function test_setWeight_governedAndOfAcceptingOperators() public {
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, ALICE));
+        allocator.setWeight(1, 1);
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_OperatorNotAccepting.selector, 99));
+        allocator.setWeight(99, 1);
+        vm.expectEmit(address(allocator));
+        emit IAllocator.WeightChanged(1, 7);
+        allocator.setWeight(1, 7);
+        (uint16 weight, uint32 listed) = allocator.weightOf(1);
+        assertEq(weight, 7);
+        assertEq(listed, 10);
+        // One that was listed before can be drained whatever its status.
+        _jail(1);
+        allocator.setWeight(1, 0);
+        assertEq(allocator.operators().length, 4);
+    }
+
+    function test_targets_byWeightUnderTheCap() public {
+        assertEq(allocator.targetOf(1), st.stakeable() / 4);
+        allocator.setWeight(1, 900);
+        assertEq(allocator.targetOf(1), st.stakeable() * CAP_BPS / 10_000, "the cap");
+        assertEq(allocator.targetOf(2), st.stakeable() * 100 / 1200);
+        assertEq(allocator.targetOf(9), 0);
+        _jail(1);
+        assertEq(allocator.targetOf(1), 0);
+        assertEq(allocator.targetOf(2), st.stakeable() / 3, "the weight of the jailed does not count");
+    }
+
+    function test_targets_rampUp() public {
+        uint32 id = _operator(5, OPERATOR_BOND);
+        allocator.setWeight(id, 100);
+        assertEq(allocator.targetOf(id), 0);
+        uint32 epoch = _epoch();
+        _toEpoch(epoch + 1);
+        assertEq(allocator.targetOf(id), st.stakeable() / 5 / RAMP);
+        _toEpoch(epoch + RAMP);
+        assertEq(allocator.targetOf(id), st.stakeable() / 5);
+    }
+
+    function test_nextDelegation_largestRoomWithinThePool() public {
+        allocator.setWeight(3, 200);
+        (uint32 id, uint256 amount) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 3);
+        assertEq(amount, st.stakeable() * 2 / 5);
+        vault.setMaxPool(OPERATOR_BOND + 10e18);
+        (id, amount) = allocator.nextDelegation(type(uint256).max);
+        assertEq(amount, 10e18, "the pool's limit");
+        vault.setMaxPool(OPERATOR_BOND);
+        (id, amount) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 0);
+        assertEq(amount, 0);
+        vault.setMaxPool(MAX_POOL);
+        _slash(3, _epoch(), 1e18);
+        (id,) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 1, "a pool that lost everything takes nothing");
+        (, amount) = allocator.nextDelegation(5);
+        assertEq(amount, 5);
+    }
+
+    function test_planExit_smallFromOneLargeFromAll() public {
+        _delegateAll();
+        (uint32[] memory ids, uint256[] memory amounts) = allocator.planExit(20e18);
+        assertEq(ids.length, 1, "a small exit touches one operator");
+        assertEq(amounts[0], 20e18);
+        (ids, amounts) = allocator.planExit(940e18);
+        assertEq(ids.length, 4);
+        assertEq(amounts[0] + amounts[1] + amounts[2] + amounts[3], 940e18);
+        (ids, amounts) = allocator.planExit(5000e18);
+        for (uint256 i = 0; i < 4; ++i) {
+            assertEq(amounts[i], st.activeOf(ids[i]), "all there is");
+        }
+    }
+
+    function test_planExit_mostAboveItsTargetFirst() public {
+        _delegateAll();
+        _jail(2);
+        (uint32[] memory ids, uint256[] memory amounts) = allocator.planExit(300e18);
+        assertEq(ids[0], 2);
+        assertEq(amounts[0], 237.5e18);
+    }
+
+    function test_unlist_onlyDrained() public {
+        _delegateAll();
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_NotListed.selector, 77));
+        allocator.unlist(77);
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_StillInUse.selector, 1, 100, 237.5e18));
+        allocator.unlist(1);
+        allocator.setWeight(1, 0);
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_StillInUse.selector, 1, 0, 237.5e18));
+        allocator.unlist(1);
+        st.rebalance(1);
+        vm.prank(BOB);
+        allocator.unlist(1);
+        uint32[] memory left = allocator.operators();
+        assertEq(left.length, 3);
+        assertEq(left[0], 4, "the last takes its place");
+        allocator.setWeight(1, 100);
+        assertEq(allocator.operators()[3], 1);
+    }
+
+    function test_setWeight_atMostSoMany() public {
+        uint256 most = allocator.MAX_OPERATORS();
+        for (uint256 i = 5; i <= most; ++i) {
+            allocator.setWeight(_operator(i, 1e18), 1);
+        }
+        uint32 id = _operator(most + 1, 1e18);
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_TooManyOperators.selector, most));
+        allocator.setWeight(id, 1);
+    }
+
+    function _refuse(bytes memory arguments, bytes memory reason) private {
+        bytes memory code = abi.encodePacked(vm.getCode("Allocator.sol:Allocator"), arguments);
+        vm.expectRevert(reason);
+        this.make(code);
+    }
+
+    function make(bytes memory code) external {
+        assembly ("memory-safe") {
+            if iszero(create(0, add(code, 32), mload(code))) {
+                returndatacopy(0, 0, returndatasize())
+                revert(0, returndatasize())
+            }
+        }
+    }
+}
