@@ -27,6 +27,9 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     uint256 private constant _BPS = 10_000;
 
+    /// @dev What the vault keeps free beside the owner's room, wei.
+    uint256 private constant _POOL_DUST = 2;
+
     /// @inheritdoc IAllocator
     uint256 public constant MAX_OPERATORS = 64;
 
@@ -108,7 +111,8 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     /// @inheritdoc IAllocator
     function nextDelegation(uint256 available) external view returns (uint32 id, uint256 amount) {
         Stand[] memory stands = _stands();
-        uint256 limit = VAULT.maxPool();
+        // What any pool takes from anybody; an owner's bond may leave more room, which is not asked here.
+        uint256 limit = FixedPointMathLib.zeroFloorSub(VAULT.maxPool(), VAULT.ownerRoom() + _POOL_DUST);
         for (uint256 i = 0; i < stands.length; ++i) {
             Stand memory stand = stands[i];
             uint256 room = FixedPointMathLib.zeroFloorSub(stand.target, stand.active);

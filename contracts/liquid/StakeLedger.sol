@@ -118,6 +118,84 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         _stored.slashSeq = SafeCast.toUint32(VAULT.slashSeq());
     }
 
+    // ----------------------------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IStakedToken
+    function position() external view returns (Position memory p) {
+        (Books memory books,) = _synced();
+        p.buffer = books.buffer;
+        p.active = books.active;
+        p.thawing = books.thawing;
+        p.owed = books.owed;
+        p.locked = books.drip.lockedUp(block.timestamp);
+        p.fees = books.fees;
+        p.lossCarry = books.lossCarry;
+        p.bufferTarget = books.target;
+        p.bunkerUntil = books.bunkerUntil;
+        p.bunkerSigma = uint32(books.bunkerSigma);
+    }
+
+    /// @inheritdoc IStakedToken
+    function activeOf(uint32 id) external view returns (uint256) {
+        (, Walk memory walk) = _synced();
+        return _activeOf(walk.slashes, walk.slashes.length, id);
+    }
+
+    /// @inheritdoc IStakedToken
+    function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256) {
+        (, Walk memory walk) = _synced();
+        return _ticketAfter(walk.slashes, walk.slashes.length, id, cohortEpoch);
+    }
+
+    /// @inheritdoc IStakedToken
+    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
+        return (_holdings[id].lastTicket, _holdings[id].harvestedThrough);
+    }
+
+    /// @inheritdoc IStakedToken
+    function stakeable() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
+    }
+
+    /// @inheritdoc IStakedToken
+    function freeBuffer() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _free(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function delegatable() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _delegatable(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function lacking() external view returns (uint256) {
+        (Books memory books,) = _synced();
+        return _lack(books);
+    }
+
+    /// @inheritdoc IStakedToken
+    function exitRange() external view returns (uint256 head, uint256 tail) {
+        return (_exitHead, _exitTail);
+    }
+
+    /// @inheritdoc IStakedToken
+    function exitOf(uint256 index) external view returns (uint256 assets, uint32 epoch, uint256 payableFrom) {
+        (Books memory books, Walk memory walk) = _synced();
+        Exit memory exit = _exits[index];
+        uint256 head = _exitHead;
+        bool walked = index >= head && index - head < walk.exits.length;
+        assets = walked ? walk.exits[index - head] : exit.assets;
+        return (assets, exit.epoch, exit.sealedAt == 0 ? 0 : _payableFrom(exit, books));
+    }
+
+    // ------------------------------------------------------------------------------------------------------- internals
+
+    /// @dev Shares in existence.
+    function _supply() internal view virtual returns (uint256);
+
     /// @dev The books after every logged slash, as every view and action sees them.
     function _synced() internal view returns (Books memory books, Walk memory walk) {
         return _syncedTo(VAULT.slashSeq());
@@ -318,6 +396,35 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     /// @dev What exits and fees need beyond buffer and thawing stake.
     function _lack(Books memory books) internal pure returns (uint256) {
         return FixedPointMathLib.zeroFloorSub(books.owed + books.fees, books.buffer + books.thawing);
+    }
+
+    function _delegatable(Books memory books) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(_free(books), books.target);
+    }
+
+    /// @dev An exit is held for an epoch, in which a fault is normally convicted; in the bunker an exit that answers for its
+    /// cause waits for the end.
+    function _payableFrom(Exit memory exit, Books memory books) internal view returns (uint256 from) {
+        from = exit.sealedAt + EPOCH_SECONDS;
+        if (LossSharing.isLiable(exit.epoch, uint32(books.bunkerSigma))) {
+            from = FixedPointMathLib.max(from, books.bunkerUntil);
+        }
+    }
+
+    function _toSharesDown(uint256 assets, Books memory books) internal view returns (uint256) {
+        return FixedPointMathLib.fullMulDiv(assets, _supply() + 1, _total(books) + 1);
+    }
+
+    function _toSharesUp(uint256 assets, Books memory books) internal view returns (uint256) {
+        return FixedPointMathLib.fullMulDivUp(assets, _supply() + 1, _total(books) + 1);
+    }
+
+    function _toAssetsDown(uint256 shares, Books memory books) internal view returns (uint256) {
+        return FixedPointMathLib.fullMulDiv(shares, _total(books) + 1, _supply() + 1);
+    }
+
+    function _toAssetsUp(uint256 shares, Books memory books) internal view returns (uint256) {
+        return FixedPointMathLib.fullMulDivUp(shares, _total(books) + 1, _supply() + 1);
     }
 
     function _load() private view returns (Books memory books) {

@@ -105,7 +105,7 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         _mint(_NOBODY, SEED);
         emit VaultUpdate(config.token, address(this));
         SafeTransferLib.safeApprove(config.token, address(VAULT), type(uint256).max);
-        SafeTransferLib.safeTransferFrom(config.token, msg.sender, address(this), SEED);
+        _pull(SEED, SEED);
     }
 
     // ------------------------------------------------------------------------------------------- deposit, instant exit
@@ -378,77 +378,6 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     }
 
     /// @inheritdoc IStakedToken
-    function position() external view returns (Position memory p) {
-        (Books memory books,) = _synced();
-        p.buffer = books.buffer;
-        p.active = books.active;
-        p.thawing = books.thawing;
-        p.owed = books.owed;
-        p.locked = books.drip.lockedUp(block.timestamp);
-        p.fees = books.fees;
-        p.lossCarry = books.lossCarry;
-        p.bufferTarget = books.target;
-        p.bunkerUntil = books.bunkerUntil;
-        p.bunkerSigma = uint32(books.bunkerSigma);
-    }
-
-    /// @inheritdoc IStakedToken
-    function activeOf(uint32 id) external view returns (uint256) {
-        (, Walk memory walk) = _synced();
-        return _activeOf(walk.slashes, walk.slashes.length, id);
-    }
-
-    /// @inheritdoc IStakedToken
-    function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256) {
-        (, Walk memory walk) = _synced();
-        return _ticketAfter(walk.slashes, walk.slashes.length, id, cohortEpoch);
-    }
-
-    /// @inheritdoc IStakedToken
-    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
-        return (_holdings[id].lastTicket, _holdings[id].harvestedThrough);
-    }
-
-    /// @inheritdoc IStakedToken
-    function stakeable() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
-    }
-
-    /// @inheritdoc IStakedToken
-    function freeBuffer() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _free(books);
-    }
-
-    /// @inheritdoc IStakedToken
-    function delegatable() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _delegatable(books);
-    }
-
-    /// @inheritdoc IStakedToken
-    function lacking() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _lack(books);
-    }
-
-    /// @inheritdoc IStakedToken
-    function exitRange() external view returns (uint256 head, uint256 tail) {
-        return (_exitHead, _exitTail);
-    }
-
-    /// @inheritdoc IStakedToken
-    function exitOf(uint256 index) external view returns (uint256 assets, uint32 epoch, uint256 payableFrom) {
-        (Books memory books, Walk memory walk) = _synced();
-        Exit memory exit = _exits[index];
-        uint256 head = _exitHead;
-        bool walked = index >= head && index - head < walk.exits.length;
-        assets = walked ? walk.exits[index - head] : exit.assets;
-        return (assets, exit.epoch, exit.sealedAt == 0 ? 0 : _payableFrom(exit, books));
-    }
-
-    /// @inheritdoc IStakedToken
     function instantFee(uint256 net) external view returns (uint256) {
         (Books memory books,) = _synced();
         return _curve(books).feeUp(net);
@@ -477,14 +406,18 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         uint256 limit = _maxDeposit(books);
         if (assets > limit) revert StakedToken_DepositTooLarge(assets, limit);
         if (shares == 0 && assets != 0) revert StakedToken_ZeroShares(assets);
-        SafeTransferLib.safeTransferFrom(TOKEN, msg.sender, address(this), assets);
         books.buffer += assets;
-        // Q1 on the spot; nothing is priced by it.
-        uint256 balance = SafeTransferLib.balanceOf(TOKEN, address(this));
-        if (balance < books.buffer) revert StakedToken_TokenTookFee(balance, books.buffer);
+        _pull(assets, books.buffer);
         _store(books);
         _mint(receiver, shares);
         emit Deposit(msg.sender, receiver, assets, shares);
+    }
+
+    /// @dev Takes tokens from the caller and sees Q1 kept on the spot; nothing is priced by the balance.
+    function _pull(uint256 assets, uint256 buffer) private {
+        SafeTransferLib.safeTransferFrom(TOKEN, msg.sender, address(this), assets);
+        uint256 balance = SafeTransferLib.balanceOf(TOKEN, address(this));
+        if (balance < buffer) revert StakedToken_TokenTookFee(balance, buffer);
     }
 
     /// @dev `gross` is what the shares are worth, `net` what is paid; the rest drips.
@@ -569,15 +502,6 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         return FixedPointMathLib.fullMulDiv(tokens, VAULT.thawSharesOf(id, cohort, address(this)), shares);
     }
 
-    /// @dev An exit is held for an epoch, in which a fault is normally convicted; in the bunker an exit that answers for its
-    /// cause waits for the end.
-    function _payableFrom(Exit memory exit, Books memory books) private view returns (uint256 from) {
-        from = exit.sealedAt + EPOCH_SECONDS;
-        if (LossSharing.isLiable(exit.epoch, uint32(books.bunkerSigma))) {
-            from = FixedPointMathLib.max(from, books.bunkerUntil);
-        }
-    }
-
     function _setFee(uint16 newFeeBps, address recipient) private {
         if (newFeeBps > MAX_FEE_BPS) revert StakedToken_FeeTooHigh(newFeeBps, MAX_FEE_BPS);
         if (recipient == address(0)) revert StakedToken_ZeroAddress();
@@ -616,27 +540,11 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         return FixedPointMathLib.min(_free(books), window);
     }
 
-    function _delegatable(Books memory books) private pure returns (uint256) {
-        return FixedPointMathLib.zeroFloorSub(_free(books), books.target);
-    }
-
     function _curve(Books memory books) private view returns (InstantExitFee.Curve memory) {
         return InstantExitFee.Curve(EXIT_FLOOR_BPS, EXIT_SPAN_BPS, _free(books), books.target);
     }
 
-    function _toSharesDown(uint256 assets, Books memory books) private view returns (uint256) {
-        return FixedPointMathLib.fullMulDiv(assets, totalSupply() + 1, _total(books) + 1);
-    }
-
-    function _toSharesUp(uint256 assets, Books memory books) private view returns (uint256) {
-        return FixedPointMathLib.fullMulDivUp(assets, totalSupply() + 1, _total(books) + 1);
-    }
-
-    function _toAssetsDown(uint256 shares, Books memory books) private view returns (uint256) {
-        return FixedPointMathLib.fullMulDiv(shares, _total(books) + 1, totalSupply() + 1);
-    }
-
-    function _toAssetsUp(uint256 shares, Books memory books) private view returns (uint256) {
-        return FixedPointMathLib.fullMulDivUp(shares, _total(books) + 1, totalSupply() + 1);
+    function _supply() internal view override returns (uint256) {
+        return totalSupply();
     }
 }

@@ -502,6 +502,33 @@ contract StakedTokenTest is LiquidFixture {
         assertApproxEqAbs(total - st.totalAssets(), total * loss / base, 1);
     }
 
+    /// @notice In either order the same is lost, and each bears the same of it, up to roundings.
+    function test_Q17_slashesCommute() public {
+        _deposit(ALICE, 699e18);
+        uint256 shares = _deposit(BOB, 300e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(BOB, shares);
+        _seal();
+        uint256 state = vm.snapshotState();
+        _slash(1, _epoch(), 0.07e18);
+        _slash(2, _epoch(), 0.31e18);
+        _slash(1, _epoch(), 0.5e18);
+        IStakedToken.Position memory one = st.position();
+        uint256 total = st.totalAssets();
+        vm.revertToState(state);
+        _slash(1, _epoch(), 0.5e18);
+        st.sync(1);
+        _slash(1, _epoch(), 0.07e18);
+        _slash(2, _epoch(), 0.31e18);
+        IStakedToken.Position memory other = st.position();
+        assertApproxEqAbs(one.active, other.active, 3);
+        assertApproxEqAbs(one.thawing, other.thawing, 3);
+        assertApproxEqAbs(one.owed, other.owed, 5);
+        assertApproxEqAbs(total, st.totalAssets(), 8);
+        assertLt(total, 699e18 * 9 / 10);
+    }
+
     function test_slash_ofEverythingLeavesExitsPayable() public {
         uint256 shares = _deposit(ALICE, 999e18);
         _nextEpoch();

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+import {IAllocator} from "contracts/interfaces/IAllocator.sol";
+import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
+
+import {NetworkKit} from "../kit/NetworkKit.sol";
+
+/// @notice Gas of whole transactions of liquid staking, on a whole network with the real reward vault. Always with isolation:
+/// base cost, calldata and cold storage are included.
+/// forge-config: default.isolate = true
+contract LiquidGasTest is NetworkKit {
+    string private constant GROUP = "Liquid";
+    uint256 private constant MEMBERS = 8;
+    address private constant ALICE = address(0xA11CE);
+    address private constant BOB = address(0xB0B);
+    address private constant CAROL = address(0xCA201);
+
+    IStakedToken private st;
+    IExitQueue private queue;
+    IAllocator private allocator;
+
+    function setUp() public {
+        _deployNetwork();
+        _start(MEMBERS);
+        _fund(10_000e18);
+        _deposit(100_000e18);
+        _deployLiquid();
+        for (uint32 id = 1; id <= MEMBERS; ++id) {
+            allocator.setWeight(id, 100);
+        }
+        _stake(ALICE, 1000e18);
+        _stake(BOB, 100e18);
+        _nextEpoch();
+        while (st.delegatable() >= 1e18) st.delegate();
+        token.transfer(CAROL, 1000e18);
+    }
+
+    function test_gas_deposit() public {
+        _measureDeposit(CAROL, 20e18, "deposit, new holder", 130_000);
+        _measureDeposit(CAROL, 10e18, "deposit", 110_000);
+    }
+
+    function test_gas_transfer() public {
+        vm.prank(ALICE);
+        IERC20(address(st)).transfer(CAROL, 1e18);
+        _measured("transfer, new holder", 55_000);
+        vm.prank(ALICE);
+        IERC20(address(st)).transfer(CAROL, 1e18);
+        _measured("transfer", 40_000);
+    }
+
+    function test_gas_exitThroughTheQueue() public {
+        vm.prank(ALICE);
+        queue.requestRedeem(10e18, ALICE, ALICE);
+        _measured("request, first of a batch", 131_000);
+        vm.prank(BOB);
+        queue.requestRedeem(10e18, BOB, BOB);
+        _measured("request", 130_000);
+        vm.prank(BOB);
+        queue.requestRedeem(1e18, BOB, BOB);
+        _measured("request, again in the same batch", 80_000);
+        vm.warp(queue.sealableFrom());
+        queue.seal();
+        _measured("seal, from the buffer", 200_000);
+        skip(parameters.epochSeconds);
+        queue.finalize();
+        _measured("finalize", 120_000);
+        token.transfer(ALICE, 1);
+        vm.prank(ALICE);
+        queue.redeem(10e18, ALICE, ALICE);
+        _measured("claim", 90_000);
+        vm.prank(BOB);
+        queue.claim(0, BOB, BOB);
+        _measured("claim of one request, to an empty account", 100_000);
+    }
+
+    function test_gas_sealThatUndelegates() public {
+        vm.prank(ALICE);
+        queue.requestRedeem(70e18, ALICE, ALICE);
+        vm.warp(queue.sealableFrom());
+        queue.seal();
+        _measured("seal, undelegating from one of 8 operators", 650_000);
+    }
+
+    function test_gas_instantExit() public {
+        token.transfer(ALICE, 1);
+        vm.prank(ALICE);
+        st.redeem(1e18, ALICE, ALICE);
+        _measured("instant exit, the first", 170_000);
+        vm.prank(ALICE);
+        st.redeem(1e18, ALICE, ALICE);
+        _measured("instant exit", 120_000);
+    }
+
+    function test_gas_harvest() public {
+        _pay(3);
+        st.harvest(_ids(1, 8), 8);
+        _pay(3);
+        st.harvest(_ids(1, 1), 8);
+        uint256 one = _measured("harvest, one operator", 130_000);
+        st.harvest(_ids(2, 8), 8);
+        uint256 seven = _measured("harvest, seven operators", 7 * 110_000);
+        assertLe((seven - one) / 6, 110_000, "harvest, each further operator");
+        vm.snapshotValue(GROUP, "harvest, each further operator", (seven - one) / 6);
+    }
+
+    function test_gas_delegate() public {
+        _stake(BOB, 100e18);
+        st.delegate();
+        _measured("delegate, 8 operators", 400_000);
+    }
+
+    function _measureDeposit(address who, uint256 amount, string memory name, uint256 limit) private {
+        vm.prank(who);
+        token.approve(address(st), amount);
+        vm.prank(who);
+        st.deposit(amount, who);
+        _measured(name, limit);
+    }
+
+    function _measured(string memory name, uint256 limit) private returns (uint256 used) {
+        used = vm.snapshotGasLastCall(GROUP, name);
+        assertGt(used, 21_000, "run with --isolate");
+        assertLe(used, limit, name);
+    }
+
+    function _ids(uint32 from, uint32 to) private pure returns (uint32[] memory ids) {
+        ids = new uint32[](to - from + 1);
+        for (uint32 i = 0; i < ids.length; ++i) {
+            ids[i] = from + i;
+        }
+    }
+
+    function _pay(uint256 epochs) private {
+        Work[] memory work = new Work[](MEMBERS);
+        for (uint256 i = 0; i < MEMBERS; ++i) {
+            work[i] = Work(300, 290, 5, 3e18);
+        }
+        for (uint256 i = 0; i < epochs; ++i) {
+            _payEpoch(work, 100e18);
+        }
+    }
+
+    function _stake(address who, uint256 amount) private {
+        token.transfer(who, amount);
+        vm.startPrank(who);
+        token.approve(address(st), amount);
+        st.deposit(amount, who);
+        vm.stopPrank();
+    }
+
+    function _deployLiquid() private {
+        address manager = vm.deployCode("AccessManager.sol:AccessManager", abi.encode(address(this)));
+        // With isolation each of these two calls is a transaction, which counts as well.
+        uint64 nonce = vm.getNonce(address(this));
+        token.approve(vm.computeCreateAddress(address(this), nonce + 3), 1e18);
+        token.approve(vm.computeCreateAddress(address(this), nonce + 5), 1e18);
+        nonce = vm.getNonce(address(this));
+        address self = vm.computeCreateAddress(address(this), nonce + 3);
+        IStakedToken.Config memory config;
+        (config.name, config.symbol) = ("Staked Rota", "stROTA");
+        (config.token, config.stakeVault, config.rewardVault) =
+        (address(token), address(stakeVault), address(rewardVault));
+        config.allocator = vm.computeCreateAddress(address(this), nonce);
+        config.coverFund = vm.computeCreateAddress(address(this), nonce + 1);
+        config.exitQueue = vm.computeCreateAddress(address(this), nonce + 2);
+        (config.guardian, config.authority, config.feeRecipient) = (address(guardian), manager, address(this));
+        (config.feeBps, config.bufferBps, config.exitFloorBps, config.exitSpanBps) = (1000, 500, 5, 200);
+        (config.windowBps, config.windowSeconds, config.maxShareBps) = (1000, 1 days, 3333);
+        (config.bunkerLossBps, config.bunkerEpochs) = (100, 4);
+        (config.dripSeconds, config.maxDripSeconds) = (uint32(parameters.epochSeconds), 1 days);
+        (config.genesis, config.epochSeconds) = (GENESIS, uint64(parameters.epochSeconds));
+        allocator = IAllocator(
+            vm.deployCode(
+                "Allocator.sol:Allocator",
+                abi.encode(manager, address(registry), address(stakeVault), self, 2000, 0, GENESIS, config.epochSeconds)
+            )
+        );
+        vm.deployCode("CoverFund.sol:CoverFund", abi.encode(address(token), self));
+        queue = IExitQueue(
+            vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(token), self, GENESIS, config.epochSeconds))
+        );
+        st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));
+        assertEq(address(st), self);
+    }
+}
