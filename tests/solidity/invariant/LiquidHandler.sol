@@ -30,6 +30,15 @@ contract LiquidHandler is LiquidFixture {
     mapping(uint256 requestId => uint256 assets) public finalAssets;
     uint256 public finalised;
 
+    /// @dev Stake on its way out that was not collected.
+    struct Ticket {
+        uint32 id;
+        uint32 cohort;
+    }
+
+    Ticket[] private _tickets;
+    mapping(uint32 id => uint32 cohort) private _noted;
+
     mapping(bytes32 action => uint256[2] counts) public calls;
     bytes32[] private _actions;
 
@@ -194,6 +203,7 @@ contract LiquidHandler is LiquidFixture {
         roundings += 4;
         assertEq(id, open, "Q14");
         assertEq(assets, expected, "Q12: the price of the moment");
+        _noteTickets();
         // Undelegations may each round two wei away.
         _continuous(total, supply, 12, "seal");
         assertEq(st.lacking(), 0, "Q19: covered at the seal");
@@ -270,6 +280,7 @@ contract LiquidHandler is LiquidFixture {
         (uint256 total, uint256 supply) = _rate();
         try st.rebalance(_id(which)) {
             ++roundings;
+            _noteTickets();
             _continuous(total, supply, 3, "rebalance");
             _count("rebalance", true);
         } catch {
@@ -283,6 +294,7 @@ contract LiquidHandler is LiquidFixture {
         uint256 active = st.position().active;
         try st.replenish() {
             roundings += 4;
+            _noteTickets();
             _continuous(total, supply, 12, "replenish");
             assertTrue(st.lacking() == 0 || st.position().active == 0, "Q19: still short with stake at work");
             _count("replenish", true);
@@ -292,15 +304,24 @@ contract LiquidHandler is LiquidFixture {
         }
     }
 
-    function collect(uint256 which, uint256 back) external {
-        uint32 id = _id(which);
-        (uint32 last,) = st.operatorOf(id);
-        uint32 cohort = last > back % 40 ? uint32(last - back % 40) : 0;
-        if (vault.thawSharesOf(id, cohort, address(st)) == 0 || block.timestamp < vault.claimableFrom(cohort)) return;
+    function collect(uint256 which) external {
+        if (_tickets.length == 0) return;
+        // Every other time the oldest, which is due first.
+        uint256 index = which % 2 == 0 ? 0 : which % _tickets.length;
+        Ticket memory ticket = _tickets[index];
         (uint256 total, uint256 supply) = _rate();
-        st.collect(id, cohort);
-        _continuous(total, supply, 0, "collect");
-        _count("collect", true);
+        try st.collect(ticket.id, ticket.cohort) {
+            assertGe(block.timestamp, vault.claimableFrom(ticket.cohort));
+            for (uint256 i = index; i + 1 < _tickets.length; ++i) {
+                _tickets[i] = _tickets[i + 1];
+            }
+            _tickets.pop();
+            _continuous(total, supply, 0, "collect");
+            _count("collect", true);
+        } catch {
+            assertLt(block.timestamp, vault.claimableFrom(ticket.cohort), "a ticket that is due was not paid");
+            _count("collect", false);
+        }
     }
 
     function collectFees() external {
@@ -456,6 +477,10 @@ contract LiquidHandler is LiquidFixture {
         return covered + cover.held() - funded;
     }
 
+    function tickets() external view returns (Ticket[] memory) {
+        return _tickets;
+    }
+
     function actions() external view returns (bytes32[] memory) {
         return _actions;
     }
@@ -505,6 +530,17 @@ contract LiquidHandler is LiquidFixture {
             if (queue.claimableRedeemRequest(id, holder) != 0) return id;
         }
         revert();
+    }
+
+    /// @dev Cohorts of this epoch into which stake went.
+    function _noteTickets() private {
+        uint32 epoch = _epoch();
+        for (uint32 id = 1; id <= 4; ++id) {
+            (uint32 last,) = st.operatorOf(id);
+            if (last != epoch || _noted[id] == epoch) continue;
+            _noted[id] = epoch;
+            _tickets.push(Ticket(id, epoch));
+        }
     }
 
     function _rate() private view returns (uint256 total, uint256 supply) {
