@@ -18,7 +18,8 @@ interface IFeeSplitter {
     /// @notice The ecosystem's part is paid to `recipient` from now on.
     event EcosystemRecipientChanged(address indexed recipient);
 
-    /// @notice Less than `needed` wei (what the ecosystem may claim already included) was here at `settle`.
+    /// @notice Less than `needed` wei (what the ecosystem may claim and what waits to be destroyed included) was here at
+    /// `settle`.
     error FeeSplitter_NotFunded(uint256 held, uint256 needed);
 
     /// @notice The ecosystem recipient must be an account other than this contract.
@@ -42,10 +43,13 @@ interface IFeeSplitter {
     /// `burn(uint256)` if that works, by a transfer to `DEAD` otherwise; if neither does, the next settlement tries again.
     /// @dev Emits `Settled`. The caller sends `ecosystem + burnt` to this contract first, in the same transaction;
     /// anything above (a stray donation) is destroyed too. Anyone may call: what was booked before is never touched.
-    /// Reverts with `FeeSplitter_NotFunded`, and with nothing else.
+    /// Reverts with `FeeSplitter_NotFunded`, and for amounts whose sum does not fit 256 bits.
     /// @param ecosystem wei
     /// @param burnt wei
     function settle(uint256 ecosystem, uint256 burnt) external;
+
+    /// @notice Wei that the token refused to destroy so far; no settlement can book it for anybody.
+    function postponedBurn() external view returns (uint256);
 
     /// @notice Pays what is booked for the ecosystem to its present recipient. Anyone may call.
     /// @dev Emits `EcosystemClaimed` if there is something. Reverts with what the token says.

@@ -139,7 +139,8 @@ interface ISequencerSet {
     /// @dev Reads each seat once, drops (and unseats) the ineligible, orders members by seat. Emits `EpochFrozen` and
     /// one `SeatLeft` per dropped operator. The seed is `keccak256(abi.encode(seed of the last frozen epoch, prevrandao
     /// recorded by the first call of the current epoch, prevrandao of this block, epoch))`: the last part is not known
-    /// before the seats are closed. Also calls `IBatchChain.anchorLatest`. Reverts in this order: `EpochStarted`, `TooEarlyToFreeze`, `AlreadyFrozen`, `NobodyEligible`, `WeightOverflow`.
+    /// before the previous block is made, which leaves to change the seats only what comes first in this one.
+    /// Also calls `IBatchChain.anchorLatest`. Reverts in this order: `EpochStarted`, `TooEarlyToFreeze`, `AlreadyFrozen`, `NobodyEligible`, `WeightOverflow`.
     /// @param epoch `currentEpoch() + 1`.
     function freeze(uint32 epoch) external;
 

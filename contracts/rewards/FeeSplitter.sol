@@ -24,6 +24,9 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
     /// @inheritdoc IFeeSplitter
     uint256 public claimableEcosystem;
 
+    /// @inheritdoc IFeeSplitter
+    uint256 public postponedBurn;
+
     constructor(address token_, address recipient, address authority) AccessManaged(authority) {
         token = token_;
         _setEcosystemRecipient(recipient);
@@ -33,7 +36,8 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
     function settle(uint256 ecosystem, uint256 burnt) external {
         uint256 held = IERC20(token).balanceOf(address(this));
         uint256 owed = claimableEcosystem + ecosystem;
-        require(held >= owed + burnt, FeeSplitter_NotFunded(held, owed + burnt));
+        uint256 needed = owed + burnt + postponedBurn;
+        require(held >= needed, FeeSplitter_NotFunded(held, needed));
         claimableEcosystem = owed;
         emit Settled(ecosystem, burnt);
         if (held != owed) _destroy(held - owed, owed);
@@ -81,5 +85,7 @@ contract FeeSplitter is IFeeSplitter, AccessManaged {
         try ERC20Burnable(token).burn(amount) {} catch {}
         uint256 left = IERC20(token).balanceOf(address(this)) - kept;
         if (left != 0 && !IERC20(token).trySafeTransfer(DEAD, left)) emit BurnPostponed(left);
+        else left = 0;
+        if (left != postponedBurn) postponedBurn = left;
     }
 }

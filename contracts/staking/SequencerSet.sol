@@ -166,7 +166,7 @@ contract SequencerSet is ISequencerSet, EpochClock, AccessManaged {
         // Cannot happen while the vault keeps its ceiling; quorums are computed as 3 * weight in 64 bits.
         if (total * 3 > type(uint64).max) revert SequencerSet_WeightOverflow(total);
 
-        // The randomness of this very block: nobody could know the seed while seats were still open.
+        // The randomness of this very block: until it is known, with the block before, nobody can compute the seed.
         bytes32 newSeed = keccak256(abi.encode(seed[_sizes.latestEpoch()], _randao, block.prevrandao, epoch));
         setHash[epoch] = keccak256(members);
         seed[epoch] = newSeed;

@@ -9,7 +9,7 @@ pub(crate) mod tests;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_eips::eip4895::Withdrawal;
@@ -33,6 +33,8 @@ use crate::{
 
 /// Most seconds that a live proposal may be ahead of the local clock (protocol section 5).
 const TIMELINESS: u64 = 2;
+/// Time after which an origin that was not adopted is proposed again: the voters may know it by then.
+const ORIGIN_RETRY: Duration = Duration::from_secs(10);
 /// Longest wait for the origin of a block that was decided by others.
 const SYNC_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -43,8 +45,8 @@ pub struct Rules {
     clock: EpochClock,
     chain: Arc<dyn DecidedChain>,
     l1: L1View,
-    /// The newest origin that this node proposed.
-    proposed: Mutex<L1Ref>,
+    /// The newest origin that this node proposed, and when.
+    proposed: Mutex<Option<(L1Ref, Instant)>>,
 }
 
 /// The decided block that the next one builds on.
@@ -262,7 +264,10 @@ impl Derivation for Rules {
         let newest = newest.filter(|origin| origin.number > parent.origin.number || origin.hash == parent.origin.hash);
         // Proposed before and yet not adopted: the voters may not know it. When L1 falls silent after one more block for
         // some nodes only, insisting would cost every round of these leaders.
-        let refused = newest.filter(|origin| origin.number > parent.origin.number && *origin == *self.proposed.lock());
+        let insisted = |origin: &L1Ref| {
+            self.proposed.lock().is_some_and(|(proposed, when)| proposed == *origin && when.elapsed() < ORIGIN_RETRY)
+        };
+        let refused = newest.filter(|origin| origin.number > parent.origin.number && insisted(origin));
         let origin = match refused {
             Some(origin) => Some(again.unwrap_or(origin)),
             None => newest.or(again),
@@ -272,7 +277,7 @@ impl Derivation for Rules {
             return Err(RulesError::Waiting(format!("L1 is not known up to block {}", origin.number)));
         }
         if origin.number > parent.origin.number {
-            *self.proposed.lock() = origin;
+            *self.proposed.lock() = Some((origin, Instant::now()));
         }
 
         let timestamp = now.max(origin.timestamp);

@@ -143,8 +143,13 @@ contract FeeSplitterTest is NetworkKit {
         splitter.settle(60, 40);
         assertEq(refusing.balanceOf(address(splitter)), 100);
         assertEq(splitter.claimableEcosystem(), 60);
+        assertEq(splitter.postponedBurn(), 40);
+        // Nobody can have it booked instead.
+        vm.expectRevert(abi.encodeWithSelector(IFeeSplitter.FeeSplitter_NotFunded.selector, 100, 140));
+        splitter.settle(40, 0);
         refusing.refuse(address(0));
         splitter.settle(0, 0);
+        assertEq(splitter.postponedBurn(), 0);
         assertEq(refusing.balanceOf(DEAD), 40);
         assertEq(refusing.balanceOf(address(splitter)), 60);
     }

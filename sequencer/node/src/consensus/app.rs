@@ -281,7 +281,8 @@ impl App {
         (self.next.round, self.next.patience) = (Some(number), Patience::default());
         let mut values = Vec::new();
         for early in self.next.early.due(height, number) {
-            values.extend(self.assembled(early, Occasion::Again).await?);
+            let occasion = if early.init.round == number { Occasion::Proposed } else { Occasion::Again };
+            values.extend(self.assembled(early, occasion).await?);
         }
         let mut stored: Vec<(B256, Arc<Stored>)> =
             self.proposals.lock().at(height.0).map(|(hash, stored)| (hash, Arc::clone(stored))).collect();

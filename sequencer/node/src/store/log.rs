@@ -242,7 +242,8 @@ impl BlockLog {
             return Err(StoreError::Corrupt(format!("{}: damaged segment header", segment.path.display())));
         }
         if header[7] != SEGMENT_MAGIC[7] {
-            return Err(StoreError::Version { found: header[7].into(), expected: SEGMENT_MAGIC[7].into() });
+            let path = segment.path.parent().unwrap_or(&segment.path).display().to_string();
+            return Err(StoreError::Version { path, found: header[7].into(), expected: SEGMENT_MAGIC[7].into() });
         }
         let genesis = B256::from_slice(&header[16..48]);
         if genesis != self.genesis {

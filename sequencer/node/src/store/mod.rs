@@ -52,9 +52,11 @@ pub enum StoreError {
     },
     /// The block log is of another release.
     #[error(
-        "the block log has version {found}, this release reads {expected}: move the data folder away, and the node fetches the chain anew"
+        "the block log in {path} has version {found}, this release reads {expected}: move that folder away, and the node fetches the chain anew from its peers; never remove the folder `consensus` beside it, which keeps the key from signing twice"
     )]
     Version {
+        /// Folder of the block log.
+        path: String,
         /// Version in the data folder.
         found: char,
         /// Version of this release.

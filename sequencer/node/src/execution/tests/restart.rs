@@ -200,10 +200,11 @@ async fn damage_is_reported_not_guessed_at() {
     let crc = crc32c::crc32c(&bytes[..48]);
     bytes[48..52].copy_from_slice(&crc.to_be_bytes());
     fs::write(log_file(folder.path()), bytes).unwrap();
-    let Err(StartError::Store(error @ StoreError::Version { found: '1', expected: '2' })) = start(folder.path()) else {
+    let Err(StartError::Store(error @ StoreError::Version { found: '1', expected: '2', .. })) = start(folder.path())
+    else {
         panic!("the log of an older release was read")
     };
-    assert!(error.to_string().contains("move the data folder away"), "{error}");
+    assert!(error.to_string().contains("never remove the folder `consensus`"), "{error}");
     // Another chain's folder, recognised by the state as by the log alone.
     let mut other = chain_config(1);
     other.gas_limit += 1;
