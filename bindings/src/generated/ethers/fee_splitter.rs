@@ -170,6 +170,28 @@ pub mod fee_splitter {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("postponedBurn"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("postponedBurn"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("setAuthority"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -701,6 +723,14 @@ pub mod fee_splitter {
         ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
             self.0
                 .method_hash([143, 179, 96, 55], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `postponedBurn` (0x29c1b824) function
+        pub fn postponed_burn(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([41, 193, 184, 36], ())
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
@@ -1350,6 +1380,19 @@ pub mod fee_splitter {
     )]
     #[ethcall(name = "isConsumingScheduledOp", abi = "isConsumingScheduledOp()")]
     pub struct IsConsumingScheduledOpCall;
+    ///Container type for all input parameters for the `postponedBurn` function with signature `postponedBurn()` and selector `0x29c1b824`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "postponedBurn", abi = "postponedBurn()")]
+    pub struct PostponedBurnCall;
     ///Container type for all input parameters for the `setAuthority` function with signature `setAuthority(address)` and selector `0x7a9e5e4b`
     #[derive(
         Clone,
@@ -1448,6 +1491,7 @@ pub mod fee_splitter {
         ClaimableEcosystem(ClaimableEcosystemCall),
         EcosystemRecipient(EcosystemRecipientCall),
         IsConsumingScheduledOp(IsConsumingScheduledOpCall),
+        PostponedBurn(PostponedBurnCall),
         SetAuthority(SetAuthorityCall),
         SetEcosystemRecipient(SetEcosystemRecipientCall),
         Settle(SettleCall),
@@ -1489,6 +1533,11 @@ pub mod fee_splitter {
                 data,
             ) {
                 return Ok(Self::IsConsumingScheduledOp(decoded));
+            }
+            if let Ok(decoded) = <PostponedBurnCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::PostponedBurn(decoded));
             }
             if let Ok(decoded) = <SetAuthorityCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -1542,6 +1591,9 @@ pub mod fee_splitter {
                 Self::IsConsumingScheduledOp(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::PostponedBurn(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::SetAuthority(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -1574,6 +1626,7 @@ pub mod fee_splitter {
                 Self::IsConsumingScheduledOp(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::PostponedBurn(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetEcosystemRecipient(element) => {
                     ::core::fmt::Display::fmt(element, f)
@@ -1613,6 +1666,11 @@ pub mod fee_splitter {
     impl ::core::convert::From<IsConsumingScheduledOpCall> for FeeSplitterCalls {
         fn from(value: IsConsumingScheduledOpCall) -> Self {
             Self::IsConsumingScheduledOp(value)
+        }
+    }
+    impl ::core::convert::From<PostponedBurnCall> for FeeSplitterCalls {
+        fn from(value: PostponedBurnCall) -> Self {
+            Self::PostponedBurn(value)
         }
     }
     impl ::core::convert::From<SetAuthorityCall> for FeeSplitterCalls {
@@ -1719,6 +1777,18 @@ pub mod fee_splitter {
         Hash
     )]
     pub struct IsConsumingScheduledOpReturn(pub [u8; 4]);
+    ///Container type for all return fields from the `postponedBurn` function with signature `postponedBurn()` and selector `0x29c1b824`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct PostponedBurnReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `splitBaseFee` function with signature `splitBaseFee(uint256)` and selector `0x5988d732`
     #[derive(
         Clone,
