@@ -101,6 +101,12 @@ pub struct KeysConfig {
     /// File holding that keystore's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consensus_password: Option<PathBuf>,
+    /// Keystore of the key that takes its place once a serving set has it; `keys rotate` makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<PathBuf>,
+    /// File holding that keystore's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_password: Option<PathBuf>,
     /// ed25519 secret of the libp2p identity, hex; created by `init`.
     #[serde(default = "default_node_key")]
     pub node: PathBuf,
@@ -108,7 +114,7 @@ pub struct KeysConfig {
 
 impl Default for KeysConfig {
     fn default() -> Self {
-        Self { consensus: None, consensus_password: None, node: default_node_key() }
+        Self { consensus: None, consensus_password: None, next: None, next_password: None, node: default_node_key() }
     }
 }
 
@@ -235,6 +241,8 @@ const OVERRIDES: &[&str] = &[
     "l1.log-range",
     "keys.consensus",
     "keys.consensus-password",
+    "keys.next",
+    "keys.next-password",
     "keys.node",
     "consensus.listen",
     "consensus.peers",
@@ -391,6 +399,8 @@ mod tests {
         let mut config = Config::parse(Path::new("home"), MINIMAL, |_| None).unwrap();
         config.keys.consensus = Some("keys/consensus.json".into());
         config.keys.consensus_password = Some("keys/password".into());
+        config.keys.next = Some("keys/next.json".into());
+        config.keys.next_password = Some("keys/password".into());
         config.batcher.key = Some("keys/batcher.json".into());
         config.batcher.password = Some("keys/password".into());
         config.evidence.reward_recipient = Some(Address::repeat_byte(7));

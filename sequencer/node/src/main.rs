@@ -9,6 +9,7 @@ mod cli {
     pub mod init;
     pub mod keys;
     pub mod protection;
+    pub mod rotate;
     pub mod run;
 }
 

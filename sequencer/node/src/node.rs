@@ -5,12 +5,20 @@ mod info;
 mod monitor;
 mod peers;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::Address;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rota_protocol::config::ChainConfig;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -82,6 +90,9 @@ pub enum NodeError {
     /// The metrics server cannot start.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The serving set has the next key in place of the present one.
+    #[error("the serving set has this operator's next key {0}: start again to vote with it, as a supervisor does")]
+    Rotated(Address),
     /// A task ended although nobody asked it to.
     #[error("the {0} task ended by itself")]
     Ended(&'static str),
@@ -143,7 +154,13 @@ pub async fn run(
 ) -> Result<(), NodeError> {
     let chain_file = config.path(&config.chain);
     let settings = load_chain(&chain_file)?;
-    let signer = if votes { consensus_key(&config)? } else { None };
+    let (present, next) = match votes {
+        true => (
+            load_key(&config, &config.keys.consensus, &config.keys.consensus_password)?,
+            load_key(&config, &config.keys.next, &config.keys.next_password)?,
+        ),
+        false => (None, None),
+    };
     let identity = config.path(&config.keys.node);
     let network_key = keys::load_identity_secret(&identity)?;
     let own_peer = keys::load_identity(&identity)?.public().to_peer_id();
@@ -155,15 +172,6 @@ pub async fn run(
         tokio::task::spawn_blocking(move || open_chain(&config, &settings)).await.map_err(NodeError::Panicked)??
     };
     let Started { executor, chain, pool, replayed } = started;
-    info!(
-        head = chain.head_number(),
-        replayed,
-        chain_id = settings.l2_chain_id,
-        signer = signer.as_ref().map(|key| key.address().to_string()),
-        peer = %own_peer,
-        "starting"
-    );
-
     let contracts = settings.contracts;
     let source = Arc::new(HttpSource::new(&config.l1.rpc, contracts)?);
     let l1 = L1View::open(&data.join("l1"), &settings, Arc::clone(&source) as _)?;
@@ -176,6 +184,18 @@ pub async fn run(
         tokio::task::spawn_blocking(move || SealedBatches::open(&*chain)).await.map_err(NodeError::Panicked)??
     };
     let rules = Arc::new(Rules::new(settings.clone(), Arc::clone(&decided), l1.clone()));
+    let (signer, awaited) = match next {
+        Some(next) if is_seated(&rules, &l1, next.address()) => (Some(next), None),
+        next => (present, next.map(|next| next.address())),
+    };
+    info!(
+        head = chain.head_number(),
+        replayed,
+        chain_id = settings.l2_chain_id,
+        signer = signer.as_ref().map(|key| key.address().to_string()),
+        peer = %own_peer,
+        "starting"
+    );
     let (status, consensus_status) = watch::channel(ConsensusStatus::default());
     let (connected, gossip_peers) = watch::channel(Vec::new());
     let (consensus_members, to_consensus) = watch::channel(Vec::new());
@@ -285,6 +305,10 @@ pub async fn run(
         let token = token.clone();
         tasks.spawn("batcher", async move { Ok(batcher.run(token).await?) });
     }
+    if let Some(next) = awaited {
+        let (rules, l1, chain, token) = (Arc::clone(&rules), l1.clone(), Arc::clone(&decided), token.clone());
+        tasks.spawn("next key", async move { await_seat(&rules, &l1, &*chain, next, token).await });
+    }
     let (ear, heard) = Ear::new();
     let (evidence, messages) = {
         let (path, domain) = (data.join("evidence"), settings.vote_domain());
@@ -393,8 +417,40 @@ fn evidence_key(config: &Config, signer: Option<&PrivateKeySigner>) -> Result<Op
     Ok(signer.cloned())
 }
 
-fn consensus_key(config: &Config) -> Result<Option<PrivateKeySigner>, NodeError> {
-    match (&config.keys.consensus, &config.keys.consensus_password) {
+/// Whether the set that serves the next height has `key`, as far as L1 is known.
+fn is_seated(rules: &Rules, l1: &L1View, key: Address) -> bool {
+    let serving = rules.next_serving().and_then(|(sigma, _)| l1.set(sigma));
+    serving.is_some_and(|set| set.index_of_signer(key).is_some())
+}
+
+/// Waits until `next` serves. One process votes with one key: the next one does with the other.
+async fn await_seat(
+    rules: &Rules,
+    l1: &L1View,
+    chain: &dyn DecidedChain,
+    next: Address,
+    token: CancellationToken,
+) -> Result<(), NodeError> {
+    let mut events = chain.subscribe();
+    loop {
+        if is_seated(rules, l1, next) {
+            return Err(NodeError::Rotated(next));
+        }
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            event = events.recv() => if matches!(event, Err(RecvError::Closed)) {
+                return Ok(());
+            },
+        }
+    }
+}
+
+fn load_key(
+    config: &Config,
+    keystore: &Option<PathBuf>,
+    password: &Option<PathBuf>,
+) -> Result<Option<PrivateKeySigner>, NodeError> {
+    match (keystore, password) {
         (Some(keystore), Some(password)) => {
             Ok(Some(keys::load_signer(&config.path(keystore), &config.path(password))?))
         }

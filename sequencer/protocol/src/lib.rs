@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod fees;
 pub mod header;
 pub mod member;
+pub mod possession;
 pub mod schedule;
 pub mod sealing;
 pub mod vote;

@@ -19,6 +19,8 @@ pub enum KeysCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Replace the consensus key: make a new one, configure it here and register it on L1.
+    Rotate(super::rotate::RotateArgs),
     /// Print the addresses and the peer id that the configuration leads to.
     Show,
 }
@@ -45,6 +47,7 @@ pub fn run(home: &Path, command: KeysCommand) -> eyre::Result<()> {
             let signer = text.trim().parse().map_err(|_| eyre!("{} holds no key", private_key_file.display()))?;
             store(home, &target, &signer)
         }
+        KeysCommand::Rotate(args) => super::rotate::run(home, &args),
         KeysCommand::Show => show(home),
     }
 }
@@ -58,14 +61,19 @@ fn store(home: &Path, target: &Target, signer: &PrivateKeySigner) -> eyre::Resul
 
 fn show(home: &Path) -> eyre::Result<()> {
     let config = Config::load(home)?;
-    let signer = match (&config.keys.consensus, &config.keys.consensus_password) {
+    let address = |keystore: &Option<PathBuf>, password: &Option<PathBuf>| match (keystore, password) {
         (Some(keystore), Some(password)) => {
-            Some(keys::load_signer(&config.path(keystore), &config.path(password))?.address())
+            keys::load_signer(&config.path(keystore), &config.path(password)).map(|key| Some(key.address()))
         }
-        _ => None,
+        _ => Ok(None),
     };
+    let signer = address(&config.keys.consensus, &config.keys.consensus_password)?;
+    let next = address(&config.keys.next, &config.keys.next_password)?;
     let peer = keys::load_identity(&config.path(&config.keys.node))?.public().to_peer_id();
     println!("signer   {}", signer.map_or_else(|| "none".to_owned(), |address| address.to_string()));
+    if let Some(next) = next {
+        println!("next     {next}");
+    }
     println!("peer id  {peer}");
     Ok(())
 }
