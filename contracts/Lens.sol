@@ -7,6 +7,7 @@ import {ILens} from "./interfaces/ILens.sol";
 import {IRewardVault} from "./interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "./interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "./interfaces/ISequencerSet.sol";
+import {FaultKind, ISlasher} from "./interfaces/ISlasher.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
 
 /// @title Lens
@@ -17,11 +18,22 @@ contract Lens is ILens {
     ISequencerSet private immutable SEQUENCER_SET;
     IBatchChain private immutable BATCH_CHAIN;
     IRewardVault private immutable REWARD_VAULT;
+    ISlasher private immutable SLASHER;
 
-    constructor(address registry, address stakeVault, address sequencerSet, address batchChain, address rewardVault) {
+    uint256 private constant _WAD = 1e18;
+    uint256 private constant _MAX_ABSENCES = 8;
+
+    constructor(
+        address registry,
+        address stakeVault,
+        address sequencerSet,
+        address batchChain,
+        address rewardVault,
+        address slasher
+    ) {
         require(
             registry != address(0) && stakeVault != address(0) && sequencerSet != address(0) && batchChain != address(0)
-                && rewardVault != address(0),
+                && rewardVault != address(0) && slasher != address(0),
             Lens_ZeroAddress()
         );
         REGISTRY = ISequencerRegistry(registry);
@@ -29,6 +41,7 @@ contract Lens is ILens {
         SEQUENCER_SET = ISequencerSet(sequencerSet);
         BATCH_CHAIN = IBatchChain(batchChain);
         REWARD_VAULT = IRewardVault(rewardVault);
+        SLASHER = ISlasher(slasher);
     }
 
     /// @inheritdoc ILens
@@ -108,6 +121,80 @@ contract Lens is ILens {
     }
 
     /// @inheritdoc ILens
+    function slashSeq() public view returns (uint256) {
+        return STAKE_VAULT.slashSeq();
+    }
+
+    /// @inheritdoc ILens
+    function slashHistory(uint256 from, uint256 count) public view returns (Slash[] memory page) {
+        uint256 known = slashSeq();
+        uint256 left = from == 0 || from > known ? 0 : known - from + 1;
+        page = new Slash[](count < left ? count : left);
+        for (uint256 i = 0; i < page.length; ++i) {
+            (uint32 id, uint32 sigma, uint256 fraction) = STAKE_VAULT.slashAt(from + i);
+            page[i] = Slash(from + i, id, sigma, fraction);
+        }
+    }
+
+    /// @inheritdoc ILens
+    function slashesOf(uint32 id, uint256 from, uint256 count) external view returns (Slash[] memory page) {
+        page = slashHistory(from, count);
+        uint256 found;
+        for (uint256 i = 0; i < page.length; ++i) {
+            if (page[i].id == id) page[found++] = page[i];
+        }
+        assembly ("memory-safe") {
+            mstore(page, found)
+        }
+    }
+
+    /// @inheritdoc ILens
+    function openFaults(uint32 from, uint256 count) external view returns (OpenFault[] memory list) {
+        uint256 known = REGISTRY.operatorCount();
+        uint256 left = from == 0 || from > known ? 0 : known - from + 1;
+        uint256 last = from + (count < left ? count : left);
+        list = new OpenFault[]((last - from) * (_MAX_ABSENCES + 1));
+        uint256 found;
+        // Ids are 32 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        for (uint32 id = from; id < uint32(last); ++id) {
+            uint256 fraction = SLASHER.topUpDue(id);
+            if (fraction != 0) {
+                ISlasher.Conviction memory conviction = SLASHER.convictionOf(id);
+                list[found++] = OpenFault(id, conviction.kind, conviction.sigma, fraction, 0);
+            }
+            found = _openAbsences(id, list, found);
+        }
+        assembly ("memory-safe") {
+            mstore(list, found)
+        }
+    }
+
+    /// @inheritdoc ILens
+    function lossOf(address account, uint32 id, uint32 sigma, uint256 fraction)
+        external
+        view
+        returns (uint256 staked, uint256 thawing)
+    {
+        (uint256 tokens, uint256 supply) = STAKE_VAULT.pool(id);
+        staked = _lossUp(STAKE_VAULT.units(id, account), tokens, supply, fraction);
+        uint256 epoch = IEpochClock(address(STAKE_VAULT)).currentEpoch();
+        // The cohorts `StakeVault.slash` reaches.
+        uint256 window = STAKE_VAULT.UNBONDING_EPOCHS() + 2;
+        uint256 first = sigma == 0 ? 0 : sigma - 1;
+        if (first + window < epoch) first = epoch - window;
+        for (uint256 c = first; c <= epoch; ++c) {
+            // At most the current epoch.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            uint32 cohort = uint32(c);
+            uint256 shares = STAKE_VAULT.thawSharesOf(id, cohort, account);
+            if (shares == 0) continue;
+            (tokens, supply) = STAKE_VAULT.thawOf(id, cohort);
+            thawing += _lossUp(shares, tokens, supply, fraction);
+        }
+    }
+
+    /// @inheritdoc ILens
     function rewards() external view returns (Rewards memory r) {
         r.reserve = REWARD_VAULT.reserve();
         r.rewardPerBlock = REWARD_VAULT.rewardPerBlock();
@@ -115,5 +202,29 @@ contract Lens is ILens {
         r.tallies = BATCH_CHAIN.tallyCount();
         r.opened = REWARD_VAULT.nextTally();
         (r.epoch, r.cursor, r.count) = REWARD_VAULT.openStatus();
+    }
+
+    /// @dev Appends the open absences of an operator, latest first.
+    function _openAbsences(uint32 id, OpenFault[] memory list, uint256 found) private view returns (uint256) {
+        uint32 sigma = SLASHER.lastOfflineSigma(id);
+        uint32 epoch = IEpochClock(address(STAKE_VAULT)).currentEpoch();
+        for (uint256 i = 0; i < _MAX_ABSENCES && sigma != 0 && epoch <= SLASHER.lastSlashEpoch(sigma); ++i) {
+            ISlasher.OfflineCase memory absence = SLASHER.offlineCaseOf(id, sigma);
+            uint256 rate = SLASHER.offlineRate(id, sigma);
+            if (absence.state == ISlasher.OfflineState.Open && (rate != 0 || block.timestamp < absence.appealUntil)) {
+                list[found++] = OpenFault(id, FaultKind.OFFLINE, sigma, rate, absence.appealUntil);
+            }
+            sigma = absence.previousSigma;
+        }
+        return found;
+    }
+
+    /// @dev What `shares` of `supply` lose when `fraction` of `tokens` is taken.
+    function _lossUp(uint256 shares, uint256 tokens, uint256 supply, uint256 fraction) private pure returns (uint256) {
+        if (supply == 0) return 0;
+        uint256 taken = (tokens * fraction + _WAD - 1) / _WAD;
+        // The last wei goes only with the whole.
+        if (taken >= tokens) taken = fraction >= _WAD || tokens == 0 ? tokens : tokens - 1;
+        return shares * tokens / supply - shares * (tokens - taken) / supply;
     }
 }

@@ -4,11 +4,14 @@ pragma solidity ^0.8.30;
 import {Script} from "forge-std/Script.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
+import {IEvidence} from "contracts/interfaces/IEvidence.sol";
 import {IGuardian} from "contracts/interfaces/IGuardian.sol";
 import {INetworkParameters} from "contracts/interfaces/INetworkParameters.sol";
+import {IOfflineFault} from "contracts/interfaces/IOfflineFault.sol";
 import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
+import {ISlasher} from "contracts/interfaces/ISlasher.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {Parameters} from "./Parameters.sol";
 
@@ -46,6 +49,13 @@ contract Deploy is Script {
         address batchChain;
         address portal;
         address rewardVault;
+        address slasher;
+        address slashEscrow;
+        address doubleVoteFault;
+        address doubleProposalFault;
+        address conflictingCertificatesFault;
+        address amnesiaFault;
+        address offlineFault;
         address lens;
     }
 
@@ -54,6 +64,9 @@ contract Deploy is Script {
 
     /// @notice The role that may pause and unpause.
     uint64 public constant GUARDIAN_ROLE = 1;
+
+    /// @notice The role that may drop a case of absence within its appeal window.
+    uint64 public constant APPEALS_ROLE = 2;
 
     /// @notice Wei minted to the deployer when a network brings no token of its own.
     uint256 public constant INITIAL_SUPPLY = 1_000_000_000e18;
@@ -171,8 +184,12 @@ contract Deploy is Script {
         _createGovernance(inputs, p, d, deployer);
         _createStaking(inputs, p, d);
         _createRollup(inputs, p, d);
+        _createSlashing(inputs, p, d);
+        _createFaults(inputs, p, d);
         _create(
-            "Lens", abi.encode(d.sequencerRegistry, d.stakeVault, d.sequencerSet, d.batchChain, d.rewardVault), d.lens
+            "Lens",
+            abi.encode(d.sequencerRegistry, d.stakeVault, d.sequencerSet, d.batchChain, d.rewardVault, d.slasher),
+            d.lens
         );
         _handOver(inputs, d, deployer);
     }
@@ -219,6 +236,13 @@ contract Deploy is Script {
         vm.serializeAddress(contracts, "batchChain", d.batchChain);
         vm.serializeAddress(contracts, "portal", d.portal);
         vm.serializeAddress(contracts, "rewardVault", d.rewardVault);
+        vm.serializeAddress(contracts, "slasher", d.slasher);
+        vm.serializeAddress(contracts, "slashEscrow", d.slashEscrow);
+        vm.serializeAddress(contracts, "doubleVoteFault", d.doubleVoteFault);
+        vm.serializeAddress(contracts, "doubleProposalFault", d.doubleProposalFault);
+        vm.serializeAddress(contracts, "conflictingCertificatesFault", d.conflictingCertificatesFault);
+        vm.serializeAddress(contracts, "amnesiaFault", d.amnesiaFault);
+        vm.serializeAddress(contracts, "offlineFault", d.offlineFault);
         vm.serializeAddress(contracts, "feeSplitter", d.feeSplitter);
         vm.serializeAddress(contracts, "guardian", d.guardian);
         vm.serializeAddress(contracts, "accessManager", d.accessManager);
@@ -241,6 +265,13 @@ contract Deploy is Script {
         d.batchChain = vm.computeCreateAddress(deployer, nonce++);
         d.portal = vm.computeCreateAddress(deployer, nonce++);
         d.rewardVault = vm.computeCreateAddress(deployer, nonce++);
+        d.slasher = vm.computeCreateAddress(deployer, nonce++);
+        d.slashEscrow = vm.computeCreateAddress(deployer, nonce++);
+        d.doubleVoteFault = vm.computeCreateAddress(deployer, nonce++);
+        d.doubleProposalFault = vm.computeCreateAddress(deployer, nonce++);
+        d.conflictingCertificatesFault = vm.computeCreateAddress(deployer, nonce++);
+        d.amnesiaFault = vm.computeCreateAddress(deployer, nonce++);
+        d.offlineFault = vm.computeCreateAddress(deployer, nonce++);
         d.lens = vm.computeCreateAddress(deployer, nonce++);
     }
 
@@ -265,7 +296,7 @@ contract Deploy is Script {
             abi.encode(
                 ISequencerRegistry.Config({
                     guardian: d.guardian,
-                    slasher: address(0),
+                    slasher: d.slasher,
                     maxCommissionBps: p.maxCommissionBps,
                     genesis: inputs.genesisTime,
                     epochSeconds: p.epochSeconds
@@ -280,8 +311,8 @@ contract Deploy is Script {
                     token: d.nativeToken,
                     registry: d.sequencerRegistry,
                     guardian: d.guardian,
-                    slasher: address(0),
-                    slashEscrow: address(0),
+                    slasher: d.slasher,
+                    slashEscrow: d.slashEscrow,
                     sequencerSet: d.sequencerSet,
                     authority: d.accessManager,
                     unbondingEpochs: p.unbondingEpochs,
@@ -354,7 +385,59 @@ contract Deploy is Script {
         );
     }
 
-    // The guardian may pause and unpause; all else that is governed stays with the administrator, which becomes the
+    function _createSlashing(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d)
+        private
+    {
+        address[] memory modules = new address[](4);
+        modules[0] = d.doubleVoteFault;
+        modules[1] = d.doubleProposalFault;
+        modules[2] = d.conflictingCertificatesFault;
+        modules[3] = d.amnesiaFault;
+        _create(
+            "Slasher",
+            abi.encode(
+                ISlasher.Config({
+                    vault: d.stakeVault,
+                    registry: d.sequencerRegistry,
+                    sequencerSet: d.sequencerSet,
+                    escrow: d.slashEscrow,
+                    authority: d.accessManager,
+                    modules: modules,
+                    offlineFault: d.offlineFault,
+                    // Whole epochs, rounded up: what the parameter promises is taken in any case.
+                    evidenceEpochs: uint32((p.evidenceAge + p.epochSeconds - 1) / p.epochSeconds),
+                    correlationEpochs: p.correlationEpochs,
+                    appealWindow: p.appealWindow,
+                    genesis: inputs.genesisTime,
+                    epochSeconds: p.epochSeconds
+                })
+            ),
+            d.slasher
+        );
+        _create("SlashEscrow", abi.encode(d.nativeToken, d.slasher, d.feeSplitter, d.accessManager), d.slashEscrow);
+    }
+
+    function _createFaults(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d) private {
+        IEvidence.Wiring memory wiring = IEvidence.Wiring({
+            slasher: d.slasher, sequencerSet: d.sequencerSet, batchChain: d.batchChain, l2ChainId: inputs.l2ChainId
+        });
+        _create("DoubleVoteFault", abi.encode(wiring), d.doubleVoteFault);
+        _create("DoubleProposalFault", abi.encode(wiring), d.doubleProposalFault);
+        _create("ConflictingCertificatesFault", abi.encode(wiring), d.conflictingCertificatesFault);
+        _create("AmnesiaFault", abi.encode(wiring, p.amnesiaWindow), d.amnesiaFault);
+        _create(
+            "OfflineFault",
+            abi.encode(
+                IOfflineFault.Config({
+                    slasher: d.slasher, sequencerSet: d.sequencerSet, batchChain: d.batchChain, minSlots: p.minSlots
+                })
+            ),
+            d.offlineFault
+        );
+    }
+
+    // The guardian may pause and unpause, and decides appeals: a veto in the appeal window cannot wait for the timelock,
+    // which is longer than unbonding. All else that is governed stays with the administrator, which becomes the
     // timelock. The deployer ends with no role in the manager.
     function _handOver(Inputs memory inputs, Deployment memory d, address deployer) private {
         IAccessManager manager = IAccessManager(d.accessManager);
@@ -364,6 +447,11 @@ contract Deploy is Script {
         manager.setTargetFunctionRole(d.guardian, selectors, GUARDIAN_ROLE);
         manager.labelRole(GUARDIAN_ROLE, "guardian");
         manager.grantRole(GUARDIAN_ROLE, inputs.guardian, 0);
+        selectors = new bytes4[](1);
+        selectors[0] = ISlasher.vetoOffline.selector;
+        manager.setTargetFunctionRole(d.slasher, selectors, APPEALS_ROLE);
+        manager.labelRole(APPEALS_ROLE, "appeals");
+        manager.grantRole(APPEALS_ROLE, inputs.guardian, 0);
         manager.grantRole(ADMIN_ROLE, d.timelock, 0);
         manager.renounceRole(ADMIN_ROLE, deployer);
     }

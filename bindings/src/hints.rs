@@ -11,6 +11,9 @@ pub(crate) fn hint(name: &str) -> Option<&'static str> {
         "CommitCertificate" | "L2Header" => certificate(reason),
         "Portal" | "MessagePasser" => portal(reason),
         "RewardVault" | "FeeSplitter" => rewards(reason),
+        "Slasher" | "SlashEscrow" => slashing(reason),
+        "Evidence" | "AmnesiaFault" | "ConflictingCertificatesFault" => evidence(reason),
+        "OfflineFault" => absence(reason),
         "Guardian" | "NetworkParameters" | "Lens" => governance(reason),
         "EpochClock" | "EpochTrace" => clock(reason),
         "" => libraries(reason),
@@ -190,6 +193,78 @@ fn rewards(reason: &str) -> Option<&'static str> {
         "NotFunded" => "transfer the tokens before splitting them",
         "InvalidRecipient" => "name an account that can hold tokens",
         "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn slashing(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "AlreadyConvicted" => "one conviction per operator: nothing more to report about it",
+        "AppealOver" => "a case can be vetoed only before appealUntil",
+        "AppealRunning" => "wait until appealUntil (Unix seconds): the case can still be vetoed",
+        "EvidenceTooOld" => "too late: evidence was taken up to lastEpoch",
+        "FirstAbsence" => "the jail is the penalty; only a repeat within 30 days is slashed",
+        "NoOpenCase" => "no such case, or it was vetoed or slashed already; openFaults() lists what is open",
+        "NotConvicted" => "only a conviction can be topped up; openFaults() lists those that are due",
+        "NothingToTopUp" => "the conviction is at its final rate: nothing to do",
+        "NotModule" => "penalties are decided by the fault modules: send the proof to the one that fits",
+        "NotSlasher" => SLASHER_ONLY,
+        "SameAbsence" => "the operator is jailed for this absence already",
+        "SetNotStarted" => "wait until the epoch starts; the evidence is good then",
+        "InvalidWeight" | "UnknownKind" => "the fault module and the slasher disagree: check the versions",
+        "CoverFundAlreadySet" => "the cover fund was chosen once and for ever",
+        "NoCoverFund" => "governance has not named the cover fund yet; its part is kept",
+        "NothingDue" => "nothing is owed to this account; rewardOf(account) tells",
+        "NothingToBurn" => "nothing waits to be destroyed",
+        "DuplicateModule" | "InvalidAppealWindow" | "InvalidCorrelation" | "InvalidEvidenceEpochs" | "ZeroAddress" => {
+            DEPLOYMENT
+        }
+        _ => return None,
+    })
+}
+
+fn evidence(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NoContradiction" | "NilVote" | "NotLater" => "these messages are no fault together",
+        "DifferentEpochs" | "DifferentForks" | "DifferentHeights" | "DifferentKinds" | "DifferentRounds" => {
+            "messages contradict each other only when they are of one kind, fork, height and round"
+        }
+        "DifferentSigners" => "both messages must be signed by one key, for this chain and batch chain",
+        "WrongKinds" | "UnknownVoteKind" => {
+            "pass votes as they were signed: kind 1 prevote, 2 precommit; for amnesia the precommit first"
+        }
+        "BadRecoveryId" | "HighS" | "NoSigner" | "WrongSignatureLength" => {
+            "pass signatures as the nodes accept them: 65 bytes, low s, v 27 or 28"
+        }
+        "UnknownSet" => "no set was frozen for that epoch",
+        "WrongMembers" => "pass the members as EpochFrozen of that epoch emitted them",
+        "SpareMembers" => "pass the second list of members only when the messages name two epochs",
+        "NotAMember" | "NotAMemberOfEither" => "the key was no member of a set that can still be judged",
+        "NobodyToConvict" => "nobody signed both certificates who is not convicted already",
+        "AlreadyAccused" => "this accusation was made already; accusationOf(hash) tells where it stands",
+        "NotOpen" => "no such accusation, or it was answered or judged already",
+        "WindowRunning" => "wait until convictableFrom (Unix seconds): the accused may answer",
+        "ForeignPolka" | "PolkaOutsideRounds" => {
+            "answer with prevotes for the block that was voted for, of a round from the lock up to the vote"
+        }
+        "InvalidResponseWindow" | "ZeroWiring" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn absence(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NotStanding" => "the batch is unknown, removed or orphaned",
+        "NotFinal" => "wait until the batch is final",
+        "NoTally" => "pass the batch that carries the tally of the epoch",
+        "WrongEntries" | "WrongCount" | "ForeignEntry" => {
+            "pass the tally's entries as the node's rota_batch serves them, unchanged"
+        }
+        "WrongMembers" => "pass the members as EpochFrozen of the tally's epoch emitted them",
+        "NotAMember" => "the operator had no slots in that epoch",
+        "TooFewSlots" | "Present" => "the operator was not absent by the rule: nothing to report",
+        "TooManyAbsent" | "TooManyMissed" => "the network was the problem in that epoch: nobody is jailed for it",
+        "Zero" => DEPLOYMENT,
         _ => return None,
     })
 }

@@ -32,10 +32,12 @@ pub mod generated;
 
 pub use deployment::{ContractAddresses, Deployment, DeploymentError};
 pub use generated::{
-    access_manager::AccessManager, batch_chain::BatchChain, errors::Rota::RotaErrors, fee_splitter::FeeSplitter,
-    guardian::Guardian, lens::Lens, message_passer::MessagePasser, native_token::NativeToken,
-    network_parameters::NetworkParameters, portal::Portal, reward_vault::RewardVault,
-    sequencer_registry::SequencerRegistry, sequencer_set::SequencerSet, stake_vault::StakeVault,
+    access_manager::AccessManager, amnesia_fault::AmnesiaFault, batch_chain::BatchChain,
+    conflicting_certificates_fault::ConflictingCertificatesFault, double_proposal_fault::DoubleProposalFault,
+    double_vote_fault::DoubleVoteFault, errors::Rota::RotaErrors, fee_splitter::FeeSplitter, guardian::Guardian,
+    lens::Lens, message_passer::MessagePasser, native_token::NativeToken, network_parameters::NetworkParameters,
+    offline_fault::OfflineFault, portal::Portal, reward_vault::RewardVault, sequencer_registry::SequencerRegistry,
+    sequencer_set::SequencerSet, slash_escrow::SlashEscrow, slasher::Slasher, stake_vault::StakeVault,
     timelock_controller::TimelockController,
 };
 pub use revert::{RotaError, decode_revert};

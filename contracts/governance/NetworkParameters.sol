@@ -31,8 +31,9 @@ contract NetworkParameters is INetworkParameters {
     /// @inheritdoc INetworkParameters
     function judgementSeconds() public view returns (uint256) {
         Parameters storage p = _parameters;
+        uint256 hearing = p.appealWindow > p.amnesiaWindow ? p.appealWindow : p.amnesiaWindow;
         return uint256(p.maxSetAge) * p.epochSeconds + p.challengeWindow + 2 * uint256(p.voteWindow) + p.gracePeriod
-            + p.evidenceAge + p.appealWindow;
+            + p.evidenceAge + hearing;
     }
 
     /// @inheritdoc INetworkParameters

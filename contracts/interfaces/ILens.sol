@@ -119,6 +119,32 @@ interface ILens {
         uint32 count;
     }
 
+    /// @notice One slash of the vault's log.
+    /// @param seq Its number.
+    /// @param id Whom it hit.
+    /// @param sigma Epoch of the set the fault happened under: cohorts `c` with `c + 1 < sigma` did not pay.
+    /// @param fraction Fraction taken, 1e18 = all.
+    struct Slash {
+        uint256 seq;
+        uint32 id;
+        uint32 sigma;
+        uint256 fraction;
+    }
+
+    /// @notice A penalty that is not complete.
+    /// @param id The operator.
+    /// @param kind `FaultKind`: `OFFLINE` for a case of absence, else that of a conviction whose top-up is due.
+    /// @param sigma Epoch of the set the fault happened under.
+    /// @param fraction Fraction that is still to be taken, 1e18 = all; 0 for a first absence, which can only be vetoed.
+    /// @param dueAt From when it can be taken, unix seconds; a veto is possible before. 0 for a top-up.
+    struct OpenFault {
+        uint32 id;
+        uint8 kind;
+        uint32 sigma;
+        uint256 fraction;
+        uint256 dueAt;
+    }
+
     /// @notice A contract given to the constructor is the zero address.
     error Lens_ZeroAddress();
 
@@ -140,6 +166,33 @@ interface ILens {
 
     /// @notice What `account` undelegated from pool `id` in the epochs `from` to `from + count − 1` and did not claim yet.
     function thaws(address account, uint32 id, uint32 from, uint32 count) external view returns (Thaw[] memory);
+
+    /// @notice Number of the latest slash; they count from 1.
+    function slashSeq() external view returns (uint256);
+
+    /// @notice Slashes number `from` to `from + count − 1`, fewer at the end.
+    /// @param from first number, ≥ 1
+    function slashHistory(uint256 from, uint256 count) external view returns (Slash[] memory page);
+
+    /// @notice Those slashes among number `from` to `from + count − 1` that hit operator `id`, in order.
+    /// @param from first number, ≥ 1
+    function slashesOf(uint32 id, uint256 from, uint256 count) external view returns (Slash[] memory page);
+
+    /// @notice Absences that can still be vetoed or slashed and top-ups that are due, of the operators with ids from `from` on,
+    /// at most `count` of them; of each at most its eight latest absences. Open accusations of amnesia are known by
+    /// `AmnesiaFault`'s events only: whoever can answer one has to hold its charge anyway.
+    /// @param from first id, ≥ 1
+    function openFaults(uint32 from, uint256 count) external view returns (OpenFault[] memory);
+
+    /// @notice What `account` would lose in pool `id` to a slash now, token wei, rounded up.
+    /// @param sigma Epoch of the set the fault happened under.
+    /// @param fraction 1e18 = all; `ISlasher.rateFor` tells it for a conviction.
+    /// @return staked Of its stake in the pool.
+    /// @return thawing Of its stake on the way out.
+    function lossOf(address account, uint32 id, uint32 sigma, uint256 fraction)
+        external
+        view
+        returns (uint256 staked, uint256 thawing);
 
     /// @notice The state of the reward vault.
     function rewards() external view returns (Rewards memory);

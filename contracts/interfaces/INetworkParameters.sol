@@ -22,6 +22,9 @@ interface INetworkParameters {
     /// @param gracePeriod Seconds left to a batch that was ever flagged.
     /// @param evidenceAge Seconds after the end of a set's service in which its faults can be proven.
     /// @param appealWindow Seconds before a penalty without cryptographic proof is executed.
+    /// @param amnesiaWindow Seconds an operator accused of amnesia has for its answer.
+    /// @param correlationEpochs Epochs before and after a fault whose convictions raise its penalty.
+    /// @param minSlots Least slots of an epoch for a judgement about absence.
     /// @param l1Confirmations L1 blocks on top of an L1 origin.
     /// @param maxOriginLag Seconds an L1 origin may be behind its L2 block.
     /// @param rewardPerBlock Emission per L2 block at the start, token wei.
@@ -44,6 +47,9 @@ interface INetworkParameters {
         uint64 gracePeriod;
         uint64 evidenceAge;
         uint64 appealWindow;
+        uint64 amnesiaWindow;
+        uint32 correlationEpochs;
+        uint32 minSlots;
         uint32 l1Confirmations;
         uint64 maxOriginLag;
         uint96 rewardPerBlock;
@@ -65,7 +71,8 @@ interface INetworkParameters {
     function parameters() external view returns (Parameters memory);
 
     /// @notice The longest time from a fault to its judgement: `maxSetAge·epochSeconds + challengeWindow + 2·voteWindow +
-    /// gracePeriod + evidenceAge + appealWindow`, seconds.
+    /// gracePeriod + evidenceAge + max(appealWindow, amnesiaWindow)`, seconds: an offline case can be appealed, an
+    /// accusation of amnesia answered.
     function judgementSeconds() external view returns (uint256);
 
     /// @notice The shortest time stake stays after its service ended: `unbondingEpochs·epochSeconds`, seconds.

@@ -168,13 +168,18 @@ fn contracts(deployment: &Deployment) -> ContractsConfig {
         batch_chain: c.batch_chain,
         portal: c.portal,
         reward_vault: c.reward_vault,
+        slasher: c.slasher,
+        slash_escrow: c.slash_escrow,
+        double_vote_fault: c.double_vote_fault,
+        double_proposal_fault: c.double_proposal_fault,
+        conflicting_certificates_fault: c.conflicting_certificates_fault,
+        amnesia_fault: c.amnesia_fault,
+        offline_fault: c.offline_fault,
         fee_splitter: c.fee_splitter,
         guardian: c.guardian,
         access_manager: c.access_manager,
         timelock: c.timelock,
         lens: c.lens,
-        // No slasher is deployed.
-        ..ContractsConfig::default()
     }
 }
 

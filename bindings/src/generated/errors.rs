@@ -21,6 +21,15 @@ alloy::sol! {
         error AccessManagerUnauthorizedCancel(address msgsender, address caller, address target, bytes4 selector);
         error AccessManagerUnauthorizedConsume(address target);
         error AddressEmptyCode(address target);
+        error AmnesiaFault_AlreadyAccused(bytes32 chargeHash, uint8 state);
+        error AmnesiaFault_ForeignPolka(uint32 fork, uint32 epoch, uint64 height, bytes32 blockHash);
+        error AmnesiaFault_InvalidResponseWindow(uint256 responseWindow, uint256 maximum);
+        error AmnesiaFault_NilVote(bytes32 lockedHash, bytes32 votedHash);
+        error AmnesiaFault_NotLater(uint32 lockRound, uint32 voteRound);
+        error AmnesiaFault_NotOpen(bytes32 chargeHash, uint8 state);
+        error AmnesiaFault_PolkaOutsideRounds(uint32 round, uint32 lockRound, uint32 voteRound);
+        error AmnesiaFault_WindowRunning(bytes32 chargeHash, uint256 convictableFrom);
+        error AmnesiaFault_WrongKinds(uint8 lock, uint8 vote);
         error BatchChain_BadConfig(string name, uint256 value);
         error BatchChain_BrokenAncestry(uint256 position, bytes32 actual, bytes32 expected);
         error BatchChain_DepositsAhead(uint64 actual, uint64 atOrigin);
@@ -65,6 +74,7 @@ alloy::sol! {
         error CommitCertificate_WrongMembers(bytes32 actual, bytes32 setHash);
         error CommitCertificate_WrongSignatureLength(uint256 actual, uint256 expected);
         error CommitCertificate_WrongSigner(uint256 member, address recovered, address expected);
+        error ConflictingCertificatesFault_NobodyToConvict(uint256 intersection);
         error ECDSAInvalidSignature();
         error ECDSAInvalidSignatureLength(uint256 length);
         error ECDSAInvalidSignatureS(bytes32 s);
@@ -82,6 +92,24 @@ alloy::sol! {
         error EpochTrace_EpochTooLarge(uint256 epoch);
         error EpochTrace_OutOfRange(uint256 index, uint256 count);
         error EpochTrace_Unordered(uint256 epoch, uint256 latest);
+        error Evidence_BadRecoveryId(uint8 v);
+        error Evidence_DifferentEpochs(uint32 first, uint32 second);
+        error Evidence_DifferentForks(uint32 first, uint32 second);
+        error Evidence_DifferentHeights(uint64 first, uint64 second);
+        error Evidence_DifferentKinds(uint8 first, uint8 second);
+        error Evidence_DifferentRounds(uint32 first, uint32 second);
+        error Evidence_DifferentSigners(address first, address second);
+        error Evidence_HighS(bytes32 s);
+        error Evidence_NoContradiction(uint32 epoch, bytes32 blockHash);
+        error Evidence_NoSigner(bytes32 digest);
+        error Evidence_NotAMember(address signer, uint32 epoch);
+        error Evidence_NotAMemberOfEither(address signer, uint32 first, uint32 second);
+        error Evidence_SpareMembers(uint32 epoch, uint256 length);
+        error Evidence_UnknownSet(uint32 epoch);
+        error Evidence_UnknownVoteKind(uint8 kind);
+        error Evidence_WrongMembers(uint32 epoch, bytes32 actual, bytes32 setHash);
+        error Evidence_WrongSignatureLength(uint256 length);
+        error Evidence_ZeroWiring(string name);
         error FailedCall();
         error FeeSplitter_InvalidRecipient(address recipient);
         error FeeSplitter_NotFunded(uint256 held, uint256 needed);
@@ -101,6 +129,19 @@ alloy::sol! {
         error NetworkParameters_StakeLeavesTooEarly(uint256 judgement, uint256 unbonding);
         error NetworkParameters_TimelockTooShort(uint256 delay, uint256 unbonding);
         error NetworkParameters_Zero(string name);
+        error OfflineFault_ForeignEntry(uint256 index, uint32 entryId, uint32 memberId);
+        error OfflineFault_NoTally(bytes32 batchHash);
+        error OfflineFault_NotAMember(uint32 id, uint32 epoch);
+        error OfflineFault_NotFinal(bytes32 batchHash, uint8 state);
+        error OfflineFault_NotStanding(bytes32 batchHash, uint8 state);
+        error OfflineFault_Present(uint32 id, uint256 missed, uint256 assigned);
+        error OfflineFault_TooFewSlots(uint32 id, uint256 assigned, uint256 minimum);
+        error OfflineFault_TooManyAbsent(uint256 absentWeight, uint256 totalWeight);
+        error OfflineFault_TooManyMissed(uint256 missed, uint256 assigned);
+        error OfflineFault_WrongCount(uint256 entries, uint256 members);
+        error OfflineFault_WrongEntries(bytes32 actual, bytes32 root);
+        error OfflineFault_WrongMembers(uint32 epoch, bytes32 actual, bytes32 setHash);
+        error OfflineFault_Zero(string name);
         error Portal_BadAmount(uint256 amount);
         error Portal_BadRecipient(address to);
         error Portal_FeesAlreadyReleased(uint32 epoch, uint32 lastReleased);
@@ -168,6 +209,30 @@ alloy::sol! {
         error SequencerSet_WeightOverflow(uint256 totalWeight);
         error SequencerSet_WrongMembers(uint32 epoch, bytes32 expected, bytes32 actual);
         error SequencerSet_ZeroAddress();
+        error SlashEscrow_CoverFundAlreadySet(address coverFund);
+        error SlashEscrow_NoCoverFund();
+        error SlashEscrow_NotSlasher(address caller);
+        error SlashEscrow_NothingDue(address account);
+        error SlashEscrow_NothingToBurn();
+        error SlashEscrow_ZeroAddress();
+        error Slasher_AlreadyConvicted(uint32 id);
+        error Slasher_AppealOver(uint32 id, uint32 sigma, uint256 appealUntil);
+        error Slasher_AppealRunning(uint32 id, uint32 sigma, uint256 appealUntil);
+        error Slasher_DuplicateModule(address module);
+        error Slasher_EvidenceTooOld(uint32 sigma, uint32 lastEpoch);
+        error Slasher_FirstAbsence(uint32 id, uint32 sigma);
+        error Slasher_InvalidAppealWindow(uint64 appealWindow, uint256 maximum);
+        error Slasher_InvalidCorrelation(uint32 correlationEpochs, uint32 maximum);
+        error Slasher_InvalidEvidenceEpochs(uint32 evidenceEpochs, uint32 unbondingEpochs);
+        error Slasher_InvalidWeight(uint64 weight, uint64 totalWeight);
+        error Slasher_NoOpenCase(uint32 id, uint32 sigma);
+        error Slasher_NotConvicted(uint32 id);
+        error Slasher_NotModule(address caller);
+        error Slasher_NothingToTopUp(uint32 id, uint256 rate);
+        error Slasher_SameAbsence(uint32 id, uint32 sigma, uint32 firstSigma);
+        error Slasher_SetNotStarted(uint32 sigma, uint32 currentEpoch);
+        error Slasher_UnknownKind(uint8 kind);
+        error Slasher_ZeroAddress();
         error StakeVault_ClaimTooEarly(uint256 timestamp, uint256 claimableFrom);
         error StakeVault_FutureSet(uint32 sigma, uint32 currentEpoch);
         error StakeVault_InsufficientUnits(uint256 requested, uint256 held);
@@ -217,6 +282,15 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::AccessManagerUnauthorizedCancel(_) => "AccessManagerUnauthorizedCancel",
         Rota::RotaErrors::AccessManagerUnauthorizedConsume(_) => "AccessManagerUnauthorizedConsume",
         Rota::RotaErrors::AddressEmptyCode(_) => "AddressEmptyCode",
+        Rota::RotaErrors::AmnesiaFault_AlreadyAccused(_) => "AmnesiaFault_AlreadyAccused",
+        Rota::RotaErrors::AmnesiaFault_ForeignPolka(_) => "AmnesiaFault_ForeignPolka",
+        Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(_) => "AmnesiaFault_InvalidResponseWindow",
+        Rota::RotaErrors::AmnesiaFault_NilVote(_) => "AmnesiaFault_NilVote",
+        Rota::RotaErrors::AmnesiaFault_NotLater(_) => "AmnesiaFault_NotLater",
+        Rota::RotaErrors::AmnesiaFault_NotOpen(_) => "AmnesiaFault_NotOpen",
+        Rota::RotaErrors::AmnesiaFault_PolkaOutsideRounds(_) => "AmnesiaFault_PolkaOutsideRounds",
+        Rota::RotaErrors::AmnesiaFault_WindowRunning(_) => "AmnesiaFault_WindowRunning",
+        Rota::RotaErrors::AmnesiaFault_WrongKinds(_) => "AmnesiaFault_WrongKinds",
         Rota::RotaErrors::BatchChain_BadConfig(_) => "BatchChain_BadConfig",
         Rota::RotaErrors::BatchChain_BrokenAncestry(_) => "BatchChain_BrokenAncestry",
         Rota::RotaErrors::BatchChain_DepositsAhead(_) => "BatchChain_DepositsAhead",
@@ -261,6 +335,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::CommitCertificate_WrongMembers(_) => "CommitCertificate_WrongMembers",
         Rota::RotaErrors::CommitCertificate_WrongSignatureLength(_) => "CommitCertificate_WrongSignatureLength",
         Rota::RotaErrors::CommitCertificate_WrongSigner(_) => "CommitCertificate_WrongSigner",
+        Rota::RotaErrors::ConflictingCertificatesFault_NobodyToConvict(_) => "ConflictingCertificatesFault_NobodyToConvict",
         Rota::RotaErrors::ECDSAInvalidSignature(_) => "ECDSAInvalidSignature",
         Rota::RotaErrors::ECDSAInvalidSignatureLength(_) => "ECDSAInvalidSignatureLength",
         Rota::RotaErrors::ECDSAInvalidSignatureS(_) => "ECDSAInvalidSignatureS",
@@ -278,6 +353,24 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::EpochTrace_EpochTooLarge(_) => "EpochTrace_EpochTooLarge",
         Rota::RotaErrors::EpochTrace_OutOfRange(_) => "EpochTrace_OutOfRange",
         Rota::RotaErrors::EpochTrace_Unordered(_) => "EpochTrace_Unordered",
+        Rota::RotaErrors::Evidence_BadRecoveryId(_) => "Evidence_BadRecoveryId",
+        Rota::RotaErrors::Evidence_DifferentEpochs(_) => "Evidence_DifferentEpochs",
+        Rota::RotaErrors::Evidence_DifferentForks(_) => "Evidence_DifferentForks",
+        Rota::RotaErrors::Evidence_DifferentHeights(_) => "Evidence_DifferentHeights",
+        Rota::RotaErrors::Evidence_DifferentKinds(_) => "Evidence_DifferentKinds",
+        Rota::RotaErrors::Evidence_DifferentRounds(_) => "Evidence_DifferentRounds",
+        Rota::RotaErrors::Evidence_DifferentSigners(_) => "Evidence_DifferentSigners",
+        Rota::RotaErrors::Evidence_HighS(_) => "Evidence_HighS",
+        Rota::RotaErrors::Evidence_NoContradiction(_) => "Evidence_NoContradiction",
+        Rota::RotaErrors::Evidence_NoSigner(_) => "Evidence_NoSigner",
+        Rota::RotaErrors::Evidence_NotAMember(_) => "Evidence_NotAMember",
+        Rota::RotaErrors::Evidence_NotAMemberOfEither(_) => "Evidence_NotAMemberOfEither",
+        Rota::RotaErrors::Evidence_SpareMembers(_) => "Evidence_SpareMembers",
+        Rota::RotaErrors::Evidence_UnknownSet(_) => "Evidence_UnknownSet",
+        Rota::RotaErrors::Evidence_UnknownVoteKind(_) => "Evidence_UnknownVoteKind",
+        Rota::RotaErrors::Evidence_WrongMembers(_) => "Evidence_WrongMembers",
+        Rota::RotaErrors::Evidence_WrongSignatureLength(_) => "Evidence_WrongSignatureLength",
+        Rota::RotaErrors::Evidence_ZeroWiring(_) => "Evidence_ZeroWiring",
         Rota::RotaErrors::FailedCall(_) => "FailedCall",
         Rota::RotaErrors::FeeSplitter_InvalidRecipient(_) => "FeeSplitter_InvalidRecipient",
         Rota::RotaErrors::FeeSplitter_NotFunded(_) => "FeeSplitter_NotFunded",
@@ -297,6 +390,19 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(_) => "NetworkParameters_StakeLeavesTooEarly",
         Rota::RotaErrors::NetworkParameters_TimelockTooShort(_) => "NetworkParameters_TimelockTooShort",
         Rota::RotaErrors::NetworkParameters_Zero(_) => "NetworkParameters_Zero",
+        Rota::RotaErrors::OfflineFault_ForeignEntry(_) => "OfflineFault_ForeignEntry",
+        Rota::RotaErrors::OfflineFault_NoTally(_) => "OfflineFault_NoTally",
+        Rota::RotaErrors::OfflineFault_NotAMember(_) => "OfflineFault_NotAMember",
+        Rota::RotaErrors::OfflineFault_NotFinal(_) => "OfflineFault_NotFinal",
+        Rota::RotaErrors::OfflineFault_NotStanding(_) => "OfflineFault_NotStanding",
+        Rota::RotaErrors::OfflineFault_Present(_) => "OfflineFault_Present",
+        Rota::RotaErrors::OfflineFault_TooFewSlots(_) => "OfflineFault_TooFewSlots",
+        Rota::RotaErrors::OfflineFault_TooManyAbsent(_) => "OfflineFault_TooManyAbsent",
+        Rota::RotaErrors::OfflineFault_TooManyMissed(_) => "OfflineFault_TooManyMissed",
+        Rota::RotaErrors::OfflineFault_WrongCount(_) => "OfflineFault_WrongCount",
+        Rota::RotaErrors::OfflineFault_WrongEntries(_) => "OfflineFault_WrongEntries",
+        Rota::RotaErrors::OfflineFault_WrongMembers(_) => "OfflineFault_WrongMembers",
+        Rota::RotaErrors::OfflineFault_Zero(_) => "OfflineFault_Zero",
         Rota::RotaErrors::Portal_BadAmount(_) => "Portal_BadAmount",
         Rota::RotaErrors::Portal_BadRecipient(_) => "Portal_BadRecipient",
         Rota::RotaErrors::Portal_FeesAlreadyReleased(_) => "Portal_FeesAlreadyReleased",
@@ -364,6 +470,30 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::SequencerSet_WeightOverflow(_) => "SequencerSet_WeightOverflow",
         Rota::RotaErrors::SequencerSet_WrongMembers(_) => "SequencerSet_WrongMembers",
         Rota::RotaErrors::SequencerSet_ZeroAddress(_) => "SequencerSet_ZeroAddress",
+        Rota::RotaErrors::SlashEscrow_CoverFundAlreadySet(_) => "SlashEscrow_CoverFundAlreadySet",
+        Rota::RotaErrors::SlashEscrow_NoCoverFund(_) => "SlashEscrow_NoCoverFund",
+        Rota::RotaErrors::SlashEscrow_NotSlasher(_) => "SlashEscrow_NotSlasher",
+        Rota::RotaErrors::SlashEscrow_NothingDue(_) => "SlashEscrow_NothingDue",
+        Rota::RotaErrors::SlashEscrow_NothingToBurn(_) => "SlashEscrow_NothingToBurn",
+        Rota::RotaErrors::SlashEscrow_ZeroAddress(_) => "SlashEscrow_ZeroAddress",
+        Rota::RotaErrors::Slasher_AlreadyConvicted(_) => "Slasher_AlreadyConvicted",
+        Rota::RotaErrors::Slasher_AppealOver(_) => "Slasher_AppealOver",
+        Rota::RotaErrors::Slasher_AppealRunning(_) => "Slasher_AppealRunning",
+        Rota::RotaErrors::Slasher_DuplicateModule(_) => "Slasher_DuplicateModule",
+        Rota::RotaErrors::Slasher_EvidenceTooOld(_) => "Slasher_EvidenceTooOld",
+        Rota::RotaErrors::Slasher_FirstAbsence(_) => "Slasher_FirstAbsence",
+        Rota::RotaErrors::Slasher_InvalidAppealWindow(_) => "Slasher_InvalidAppealWindow",
+        Rota::RotaErrors::Slasher_InvalidCorrelation(_) => "Slasher_InvalidCorrelation",
+        Rota::RotaErrors::Slasher_InvalidEvidenceEpochs(_) => "Slasher_InvalidEvidenceEpochs",
+        Rota::RotaErrors::Slasher_InvalidWeight(_) => "Slasher_InvalidWeight",
+        Rota::RotaErrors::Slasher_NoOpenCase(_) => "Slasher_NoOpenCase",
+        Rota::RotaErrors::Slasher_NotConvicted(_) => "Slasher_NotConvicted",
+        Rota::RotaErrors::Slasher_NotModule(_) => "Slasher_NotModule",
+        Rota::RotaErrors::Slasher_NothingToTopUp(_) => "Slasher_NothingToTopUp",
+        Rota::RotaErrors::Slasher_SameAbsence(_) => "Slasher_SameAbsence",
+        Rota::RotaErrors::Slasher_SetNotStarted(_) => "Slasher_SetNotStarted",
+        Rota::RotaErrors::Slasher_UnknownKind(_) => "Slasher_UnknownKind",
+        Rota::RotaErrors::Slasher_ZeroAddress(_) => "Slasher_ZeroAddress",
         Rota::RotaErrors::StakeVault_ClaimTooEarly(_) => "StakeVault_ClaimTooEarly",
         Rota::RotaErrors::StakeVault_FutureSet(_) => "StakeVault_FutureSet",
         Rota::RotaErrors::StakeVault_InsufficientUnits(_) => "StakeVault_InsufficientUnits",
@@ -413,6 +543,15 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::AccessManagerUnauthorizedCancel(error) => vec![("msgsender", error.msgsender.to_string()), ("caller", error.caller.to_string()), ("target", error.target.to_string()), ("selector", error.selector.to_string())],
         Rota::RotaErrors::AccessManagerUnauthorizedConsume(error) => vec![("target", error.target.to_string())],
         Rota::RotaErrors::AddressEmptyCode(error) => vec![("target", error.target.to_string())],
+        Rota::RotaErrors::AmnesiaFault_AlreadyAccused(error) => vec![("chargeHash", error.chargeHash.to_string()), ("state", error.state.to_string())],
+        Rota::RotaErrors::AmnesiaFault_ForeignPolka(error) => vec![("fork", error.fork.to_string()), ("epoch", error.epoch.to_string()), ("height", error.height.to_string()), ("blockHash", error.blockHash.to_string())],
+        Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(error) => vec![("responseWindow", error.responseWindow.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::AmnesiaFault_NilVote(error) => vec![("lockedHash", error.lockedHash.to_string()), ("votedHash", error.votedHash.to_string())],
+        Rota::RotaErrors::AmnesiaFault_NotLater(error) => vec![("lockRound", error.lockRound.to_string()), ("voteRound", error.voteRound.to_string())],
+        Rota::RotaErrors::AmnesiaFault_NotOpen(error) => vec![("chargeHash", error.chargeHash.to_string()), ("state", error.state.to_string())],
+        Rota::RotaErrors::AmnesiaFault_PolkaOutsideRounds(error) => vec![("round", error.round.to_string()), ("lockRound", error.lockRound.to_string()), ("voteRound", error.voteRound.to_string())],
+        Rota::RotaErrors::AmnesiaFault_WindowRunning(error) => vec![("chargeHash", error.chargeHash.to_string()), ("convictableFrom", error.convictableFrom.to_string())],
+        Rota::RotaErrors::AmnesiaFault_WrongKinds(error) => vec![("lock", error.lock.to_string()), ("vote", error.vote.to_string())],
         Rota::RotaErrors::BatchChain_BadConfig(error) => vec![("name", error.name.to_string()), ("value", error.value.to_string())],
         Rota::RotaErrors::BatchChain_BrokenAncestry(error) => vec![("position", error.position.to_string()), ("actual", error.actual.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::BatchChain_DepositsAhead(error) => vec![("actual", error.actual.to_string()), ("atOrigin", error.atOrigin.to_string())],
@@ -457,6 +596,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::CommitCertificate_WrongMembers(error) => vec![("actual", error.actual.to_string()), ("setHash", error.setHash.to_string())],
         Rota::RotaErrors::CommitCertificate_WrongSignatureLength(error) => vec![("actual", error.actual.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::CommitCertificate_WrongSigner(error) => vec![("member", error.member.to_string()), ("recovered", error.recovered.to_string()), ("expected", error.expected.to_string())],
+        Rota::RotaErrors::ConflictingCertificatesFault_NobodyToConvict(error) => vec![("intersection", error.intersection.to_string())],
         Rota::RotaErrors::ECDSAInvalidSignature(_) => vec![],
         Rota::RotaErrors::ECDSAInvalidSignatureLength(error) => vec![("length", error.length.to_string())],
         Rota::RotaErrors::ECDSAInvalidSignatureS(error) => vec![("s", error.s.to_string())],
@@ -474,6 +614,24 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::EpochTrace_EpochTooLarge(error) => vec![("epoch", error.epoch.to_string())],
         Rota::RotaErrors::EpochTrace_OutOfRange(error) => vec![("index", error.index.to_string()), ("count", error.count.to_string())],
         Rota::RotaErrors::EpochTrace_Unordered(error) => vec![("epoch", error.epoch.to_string()), ("latest", error.latest.to_string())],
+        Rota::RotaErrors::Evidence_BadRecoveryId(error) => vec![("v", error.v.to_string())],
+        Rota::RotaErrors::Evidence_DifferentEpochs(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_DifferentForks(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_DifferentHeights(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_DifferentKinds(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_DifferentRounds(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_DifferentSigners(error) => vec![("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_HighS(error) => vec![("s", error.s.to_string())],
+        Rota::RotaErrors::Evidence_NoContradiction(error) => vec![("epoch", error.epoch.to_string()), ("blockHash", error.blockHash.to_string())],
+        Rota::RotaErrors::Evidence_NoSigner(error) => vec![("digest", error.digest.to_string())],
+        Rota::RotaErrors::Evidence_NotAMember(error) => vec![("signer", error.signer.to_string()), ("epoch", error.epoch.to_string())],
+        Rota::RotaErrors::Evidence_NotAMemberOfEither(error) => vec![("signer", error.signer.to_string()), ("first", error.first.to_string()), ("second", error.second.to_string())],
+        Rota::RotaErrors::Evidence_SpareMembers(error) => vec![("epoch", error.epoch.to_string()), ("length", error.length.to_string())],
+        Rota::RotaErrors::Evidence_UnknownSet(error) => vec![("epoch", error.epoch.to_string())],
+        Rota::RotaErrors::Evidence_UnknownVoteKind(error) => vec![("kind", error.kind.to_string())],
+        Rota::RotaErrors::Evidence_WrongMembers(error) => vec![("epoch", error.epoch.to_string()), ("actual", error.actual.to_string()), ("setHash", error.setHash.to_string())],
+        Rota::RotaErrors::Evidence_WrongSignatureLength(error) => vec![("length", error.length.to_string())],
+        Rota::RotaErrors::Evidence_ZeroWiring(error) => vec![("name", error.name.to_string())],
         Rota::RotaErrors::FailedCall(_) => vec![],
         Rota::RotaErrors::FeeSplitter_InvalidRecipient(error) => vec![("recipient", error.recipient.to_string())],
         Rota::RotaErrors::FeeSplitter_NotFunded(error) => vec![("held", error.held.to_string()), ("needed", error.needed.to_string())],
@@ -493,6 +651,19 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(error) => vec![("judgement", error.judgement.to_string()), ("unbonding", error.unbonding.to_string())],
         Rota::RotaErrors::NetworkParameters_TimelockTooShort(error) => vec![("delay", error.delay.to_string()), ("unbonding", error.unbonding.to_string())],
         Rota::RotaErrors::NetworkParameters_Zero(error) => vec![("name", error.name.to_string())],
+        Rota::RotaErrors::OfflineFault_ForeignEntry(error) => vec![("index", error.index.to_string()), ("entryId", error.entryId.to_string()), ("memberId", error.memberId.to_string())],
+        Rota::RotaErrors::OfflineFault_NoTally(error) => vec![("batchHash", error.batchHash.to_string())],
+        Rota::RotaErrors::OfflineFault_NotAMember(error) => vec![("id", error.id.to_string()), ("epoch", error.epoch.to_string())],
+        Rota::RotaErrors::OfflineFault_NotFinal(error) => vec![("batchHash", error.batchHash.to_string()), ("state", error.state.to_string())],
+        Rota::RotaErrors::OfflineFault_NotStanding(error) => vec![("batchHash", error.batchHash.to_string()), ("state", error.state.to_string())],
+        Rota::RotaErrors::OfflineFault_Present(error) => vec![("id", error.id.to_string()), ("missed", error.missed.to_string()), ("assigned", error.assigned.to_string())],
+        Rota::RotaErrors::OfflineFault_TooFewSlots(error) => vec![("id", error.id.to_string()), ("assigned", error.assigned.to_string()), ("minimum", error.minimum.to_string())],
+        Rota::RotaErrors::OfflineFault_TooManyAbsent(error) => vec![("absentWeight", error.absentWeight.to_string()), ("totalWeight", error.totalWeight.to_string())],
+        Rota::RotaErrors::OfflineFault_TooManyMissed(error) => vec![("missed", error.missed.to_string()), ("assigned", error.assigned.to_string())],
+        Rota::RotaErrors::OfflineFault_WrongCount(error) => vec![("entries", error.entries.to_string()), ("members", error.members.to_string())],
+        Rota::RotaErrors::OfflineFault_WrongEntries(error) => vec![("actual", error.actual.to_string()), ("root", error.root.to_string())],
+        Rota::RotaErrors::OfflineFault_WrongMembers(error) => vec![("epoch", error.epoch.to_string()), ("actual", error.actual.to_string()), ("setHash", error.setHash.to_string())],
+        Rota::RotaErrors::OfflineFault_Zero(error) => vec![("name", error.name.to_string())],
         Rota::RotaErrors::Portal_BadAmount(error) => vec![("amount", error.amount.to_string())],
         Rota::RotaErrors::Portal_BadRecipient(error) => vec![("to", error.to.to_string())],
         Rota::RotaErrors::Portal_FeesAlreadyReleased(error) => vec![("epoch", error.epoch.to_string()), ("lastReleased", error.lastReleased.to_string())],
@@ -560,6 +731,30 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::SequencerSet_WeightOverflow(error) => vec![("totalWeight", error.totalWeight.to_string())],
         Rota::RotaErrors::SequencerSet_WrongMembers(error) => vec![("epoch", error.epoch.to_string()), ("expected", error.expected.to_string()), ("actual", error.actual.to_string())],
         Rota::RotaErrors::SequencerSet_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::SlashEscrow_CoverFundAlreadySet(error) => vec![("coverFund", error.coverFund.to_string())],
+        Rota::RotaErrors::SlashEscrow_NoCoverFund(_) => vec![],
+        Rota::RotaErrors::SlashEscrow_NotSlasher(error) => vec![("caller", error.caller.to_string())],
+        Rota::RotaErrors::SlashEscrow_NothingDue(error) => vec![("account", error.account.to_string())],
+        Rota::RotaErrors::SlashEscrow_NothingToBurn(_) => vec![],
+        Rota::RotaErrors::SlashEscrow_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::Slasher_AlreadyConvicted(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::Slasher_AppealOver(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("appealUntil", error.appealUntil.to_string())],
+        Rota::RotaErrors::Slasher_AppealRunning(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("appealUntil", error.appealUntil.to_string())],
+        Rota::RotaErrors::Slasher_DuplicateModule(error) => vec![("module", error.module.to_string())],
+        Rota::RotaErrors::Slasher_EvidenceTooOld(error) => vec![("sigma", error.sigma.to_string()), ("lastEpoch", error.lastEpoch.to_string())],
+        Rota::RotaErrors::Slasher_FirstAbsence(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string())],
+        Rota::RotaErrors::Slasher_InvalidAppealWindow(error) => vec![("appealWindow", error.appealWindow.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::Slasher_InvalidCorrelation(error) => vec![("correlationEpochs", error.correlationEpochs.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::Slasher_InvalidEvidenceEpochs(error) => vec![("evidenceEpochs", error.evidenceEpochs.to_string()), ("unbondingEpochs", error.unbondingEpochs.to_string())],
+        Rota::RotaErrors::Slasher_InvalidWeight(error) => vec![("weight", error.weight.to_string()), ("totalWeight", error.totalWeight.to_string())],
+        Rota::RotaErrors::Slasher_NoOpenCase(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string())],
+        Rota::RotaErrors::Slasher_NotConvicted(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::Slasher_NotModule(error) => vec![("caller", error.caller.to_string())],
+        Rota::RotaErrors::Slasher_NothingToTopUp(error) => vec![("id", error.id.to_string()), ("rate", error.rate.to_string())],
+        Rota::RotaErrors::Slasher_SameAbsence(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("firstSigma", error.firstSigma.to_string())],
+        Rota::RotaErrors::Slasher_SetNotStarted(error) => vec![("sigma", error.sigma.to_string()), ("currentEpoch", error.currentEpoch.to_string())],
+        Rota::RotaErrors::Slasher_UnknownKind(error) => vec![("kind", error.kind.to_string())],
+        Rota::RotaErrors::Slasher_ZeroAddress(_) => vec![],
         Rota::RotaErrors::StakeVault_ClaimTooEarly(error) => vec![("timestamp", error.timestamp.to_string()), ("claimableFrom", error.claimableFrom.to_string())],
         Rota::RotaErrors::StakeVault_FutureSet(error) => vec![("sigma", error.sigma.to_string()), ("currentEpoch", error.currentEpoch.to_string())],
         Rota::RotaErrors::StakeVault_InsufficientUnits(error) => vec![("requested", error.requested.to_string()), ("held", error.held.to_string())],
@@ -609,6 +804,15 @@ pub(crate) const NAMES: &[&str] = &[
     "AccessManagerUnauthorizedCancel",
     "AccessManagerUnauthorizedConsume",
     "AddressEmptyCode",
+    "AmnesiaFault_AlreadyAccused",
+    "AmnesiaFault_ForeignPolka",
+    "AmnesiaFault_InvalidResponseWindow",
+    "AmnesiaFault_NilVote",
+    "AmnesiaFault_NotLater",
+    "AmnesiaFault_NotOpen",
+    "AmnesiaFault_PolkaOutsideRounds",
+    "AmnesiaFault_WindowRunning",
+    "AmnesiaFault_WrongKinds",
     "BatchChain_BadConfig",
     "BatchChain_BrokenAncestry",
     "BatchChain_DepositsAhead",
@@ -653,6 +857,7 @@ pub(crate) const NAMES: &[&str] = &[
     "CommitCertificate_WrongMembers",
     "CommitCertificate_WrongSignatureLength",
     "CommitCertificate_WrongSigner",
+    "ConflictingCertificatesFault_NobodyToConvict",
     "ECDSAInvalidSignature",
     "ECDSAInvalidSignatureLength",
     "ECDSAInvalidSignatureS",
@@ -670,6 +875,24 @@ pub(crate) const NAMES: &[&str] = &[
     "EpochTrace_EpochTooLarge",
     "EpochTrace_OutOfRange",
     "EpochTrace_Unordered",
+    "Evidence_BadRecoveryId",
+    "Evidence_DifferentEpochs",
+    "Evidence_DifferentForks",
+    "Evidence_DifferentHeights",
+    "Evidence_DifferentKinds",
+    "Evidence_DifferentRounds",
+    "Evidence_DifferentSigners",
+    "Evidence_HighS",
+    "Evidence_NoContradiction",
+    "Evidence_NoSigner",
+    "Evidence_NotAMember",
+    "Evidence_NotAMemberOfEither",
+    "Evidence_SpareMembers",
+    "Evidence_UnknownSet",
+    "Evidence_UnknownVoteKind",
+    "Evidence_WrongMembers",
+    "Evidence_WrongSignatureLength",
+    "Evidence_ZeroWiring",
     "FailedCall",
     "FeeSplitter_InvalidRecipient",
     "FeeSplitter_NotFunded",
@@ -689,6 +912,19 @@ pub(crate) const NAMES: &[&str] = &[
     "NetworkParameters_StakeLeavesTooEarly",
     "NetworkParameters_TimelockTooShort",
     "NetworkParameters_Zero",
+    "OfflineFault_ForeignEntry",
+    "OfflineFault_NoTally",
+    "OfflineFault_NotAMember",
+    "OfflineFault_NotFinal",
+    "OfflineFault_NotStanding",
+    "OfflineFault_Present",
+    "OfflineFault_TooFewSlots",
+    "OfflineFault_TooManyAbsent",
+    "OfflineFault_TooManyMissed",
+    "OfflineFault_WrongCount",
+    "OfflineFault_WrongEntries",
+    "OfflineFault_WrongMembers",
+    "OfflineFault_Zero",
     "Portal_BadAmount",
     "Portal_BadRecipient",
     "Portal_FeesAlreadyReleased",
@@ -756,6 +992,30 @@ pub(crate) const NAMES: &[&str] = &[
     "SequencerSet_WeightOverflow",
     "SequencerSet_WrongMembers",
     "SequencerSet_ZeroAddress",
+    "SlashEscrow_CoverFundAlreadySet",
+    "SlashEscrow_NoCoverFund",
+    "SlashEscrow_NotSlasher",
+    "SlashEscrow_NothingDue",
+    "SlashEscrow_NothingToBurn",
+    "SlashEscrow_ZeroAddress",
+    "Slasher_AlreadyConvicted",
+    "Slasher_AppealOver",
+    "Slasher_AppealRunning",
+    "Slasher_DuplicateModule",
+    "Slasher_EvidenceTooOld",
+    "Slasher_FirstAbsence",
+    "Slasher_InvalidAppealWindow",
+    "Slasher_InvalidCorrelation",
+    "Slasher_InvalidEvidenceEpochs",
+    "Slasher_InvalidWeight",
+    "Slasher_NoOpenCase",
+    "Slasher_NotConvicted",
+    "Slasher_NotModule",
+    "Slasher_NothingToTopUp",
+    "Slasher_SameAbsence",
+    "Slasher_SetNotStarted",
+    "Slasher_UnknownKind",
+    "Slasher_ZeroAddress",
     "StakeVault_ClaimTooEarly",
     "StakeVault_FutureSet",
     "StakeVault_InsufficientUnits",

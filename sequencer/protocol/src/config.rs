@@ -55,6 +55,14 @@ pub struct ContractsConfig {
     pub double_vote_fault: Address,
     #[serde(default)]
     pub double_proposal_fault: Address,
+    #[serde(default)]
+    pub conflicting_certificates_fault: Address,
+    #[serde(default)]
+    pub amnesia_fault: Address,
+    #[serde(default)]
+    pub offline_fault: Address,
+    #[serde(default)]
+    pub slash_escrow: Address,
 }
 
 /// An account that exists from genesis on.

@@ -112,6 +112,21 @@ abstract contract SlashingFixture is StakingFixture {
         return slashing.slashOffline(id, sigma);
     }
 
+    /// @dev The creation fails, and for this reason.
+    function _assertNotCreated(bytes memory code, bytes memory expected) internal {
+        address created;
+        bytes memory reason;
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            reason := mload(0x40)
+            mstore(reason, returndatasize())
+            returndatacopy(add(reason, 0x20), 0, returndatasize())
+            mstore(0x40, add(add(reason, 0x20), and(add(returndatasize(), 0x1f), not(0x1f))))
+        }
+        assertEq(created, address(0), "created against the rules");
+        assertEq(reason, expected);
+    }
+
     /// @dev The loss of a part of the vault, in the words of its interface.
     function _lossUp(uint256 tokens, uint256 fraction) internal pure returns (uint256) {
         if (tokens == 0 || fraction == WAD) return tokens;

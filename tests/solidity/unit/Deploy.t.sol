@@ -6,14 +6,20 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
+import {IAmnesiaFault} from "contracts/interfaces/IAmnesiaFault.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
+import {IEvidence} from "contracts/interfaces/IEvidence.sol";
 import {IFeeSplitter} from "contracts/interfaces/IFeeSplitter.sol";
 import {IGuardian} from "contracts/interfaces/IGuardian.sol";
+import {ILens} from "contracts/interfaces/ILens.sol";
 import {INetworkParameters} from "contracts/interfaces/INetworkParameters.sol";
+import {IOfflineFault} from "contracts/interfaces/IOfflineFault.sol";
 import {IPortal} from "contracts/interfaces/IPortal.sol";
 import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
+import {ISlashEscrow} from "contracts/interfaces/ISlashEscrow.sol";
+import {ISlasher} from "contracts/interfaces/ISlasher.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {Deploy} from "../../../script/Deploy.s.sol";
 import {Parameters} from "../../../script/Parameters.sol";
@@ -112,6 +118,54 @@ contract DeployTest is Test {
         assertEq(IFeeSplitter(d.feeSplitter).ecosystemRecipient(), ecosystem);
         _checkCalls(d);
         _checkGovernance(d, p);
+        _checkSlashing(d, p);
+    }
+
+    function _checkSlashing(Deploy.Deployment memory d, INetworkParameters.Parameters memory p) private {
+        ISlasher slasher = ISlasher(d.slasher);
+        assertTrue(slasher.isModule(d.doubleVoteFault));
+        assertTrue(slasher.isModule(d.doubleProposalFault));
+        assertTrue(slasher.isModule(d.conflictingCertificatesFault));
+        assertTrue(slasher.isModule(d.amnesiaFault));
+        assertFalse(slasher.isModule(d.offlineFault), "an absence is no equivocation");
+        assertEq(slasher.offlineFault(), d.offlineFault);
+        assertEq(slasher.EVIDENCE_EPOCHS() * p.epochSeconds, p.evidenceAge, "whole epochs in all profiles");
+        assertEq(slasher.CORRELATION_EPOCHS(), p.correlationEpochs);
+        assertEq(slasher.APPEAL_WINDOW(), p.appealWindow);
+        assertEq(IAmnesiaFault(d.amnesiaFault).RESPONSE_WINDOW(), p.amnesiaWindow);
+        assertEq(IOfflineFault(d.offlineFault).MIN_SLOTS(), p.minSlots);
+        bytes32 domain = IBatchChain(d.batchChain).domainSeparator();
+        address[4] memory judges =
+            [d.doubleVoteFault, d.doubleProposalFault, d.conflictingCertificatesFault, d.amnesiaFault];
+        for (uint256 i = 0; i < judges.length; ++i) {
+            assertEq(IEvidence(judges[i]).domainSeparator(), domain);
+        }
+
+        // Vault, registry and escrow listen to the slasher, the slasher asks the vault's set and clock.
+        vm.startPrank(d.slasher);
+        assertEq(IStakeVault(d.stakeVault).slash(1, 0, 1), 0);
+        vm.expectRevert(abi.encodeWithSelector(ISequencerRegistry.SequencerRegistry_UnknownOperator.selector, 1));
+        ISequencerRegistry(d.sequencerRegistry).tombstone(1);
+        ISlashEscrow(d.slashEscrow).book(address(0), 0);
+        vm.stopPrank();
+        assertEq(ISlashEscrow(d.slashEscrow).token(), d.nativeToken);
+        vm.expectCall(d.sequencerSet, abi.encodeCall(ISequencerSet.frozenEpochAt, (0)));
+        assertEq(slasher.lastEvidenceEpoch(2), type(uint32).max);
+        assertEq(ILens(d.lens).slashSeq(), 1);
+        assertEq(ILens(d.lens).openFaults(1, 10).length, 0);
+
+        // Appeals cannot wait for the timelock; where cover goes can.
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, 2));
+        vm.prank(guard);
+        slasher.vetoOffline(1, 2);
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, governance));
+        vm.prank(governance);
+        slasher.vetoOffline(1, 2);
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guard));
+        vm.prank(guard);
+        ISlashEscrow(d.slashEscrow).setCoverFund(guard);
+        vm.prank(d.timelock);
+        ISlashEscrow(d.slashEscrow).setCoverFund(ecosystem);
     }
 
     // Wiring that has no getter shows in what the contracts ask each other.
@@ -201,6 +255,13 @@ contract DeployTest is Test {
         assertEq(vm.parseJsonAddress(json, ".contracts.batchChain"), d.batchChain);
         assertEq(vm.parseJsonAddress(json, ".contracts.portal"), d.portal);
         assertEq(vm.parseJsonAddress(json, ".contracts.rewardVault"), d.rewardVault);
+        assertEq(vm.parseJsonAddress(json, ".contracts.slasher"), d.slasher);
+        assertEq(vm.parseJsonAddress(json, ".contracts.slashEscrow"), d.slashEscrow);
+        assertEq(vm.parseJsonAddress(json, ".contracts.doubleVoteFault"), d.doubleVoteFault);
+        assertEq(vm.parseJsonAddress(json, ".contracts.doubleProposalFault"), d.doubleProposalFault);
+        assertEq(vm.parseJsonAddress(json, ".contracts.conflictingCertificatesFault"), d.conflictingCertificatesFault);
+        assertEq(vm.parseJsonAddress(json, ".contracts.amnesiaFault"), d.amnesiaFault);
+        assertEq(vm.parseJsonAddress(json, ".contracts.offlineFault"), d.offlineFault);
         assertEq(vm.parseJsonAddress(json, ".contracts.feeSplitter"), d.feeSplitter);
         assertEq(vm.parseJsonAddress(json, ".contracts.guardian"), d.guardian);
         assertEq(vm.parseJsonAddress(json, ".contracts.accessManager"), d.accessManager);
@@ -254,6 +315,9 @@ contract DeployTest is Test {
             uint256 unbonding = uint256(p.unbondingEpochs) * p.epochSeconds;
             uint256 others = uint256(p.maxSetAge) * p.epochSeconds + 2 * uint256(p.voteWindow) + p.gracePeriod
                 + p.evidenceAge + p.appealWindow;
+            // The longer of the two hearings counts.
+            p.amnesiaWindow = i == 0 ? p.appealWindow : p.appealWindow - 1;
+            if (i == 2) (p.appealWindow, p.amnesiaWindow) = (p.amnesiaWindow, p.appealWindow);
             // forge-lint: disable-next-line(unsafe-typecast)
             p.challengeWindow = uint64(unbonding - others);
             _expectRefused(
@@ -271,7 +335,7 @@ contract DeployTest is Test {
         p = _bounded(p);
         uint256 unbonding = uint256(p.unbondingEpochs) * p.epochSeconds;
         uint256 judgement = uint256(p.maxSetAge) * p.epochSeconds + p.challengeWindow + 2 * uint256(p.voteWindow)
-            + p.gracePeriod + p.evidenceAge + p.appealWindow;
+            + p.gracePeriod + p.evidenceAge + (p.appealWindow > p.amnesiaWindow ? p.appealWindow : p.amnesiaWindow);
         bytes memory code = abi.encodePacked(vm.getCode("NetworkParameters.sol:NetworkParameters"), abi.encode(p));
         address created;
         assembly ("memory-safe") {
@@ -293,6 +357,7 @@ contract DeployTest is Test {
         p.gracePeriod = uint64(bound(p.gracePeriod, 0, 2 days));
         p.evidenceAge = uint64(bound(p.evidenceAge, 1, 4 days));
         p.appealWindow = uint64(bound(p.appealWindow, 0, 2 days));
+        p.amnesiaWindow = uint64(bound(p.amnesiaWindow, 0, 2 days));
         p.timelockDelay = uint64(bound(p.timelockDelay, 0, 40 days));
         p.blockTimeMs = 500;
         p.batchBlocks = 1;

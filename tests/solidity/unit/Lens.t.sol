@@ -4,10 +4,13 @@ pragma solidity ^0.8.30;
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {ILens} from "contracts/interfaces/ILens.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
+import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
 import {NetworkKit} from "../kit/NetworkKit.sol";
 
 /// @notice The lens says what the contracts say, and what it calls due succeeds.
 contract LensTest is NetworkKit {
+    uint256 private constant WAD = 1e18;
+
     address internal alice = makeAddr("alice");
 
     function setUp() public {
@@ -166,10 +169,119 @@ contract LensTest is NetworkKit {
         assertEq(r.count, 4);
     }
 
+    function test_slashHistory_isPaged() public {
+        assertEq(lens.slashSeq(), 0);
+        assertEq(lens.slashHistory(1, 10).length, 0);
+        uint32 epoch = _epoch();
+        _slash(1, epoch, 0.1e18);
+        _slash(2, epoch - 1, 0.2e18);
+        _slash(1, epoch, WAD);
+        assertEq(lens.slashSeq(), 3);
+        ILens.Slash[] memory page = lens.slashHistory(2, 10);
+        assertEq(page.length, 2, "fewer at the end");
+        assertEq(page[0].seq, 2);
+        assertEq(page[0].id, 2);
+        assertEq(page[0].sigma, epoch - 1);
+        assertEq(page[0].fraction, 0.2e18);
+        assertEq(lens.slashHistory(1, 1).length, 1);
+        assertEq(lens.slashHistory(0, 9).length, 0, "numbers count from 1");
+        assertEq(lens.slashHistory(4, type(uint256).max).length, 0);
+        page = lens.slashesOf(1, 1, 10);
+        assertEq(page.length, 2);
+        assertEq(page[0].seq, 1);
+        assertEq(page[1].seq, 3);
+        assertEq(page[1].fraction, WAD);
+        assertEq(lens.slashesOf(1, 2, 1).length, 0);
+        assertEq(lens.slashesOf(3, 1, 10).length, 0);
+    }
+
+    /// @notice What the lens foretells is what a slash does, for stake in the pool and in cohorts on both sides of the fault.
+    function testFuzz_lossOf(uint256 amount, uint256 fraction, uint256 left) public {
+        amount = bound(amount, 2, 1e21);
+        fraction = bound(fraction, 1, WAD);
+        _delegate(1, alice, amount);
+        left = bound(left, 1, amount - 1);
+        for (uint256 i = 0; i < 3; ++i) {
+            if (i != 0) _nextEpoch();
+            vm.prank(alice);
+            if (left / 4 != 0) stakeVault.undelegate(1, left / 4);
+        }
+        uint32 epoch = _epoch();
+        // Cohort epoch - 2 backed neither this set nor a later one.
+        (uint256 staked, uint256 thawing) = lens.lossOf(alice, 1, epoch, fraction);
+        (uint256 mine, uint256[3] memory before) = _holdings(alice, epoch);
+        _slash(1, epoch, fraction);
+        (uint256 kept, uint256[3] memory later) = _holdings(alice, epoch);
+        assertEq(staked, mine - kept, "pool");
+        assertEq(thawing, before[1] + before[2] - later[1] - later[2], "cohorts");
+        assertEq(before[0], later[0], "left before the fault");
+        (staked, thawing) = lens.lossOf(alice, 1, 0, WAD);
+        assertEq(staked, kept);
+        assertEq(thawing, later[0] + later[1] + later[2]);
+        (staked, thawing) = lens.lossOf(address(0xdead), 1, epoch, WAD);
+        assertEq(staked + thawing, 0);
+        (staked, thawing) = lens.lossOf(alice, 9, epoch, WAD);
+        assertEq(staked + thawing, 0, "unknown operator");
+    }
+
+    function test_openFaults() public {
+        uint32 epoch = _epoch();
+        ISlasher slasher = ISlasher(network.slasher);
+        assertEq(lens.openFaults(1, 10).length, 0);
+        _convict(1, epoch, 1);
+        assertEq(lens.openFaults(1, 10).length, 0, "at its rate");
+        _convict(2, epoch, 1);
+        vm.prank(network.offlineFault);
+        slasher.jailOffline(3, epoch, alice);
+        ILens.OpenFault[] memory open = lens.openFaults(1, 10);
+        assertEq(open.length, 2);
+        assertEq(open[0].id, 1);
+        assertEq(open[0].kind, FaultKind.PRECOMMIT);
+        assertEq(open[0].sigma, epoch);
+        assertEq(open[0].fraction, slasher.topUpDue(1));
+        assertGt(open[0].fraction, 0);
+        assertEq(open[0].dueAt, 0);
+        assertEq(open[1].id, 3);
+        assertEq(open[1].kind, FaultKind.OFFLINE);
+        assertEq(open[1].sigma, epoch);
+        assertEq(open[1].fraction, 0, "a first absence can be vetoed only");
+        assertEq(open[1].dueAt, block.timestamp + parameters.appealWindow);
+        assertEq(lens.openFaults(2, 2).length, 1);
+        assertEq(lens.openFaults(0, 9).length, 0);
+        assertEq(lens.openFaults(5, 9).length, 0);
+
+        slasher.topUp(1);
+        _nextEpoch();
+        _nextEpoch();
+        assertEq(lens.openFaults(1, 10).length, 0, "raised; the appeal is over");
+        uint32 later = _epoch();
+        vm.prank(network.offlineFault);
+        slasher.jailOffline(3, later, alice);
+        _nextEpoch();
+        open = lens.openFaults(3, 1);
+        assertEq(open.length, 1);
+        assertEq(open[0].sigma, later);
+        assertEq(open[0].fraction, 0.001e18);
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(network.offlineFault);
+        slasher.slashOffline(3, later);
+        assertEq(lens.openFaults(1, 10).length, 0, "slashed");
+        vm.revertToState(snapshot);
+        for (uint256 i = 0; i < 9; ++i) {
+            _nextEpoch();
+        }
+        assertEq(lens.openFaults(1, 10).length, 0, "lapsed");
+    }
+
     function test_constructor_refusesZeroAddresses() public {
-        for (uint256 field = 0; field < 5; ++field) {
-            address[5] memory wiring = [
-                address(registry), address(stakeVault), address(sequencerSet), address(batchChain), address(rewardVault)
+        for (uint256 field = 0; field < 6; ++field) {
+            address[6] memory wiring = [
+                address(registry),
+                address(stakeVault),
+                address(sequencerSet),
+                address(batchChain),
+                address(rewardVault),
+                network.slasher
             ];
             wiring[field] = address(0);
             bytes memory code = abi.encodePacked(vm.getCode("Lens.sol:Lens"), abi.encode(wiring));
@@ -182,6 +294,27 @@ contract LensTest is NetworkKit {
             }
             assertEq(created, address(0));
             assertEq(reason, ILens.Lens_ZeroAddress.selector);
+        }
+    }
+
+    function _slash(uint32 id, uint32 sigma, uint256 fraction) private {
+        vm.prank(network.slasher);
+        stakeVault.slash(id, sigma, fraction);
+    }
+
+    function _convict(uint32 id, uint32 sigma, uint64 tenths) private {
+        vm.prank(network.doubleVoteFault);
+        ISlasher(network.slasher)
+            .convict(ISlasher.Offence(id, FaultKind.PRECOMMIT, 0, sigma, 1, 0, tenths, 10, address(0)));
+    }
+
+    /// @dev What `who` has in pool 1 and in its cohorts of the three epochs up to `epoch`.
+    function _holdings(address who, uint32 epoch) private view returns (uint256 value, uint256[3] memory thawing) {
+        (, value) = stakeVault.positionOf(1, who);
+        for (uint32 i = 0; i < 3; ++i) {
+            uint256 shares = stakeVault.thawSharesOf(1, epoch - 2 + i, who);
+            (uint256 tokens, uint256 supply) = stakeVault.thawOf(1, epoch - 2 + i);
+            if (supply != 0) thawing[i] = shares * tokens / supply;
         }
     }
 

@@ -124,10 +124,7 @@ contract SlashEscrowTest is SlashingFixture {
             bytes memory code = abi.encodePacked(
                 vm.getCode("SlashEscrow.sol:SlashEscrow"), abi.encode(a[0], a[1], a[2], address(manager))
             );
-            vm.expectRevert(abi.encodeWithSelector(ISlashEscrow.SlashEscrow_ZeroAddress.selector));
-            assembly ("memory-safe") {
-                pop(create(0, add(code, 0x20), mload(code)))
-            }
+            _assertNotCreated(code, abi.encodeWithSelector(ISlashEscrow.SlashEscrow_ZeroAddress.selector));
         }
     }
 }

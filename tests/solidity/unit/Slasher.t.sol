@@ -60,6 +60,7 @@ contract SlasherTest is SlashingFixture {
         assertEq(slashing.rateFor(10, WAD / 3 + 1), WAD);
         assertEq(slashing.rateFor(10, WAD), WAD);
         assertEq(slashing.rateFor(10, 5 * WAD), WAD);
+        assertEq(slashing.rateFor(10, 1 << 200), WAD);
         assertEq(slashing.MIN_RATE(), 0.05e18);
         // Rounded up.
         assertEq(slashing.rateFor(10, 0.1e18 + 1), 0.09e18 + 2);
@@ -575,11 +576,7 @@ contract SlasherTest is SlashingFixture {
     }
 
     function _refuse(ISlasher.Config memory config, bytes memory reason) private {
-        bytes memory code = abi.encodePacked(vm.getCode("Slasher.sol:Slasher"), abi.encode(config));
-        vm.expectRevert(reason);
-        assembly ("memory-safe") {
-            pop(create(0, add(code, 0x20), mload(code)))
-        }
+        _assertNotCreated(abi.encodePacked(vm.getCode("Slasher.sol:Slasher"), abi.encode(config)), reason);
     }
 
     function _convictRaw(ISlasher.Offence memory offence) private returns (uint256) {

@@ -52,6 +52,13 @@ pub mod lens {
                             ::std::borrow::ToOwned::to_owned("address"),
                         ),
                     },
+                    ::ethers::core::abi::ethabi::Param {
+                        name: ::std::borrow::ToOwned::to_owned("slasher"),
+                        kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                        internal_type: ::core::option::Option::Some(
+                            ::std::borrow::ToOwned::to_owned("address"),
+                        ),
+                    },
                 ],
             }),
             functions: ::core::convert::From::from([
@@ -81,6 +88,117 @@ pub mod lens {
                                     ),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("struct ILens.Due"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("lossOf"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("lossOf"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("account"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("fraction"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("staked"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("thawing"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("openFaults"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("openFaults"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("from"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("count"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("list"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(8usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("struct ILens.OpenFault[]"),
                                     ),
                                 },
                             ],
@@ -317,6 +435,135 @@ pub mod lens {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("slashHistory"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("slashHistory"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("from"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("count"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("page"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("struct ILens.Slash[]"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("slashSeq"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("slashSeq"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("slashesOf"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("slashesOf"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("from"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("count"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("page"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("struct ILens.Slash[]"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("thaws"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -439,6 +686,31 @@ pub mod lens {
                 .method_hash([135, 73, 3, 78], ())
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `lossOf` (0xae6b2362) function
+        pub fn loss_of(
+            &self,
+            account: ::ethers::core::types::Address,
+            id: u32,
+            sigma: u32,
+            fraction: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, ::ethers::core::types::U256),
+        > {
+            self.0
+                .method_hash([174, 107, 35, 98], (account, id, sigma, fraction))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openFaults` (0xada0cd8c) function
+        pub fn open_faults(
+            &self,
+            from: u32,
+            count: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<OpenFault>> {
+            self.0
+                .method_hash([173, 160, 205, 140], (from, count))
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `operatorOf` (0xbcd65bd0) function
         pub fn operator_of(
             &self,
@@ -481,6 +753,35 @@ pub mod lens {
         ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<SeatDue>> {
             self.0
                 .method_hash([214, 36, 191, 1], ids)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashHistory` (0x992cdc37) function
+        pub fn slash_history(
+            &self,
+            from: ::ethers::core::types::U256,
+            count: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Slash>> {
+            self.0
+                .method_hash([153, 44, 220, 55], (from, count))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashSeq` (0xf32f413f) function
+        pub fn slash_seq(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([243, 47, 65, 63], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashesOf` (0x909ce4aa) function
+        pub fn slashes_of(
+            &self,
+            id: u32,
+            from: ::ethers::core::types::U256,
+            count: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Slash>> {
+            self.0
+                .method_hash([144, 156, 228, 170], (id, from, count))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `thaws` (0x24f7dcb2) function
@@ -528,6 +829,40 @@ pub mod lens {
     )]
     #[ethcall(name = "due", abi = "due()")]
     pub struct DueCall;
+    ///Container type for all input parameters for the `lossOf` function with signature `lossOf(address,uint32,uint32,uint256)` and selector `0xae6b2362`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "lossOf", abi = "lossOf(address,uint32,uint32,uint256)")]
+    pub struct LossOfCall {
+        pub account: ::ethers::core::types::Address,
+        pub id: u32,
+        pub sigma: u32,
+        pub fraction: ::ethers::core::types::U256,
+    }
+    ///Container type for all input parameters for the `openFaults` function with signature `openFaults(uint32,uint256)` and selector `0xada0cd8c`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "openFaults", abi = "openFaults(uint32,uint256)")]
+    pub struct OpenFaultsCall {
+        pub from: u32,
+        pub count: ::ethers::core::types::U256,
+    }
     ///Container type for all input parameters for the `operatorOf` function with signature `operatorOf(uint32)` and selector `0xbcd65bd0`
     #[derive(
         Clone,
@@ -603,6 +938,52 @@ pub mod lens {
     pub struct SeatsDueCall {
         pub ids: ::std::vec::Vec<u32>,
     }
+    ///Container type for all input parameters for the `slashHistory` function with signature `slashHistory(uint256,uint256)` and selector `0x992cdc37`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "slashHistory", abi = "slashHistory(uint256,uint256)")]
+    pub struct SlashHistoryCall {
+        pub from: ::ethers::core::types::U256,
+        pub count: ::ethers::core::types::U256,
+    }
+    ///Container type for all input parameters for the `slashSeq` function with signature `slashSeq()` and selector `0xf32f413f`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "slashSeq", abi = "slashSeq()")]
+    pub struct SlashSeqCall;
+    ///Container type for all input parameters for the `slashesOf` function with signature `slashesOf(uint32,uint256,uint256)` and selector `0x909ce4aa`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "slashesOf", abi = "slashesOf(uint32,uint256,uint256)")]
+    pub struct SlashesOfCall {
+        pub id: u32,
+        pub from: ::ethers::core::types::U256,
+        pub count: ::ethers::core::types::U256,
+    }
     ///Container type for all input parameters for the `thaws` function with signature `thaws(address,uint32,uint32,uint32)` and selector `0x24f7dcb2`
     #[derive(
         Clone,
@@ -625,11 +1006,16 @@ pub mod lens {
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum LensCalls {
         Due(DueCall),
+        LossOf(LossOfCall),
+        OpenFaults(OpenFaultsCall),
         OperatorOf(OperatorOfCall),
         Operators(OperatorsCall),
         Positions(PositionsCall),
         Rewards(RewardsCall),
         SeatsDue(SeatsDueCall),
+        SlashHistory(SlashHistoryCall),
+        SlashSeq(SlashSeqCall),
+        SlashesOf(SlashesOfCall),
         Thaws(ThawsCall),
     }
     impl ::ethers::core::abi::AbiDecode for LensCalls {
@@ -641,6 +1027,16 @@ pub mod lens {
                 data,
             ) {
                 return Ok(Self::Due(decoded));
+            }
+            if let Ok(decoded) = <LossOfCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::LossOf(decoded));
+            }
+            if let Ok(decoded) = <OpenFaultsCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::OpenFaults(decoded));
             }
             if let Ok(decoded) = <OperatorOfCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -667,6 +1063,21 @@ pub mod lens {
             ) {
                 return Ok(Self::SeatsDue(decoded));
             }
+            if let Ok(decoded) = <SlashHistoryCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashHistory(decoded));
+            }
+            if let Ok(decoded) = <SlashSeqCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashSeq(decoded));
+            }
+            if let Ok(decoded) = <SlashesOfCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashesOf(decoded));
+            }
             if let Ok(decoded) = <ThawsCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -679,6 +1090,10 @@ pub mod lens {
         fn encode(self) -> Vec<u8> {
             match self {
                 Self::Due(element) => ::ethers::core::abi::AbiEncode::encode(element),
+                Self::LossOf(element) => ::ethers::core::abi::AbiEncode::encode(element),
+                Self::OpenFaults(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::OperatorOf(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -692,6 +1107,15 @@ pub mod lens {
                 Self::SeatsDue(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::SlashHistory(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::SlashSeq(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::SlashesOf(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::Thaws(element) => ::ethers::core::abi::AbiEncode::encode(element),
             }
         }
@@ -700,11 +1124,16 @@ pub mod lens {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Due(element) => ::core::fmt::Display::fmt(element, f),
+                Self::LossOf(element) => ::core::fmt::Display::fmt(element, f),
+                Self::OpenFaults(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OperatorOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Operators(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Positions(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Rewards(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SeatsDue(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SlashHistory(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SlashSeq(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SlashesOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Thaws(element) => ::core::fmt::Display::fmt(element, f),
             }
         }
@@ -712,6 +1141,16 @@ pub mod lens {
     impl ::core::convert::From<DueCall> for LensCalls {
         fn from(value: DueCall) -> Self {
             Self::Due(value)
+        }
+    }
+    impl ::core::convert::From<LossOfCall> for LensCalls {
+        fn from(value: LossOfCall) -> Self {
+            Self::LossOf(value)
+        }
+    }
+    impl ::core::convert::From<OpenFaultsCall> for LensCalls {
+        fn from(value: OpenFaultsCall) -> Self {
+            Self::OpenFaults(value)
         }
     }
     impl ::core::convert::From<OperatorOfCall> for LensCalls {
@@ -739,6 +1178,21 @@ pub mod lens {
             Self::SeatsDue(value)
         }
     }
+    impl ::core::convert::From<SlashHistoryCall> for LensCalls {
+        fn from(value: SlashHistoryCall) -> Self {
+            Self::SlashHistory(value)
+        }
+    }
+    impl ::core::convert::From<SlashSeqCall> for LensCalls {
+        fn from(value: SlashSeqCall) -> Self {
+            Self::SlashSeq(value)
+        }
+    }
+    impl ::core::convert::From<SlashesOfCall> for LensCalls {
+        fn from(value: SlashesOfCall) -> Self {
+            Self::SlashesOf(value)
+        }
+    }
     impl ::core::convert::From<ThawsCall> for LensCalls {
         fn from(value: ThawsCall) -> Self {
             Self::Thaws(value)
@@ -757,6 +1211,35 @@ pub mod lens {
     )]
     pub struct DueReturn {
         pub d: Due,
+    }
+    ///Container type for all return fields from the `lossOf` function with signature `lossOf(address,uint32,uint32,uint256)` and selector `0xae6b2362`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct LossOfReturn {
+        pub staked: ::ethers::core::types::U256,
+        pub thawing: ::ethers::core::types::U256,
+    }
+    ///Container type for all return fields from the `openFaults` function with signature `openFaults(uint32,uint256)` and selector `0xada0cd8c`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OpenFaultsReturn {
+        pub list: ::std::vec::Vec<OpenFault>,
     }
     ///Container type for all return fields from the `operatorOf` function with signature `operatorOf(uint32)` and selector `0xbcd65bd0`
     #[derive(Clone, ::ethers::contract::EthAbiType, ::ethers::contract::EthAbiCodec)]
@@ -810,6 +1293,46 @@ pub mod lens {
     pub struct SeatsDueReturn {
         pub seats: ::std::vec::Vec<SeatDue>,
     }
+    ///Container type for all return fields from the `slashHistory` function with signature `slashHistory(uint256,uint256)` and selector `0x992cdc37`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct SlashHistoryReturn {
+        pub page: ::std::vec::Vec<Slash>,
+    }
+    ///Container type for all return fields from the `slashSeq` function with signature `slashSeq()` and selector `0xf32f413f`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct SlashSeqReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `slashesOf` function with signature `slashesOf(uint32,uint256,uint256)` and selector `0x909ce4aa`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct SlashesOfReturn {
+        pub page: ::std::vec::Vec<Slash>,
+    }
     ///Container type for all return fields from the `thaws` function with signature `thaws(address,uint32,uint32,uint32)` and selector `0x24f7dcb2`
     #[derive(
         Clone,
@@ -847,6 +1370,24 @@ pub mod lens {
         pub credit_epoch: u32,
         pub credit_cursor: u32,
         pub credit_count: u32,
+    }
+    ///`OpenFault(uint32,uint8,uint32,uint256,uint256)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OpenFault {
+        pub id: u32,
+        pub kind: u8,
+        pub sigma: u32,
+        pub fraction: ::ethers::core::types::U256,
+        pub due_at: ::ethers::core::types::U256,
     }
     ///`Operator(uint32,uint8,address,address,address,uint16,uint256,uint256,uint256,bool,bool,uint8,uint256,uint32)`
     #[derive(
@@ -929,6 +1470,23 @@ pub mod lens {
         pub id: u32,
         pub due: bool,
         pub seat: u8,
+    }
+    ///`Slash(uint256,uint32,uint32,uint256)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct Slash {
+        pub seq: ::ethers::core::types::U256,
+        pub id: u32,
+        pub sigma: u32,
+        pub fraction: ::ethers::core::types::U256,
     }
     ///`Thaw(uint32,uint256,uint256)`
     #[derive(

@@ -37,6 +37,9 @@ pub mod network_parameters {
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(96usize),
@@ -102,6 +105,9 @@ pub mod network_parameters {
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(96usize),
@@ -608,7 +614,7 @@ pub mod network_parameters {
         Hash
     )]
     pub struct UnbondingSecondsReturn(pub ::ethers::core::types::U256);
-    ///`Parameters(uint64,uint32,uint32,uint8,uint32,uint256,uint256,uint16,uint32,uint32,uint32,uint64,uint64,uint64,uint64,uint64,uint32,uint64,uint96,uint96,uint64)`
+    ///`Parameters(uint64,uint32,uint32,uint8,uint32,uint256,uint256,uint16,uint32,uint32,uint32,uint64,uint64,uint64,uint64,uint64,uint64,uint32,uint32,uint32,uint64,uint96,uint96,uint64)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -636,6 +642,9 @@ pub mod network_parameters {
         pub grace_period: u64,
         pub evidence_age: u64,
         pub appeal_window: u64,
+        pub amnesia_window: u64,
+        pub correlation_epochs: u32,
+        pub min_slots: u32,
         pub l_1_confirmations: u32,
         pub max_origin_lag: u64,
         pub reward_per_block: u128,
