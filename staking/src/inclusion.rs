@@ -7,9 +7,10 @@ use alloy::{
     contract::Error as ContractError,
     eips::BlockNumberOrTag,
     network::TransactionBuilder as _,
-    primitives::{B256, utils::format_units},
+    primitives::{Address, B256, utils::format_units},
     providers::{DynProvider, Provider as _},
     rpc::types::{TransactionReceipt, TransactionRequest},
+    transports::{RpcError, TransportError},
 };
 use eyre::{Result, WrapErr as _, bail, ensure, eyre};
 use indicatif::ProgressBar;
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{amount::parse_amount, endpoint::hide_keys, submit::explain};
 
-/// Longest wait for a transaction that was sent.
-const INCLUSION: Duration = Duration::from_secs(300);
+/// Longest wait for a transaction that was sent, unless the caller wants another.
+pub const INCLUSION: Duration = Duration::from_secs(300);
 /// L1 blocks that may pass without the transaction before its fee is raised.
 const RAISE_AFTER: u64 = 3;
 /// A raise adds this part of the fee, at least: 12.5 %. Nodes accept a replacement from 10 % on.
@@ -82,6 +83,10 @@ pub struct Terms<'a> {
     pub action: &'a str,
     /// Most wei per gas; a multiple of what L1 asks at first when absent.
     pub limit: Option<u128>,
+    /// Longest wait for its inclusion.
+    pub patience: Duration,
+    /// Take the place of what an earlier run left waiting, instead of coming after it.
+    pub replace: bool,
     /// Say on standard error what happens; otherwise in the log.
     pub aloud: bool,
     /// Shown while waiting.
@@ -106,32 +111,50 @@ struct InFlight<'a> {
     nonce: u64,
     /// All with the same nonce, the newest last: at most one of them is included.
     hashes: Vec<B256>,
+    /// L1 never answered whether it took a replacement, so there may be one more, whose hash nobody knows.
+    one_unknown: bool,
 }
 
 impl InFlight<'_> {
     fn settle(&mut self) {
         self.hashes.clear();
     }
+
+    /// The receipt of the one that was included. `None` only when L1 answered for every one of them.
+    async fn receipt(&self, provider: &DynProvider) -> Result<Option<TransactionReceipt>, TransportError> {
+        let mut failure = None;
+        // The newest is the likeliest.
+        for hash in self.hashes.iter().rev() {
+            match provider.get_transaction_receipt(*hash).await {
+                Ok(Some(receipt)) => return Ok(Some(receipt)),
+                Ok(None) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    /// For messages.
+    fn name(&self) -> String {
+        let hashes: Vec<_> = self.hashes.iter().rev().map(B256::to_string).collect();
+        let unknown = if self.one_unknown { " or one whose hash L1 did not confirm" } else { "" };
+        format!("transaction {}{unknown} (nonce {})", hashes.join(" or "), self.nonce)
+    }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if self.hashes.is_empty() || !self.terms.aloud {
-            return;
+        if !self.hashes.is_empty() {
+            self.terms.say(&format!("sent but not seen included, and may still be: {}", self.name()));
         }
-        let hashes: Vec<_> = self.hashes.iter().rev().map(B256::to_string).collect();
-        self.terms.say(&format!(
-            "sent but not seen included, and may still be: transaction {} (nonce {})",
-            hashes.join(" or "),
-            self.nonce
-        ));
     }
 }
 
 /// Sends `request`, which names sender, target, input and gas, and waits until it is included.
 ///
 /// # Errors
-/// When L1 refuses it, when its fee limit is below what L1 asks, or when it is not included in five minutes.
+/// When L1 refuses it, when its fee limit is below what L1 asks, when another transaction of the sender took its
+/// nonce, or when it is not seen included in time. Only a refusal and a taken nonce mean that it was not made.
 pub async fn include(
     provider: &DynProvider,
     request: TransactionRequest,
@@ -139,10 +162,15 @@ pub async fn include(
 ) -> Result<TransactionReceipt> {
     let action = terms.action;
     let from = request.from.ok_or_else(|| eyre!("{action}: no sender"))?;
-    let nonce = provider.get_transaction_count(from).pending().await?;
-    let earlier = nonce.saturating_sub(provider.get_transaction_count(from).await?);
-    if earlier > 0 {
-        terms.say(&format!("{earlier} earlier transactions of {from} are not included yet; this one comes after them"));
+    let latest = provider.get_transaction_count(from).await?;
+    let pending = provider.get_transaction_count(from).pending().await?.max(latest);
+    let nonce = if terms.replace { latest } else { pending };
+    // The nonce of the account that L1 waits for, while it is not this one's.
+    let mut behind = (latest < nonce).then_some(latest);
+    if let Some(earlier) = behind {
+        say_behind(terms, from, earlier, nonce);
+    } else if latest < pending {
+        terms.say(&format!("replaces what an earlier run left waiting with nonce {nonce}"));
     }
     let request = request.with_nonce(nonce);
     let newest = provider
@@ -160,35 +188,42 @@ pub async fn include(
             gwei(limit)
         );
     }
-    let mut fees = asked.capped(limit);
-    let mut flight = InFlight { terms, nonce, hashes: Vec::new() };
-    flight.hashes.push(broadcast(provider, &request, fees, action).await?);
+    let (hash, mut fees) = first(provider, &request, terms, asked.capped(limit), limit).await?;
+    let mut flight = InFlight { terms, nonce, hashes: vec![hash], one_unknown: false };
     show(&flight);
 
     let poll = provider.client().poll_interval().min(POLL);
-    let (end, mut since) = (Instant::now() + INCLUSION, newest.number);
+    let (end, mut since) = (Instant::now() + terms.patience, newest.number);
     let (mut nonce_used, mut limit_said, mut failure) = (false, false, None);
     while Instant::now() < end {
-        // The newest is the likeliest.
-        for hash in flight.hashes.clone().iter().rev() {
-            match provider.get_transaction_receipt(*hash).await {
-                Ok(Some(receipt)) => {
-                    flight.settle();
-                    return Ok(receipt);
-                }
-                Ok(None) => {}
-                // It may be included all the same: only the time limit ends the wait.
-                Err(error) => failure = Some(error),
+        let not_seen = match flight.receipt(provider).await {
+            Ok(Some(receipt)) => {
+                flight.settle();
+                return Ok(receipt);
             }
-        }
+            Ok(None) => !flight.one_unknown,
+            // It may be included all the same: only the time limit ends the wait.
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        };
         let block = provider.get_block_number().await.unwrap_or(since);
         if block < since.saturating_add(RAISE_AFTER) {
             sleep(poll).await;
             continue;
         }
         since = block;
-        if provider.get_transaction_count(from).await.is_ok_and(|next| next > nonce) {
-            if nonce_used {
+        let next = match provider.get_transaction_count(from).await {
+            Ok(next) => next,
+            Err(error) => {
+                failure = Some(error);
+                continue;
+            }
+        };
+        if next > nonce {
+            // Whoever reads that it was not made does it again, so nothing less than every answer will do.
+            if nonce_used && not_seen {
                 flight.settle();
                 bail!(
                     "{action}: another transaction of {from} took nonce {nonce}, so this one was not made; try again"
@@ -196,6 +231,20 @@ pub async fn include(
             }
             // Its receipt may be a moment behind.
             nonce_used = true;
+            continue;
+        }
+        nonce_used = false;
+        if next < nonce {
+            // No fee brings it in before its predecessors.
+            if behind.replace(next) != Some(next) {
+                say_behind(terms, from, next, nonce);
+            }
+            send_again(provider, &request, fees, action).await;
+            continue;
+        }
+        if behind.take().is_some() {
+            // Its turn has only come: the blocks before do not count.
+            send_again(provider, &request, fees, action).await;
             continue;
         }
         let asked = current_fees(provider).await.unwrap_or(fees);
@@ -210,13 +259,10 @@ pub async fn include(
                     gwei(limit)
                 ));
             }
-            // Nodes drop what pays too little for long; the same transaction again does no harm where they did not.
-            if let Err(error) = broadcast(provider, &request, fees, action).await {
-                tracing::debug!("{action}: sent again and refused: {error:#}");
-            }
+            send_again(provider, &request, fees, action).await;
             continue;
         };
-        match broadcast(provider, &request, next, action).await {
+        match broadcast(provider, &request, next).await {
             Ok(hash) => {
                 terms.say(&format!(
                     "not included after {RAISE_AFTER} blocks at {} per gas: replaced by {hash} at {} (limit {})",
@@ -228,11 +274,88 @@ pub async fn include(
                 fees = next;
                 show(&flight);
             }
-            Err(error) => terms.say(&format!("not included yet, and a higher fee was refused: {error:#}")),
+            Err(error) => {
+                flight.one_unknown |= !is_refusal(&error);
+                let error = explain(action, ContractError::TransportError(error));
+                terms.say(&format!("not included yet, and a higher fee was not taken: {error:#}"));
+            }
         }
     }
-    let reason = failure.map(|error| format!(" (last failure of L1: {error})")).unwrap_or_default();
-    bail!("{action}: not included after {} s{reason}", INCLUSION.as_secs())
+    let reason = match (behind, failure) {
+        (Some(earlier), _) => format!(" (it waits for the account's nonce {earlier})"),
+        (None, Some(error)) => format!(" (last failure of L1: {error})"),
+        (None, None) => String::new(),
+    };
+    let sent = flight.name();
+    flight.settle();
+    bail!(
+        "{action}: the outcome is unknown after {} s{reason}: {sent} may be included by now or later; look for it \
+         before you try again",
+        terms.patience.as_secs()
+    )
+}
+
+fn say_behind(terms: Terms<'_>, from: Address, earlier: u64, nonce: u64) {
+    terms.say(&format!(
+        "an earlier transaction of {from}, nonce {earlier}, is waiting; this one (nonce {nonce}) comes after it"
+    ));
+}
+
+/// Sends `request` for the first time. With `terms.replace` it outbids what waits with its nonce, within `limit`.
+async fn first(
+    provider: &DynProvider,
+    request: &TransactionRequest,
+    terms: Terms<'_>,
+    mut fees: Fees,
+    limit: u128,
+) -> Result<(B256, Fees)> {
+    let action = terms.action;
+    loop {
+        match broadcast(provider, request, fees).await {
+            Ok(hash) => return Ok((hash, fees)),
+            Err(error) if terms.replace && is_outbid(&error) => {
+                fees = fees.raised(fees, limit).ok_or_else(|| {
+                    eyre!(
+                        "{action}: what an earlier run left waiting pays too much to be replaced within the limit of \
+                         {} per gas: raise --max-fee, or wait",
+                        gwei(limit)
+                    )
+                })?;
+            }
+            Err(error) => {
+                let refused = is_refusal(&error);
+                let report = explain(action, ContractError::TransportError(error));
+                return Err(if refused {
+                    report
+                } else {
+                    report.wrap_err(format!(
+                        "{action}: L1 did not answer whether it took the transaction (nonce {}): look for it before \
+                         you try again",
+                        request.nonce.unwrap_or_default()
+                    ))
+                });
+            }
+        }
+    }
+}
+
+/// Nodes drop what pays too little for long; the same transaction again does no harm where they did not.
+async fn send_again(provider: &DynProvider, request: &TransactionRequest, fees: Fees, action: &str) {
+    if let Err(error) = broadcast(provider, request, fees).await {
+        tracing::debug!("{action}: sent again and refused: {error:#}");
+    }
+}
+
+/// Whether L1 answered, and the answer was no. Without an answer the transaction may have been taken.
+const fn is_refusal(error: &TransportError) -> bool {
+    matches!(error, RpcError::ErrorResp(_))
+}
+
+/// Whether a transaction with this nonce waits already and pays as much.
+fn is_outbid(error: &TransportError) -> bool {
+    error.as_error_resp().is_some_and(|answer| {
+        ["underpriced", "already known", "already imported"].iter().any(|word| answer.message.contains(word))
+    })
 }
 
 fn show(flight: &InFlight<'_>) {
@@ -246,10 +369,9 @@ async fn current_fees(provider: &DynProvider) -> Result<Fees> {
     Ok(Fees { max: fees.max_fee_per_gas, tip: fees.max_priority_fee_per_gas })
 }
 
-async fn broadcast(provider: &DynProvider, request: &TransactionRequest, fees: Fees, action: &str) -> Result<B256> {
+async fn broadcast(provider: &DynProvider, request: &TransactionRequest, fees: Fees) -> Result<B256, TransportError> {
     let request = request.clone().with_max_fee_per_gas(fees.max).with_max_priority_fee_per_gas(fees.tip);
-    let sent = provider.send_transaction(request).await;
-    Ok(*sent.map_err(|error| explain(action, ContractError::TransportError(error)))?.tx_hash())
+    Ok(*provider.send_transaction(request).await?.tx_hash())
 }
 
 #[cfg(test)]

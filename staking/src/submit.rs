@@ -1,5 +1,7 @@
 //! The one way a command changes anything on L1: simulate, then show, export or send.
 
+use std::time::Duration;
+
 use alloy::{
     contract::{CallBuilder, CallDecoder, Error as ContractError},
     primitives::{Address, Bytes},
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     connection::{Network, WriteArgs},
-    inclusion::{Terms, include},
+    inclusion::{INCLUSION, Terms, include},
     output::print_json,
     progress::spinner,
 };
@@ -32,6 +34,10 @@ pub struct Submitter<'a> {
     /// Most wei per gas.
     max_fee: Option<u128>,
     silent: bool,
+    /// Take the place of what an earlier run left waiting.
+    replace: bool,
+    /// Longest wait for inclusion.
+    patience: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +84,38 @@ impl<'a> Submitter<'a> {
             (false, true) => Mode::Calldata,
             (false, false) => Mode::Send,
         };
-        Ok(Self { network, provider, from, key, mode, max_fee: args.max_fee, silent: false })
+        Ok(Self {
+            network,
+            provider,
+            from,
+            key,
+            mode,
+            max_fee: args.max_fee,
+            silent: false,
+            replace: false,
+            patience: INCLUSION,
+        })
     }
 
     /// Prints nothing: for the keeper, which logs, and for the devnet, which shows its own progress.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
+        self
+    }
+
+    /// Replaces what an earlier run left waiting on L1 instead of coming after it: for the keeper, whose chores are
+    /// looked up afresh. A user's next transaction must not undo the one before.
+    #[must_use]
+    pub fn replacing(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    /// Waits this long for each transaction; five minutes otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -140,7 +171,14 @@ impl<'a> Submitter<'a> {
         let bar = spinner(format!("{action}: sending"), !self.network.json && !self.silent);
         // Head-room for state that moves between simulation and inclusion; unused gas is not paid.
         let request = call.gas(gas.saturating_add(gas / 4)).into_transaction_request();
-        let terms = Terms { action, limit: self.max_fee, aloud: !self.silent, bar: &bar };
+        let terms = Terms {
+            action,
+            limit: self.max_fee,
+            patience: self.patience,
+            replace: self.replace,
+            aloud: !self.silent,
+            bar: &bar,
+        };
         let receipt = include(&self.provider, request, terms).await;
         bar.finish_and_clear();
         let receipt = receipt?;

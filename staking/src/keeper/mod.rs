@@ -114,7 +114,7 @@ impl<'a> Keeper<'a> {
     /// # Errors
     /// When there is no usable key.
     pub async fn new(network: &'a Network, args: &KeeperArgs) -> Result<Self> {
-        let by = Submitter::new(network, &args.write).await?.silent();
+        let by = Submitter::new(network, &args.write).await?.silent().replacing();
         Ok(Self {
             network,
             by,

@@ -53,8 +53,12 @@ async fn l1() -> (AnvilInstance, DynProvider) {
 }
 
 async fn network(anvil: &AnvilInstance) -> Network {
+    network_at(&anvil.endpoint()).await
+}
+
+async fn network_at(url: &str) -> Network {
     let args = NetworkArgs {
-        l1_rpc: Some(anvil.endpoint().into()),
+        l1_rpc: Some(url.to_owned().into()),
         deployment: Some(deployment_file()),
         devnet_dir: "nowhere".into(),
         ..NetworkArgs::default()
