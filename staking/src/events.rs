@@ -15,8 +15,12 @@ use alloy::{
 use eyre::{Result, WrapErr as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Blocks of one request; halved as often as the provider refuses.
+/// Most blocks of one request; fewer where the provider refuses, more again where it answers.
 const SPAN: u64 = 10_000;
+/// First pause after a provider said that it is asked too often; doubled while it says so.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A provider that is still asked too often after a pause this long gets no more requests.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A search that takes longer shows how far it is.
 const UNSEEN: Duration = Duration::from_secs(2);
 
@@ -71,16 +75,21 @@ impl Search<'_> {
         mut visit: impl FnMut(E, Log) -> ControlFlow<()>,
     ) -> Result<()> {
         let (oldest, mut to) = (*self.blocks.start(), *self.blocks.end());
-        let mut span = SPAN;
+        let (mut span, mut pause) = (Span::default(), PAUSE);
         let progress = Progress::new(self);
         while oldest <= to {
-            let from = to.saturating_sub(span - 1).max(oldest);
+            let from = to.saturating_sub(span.blocks - 1).max(oldest);
             let filter = event.filter.clone().from_block(from).to_block(to);
             let logs = match event.provider.get_logs(&filter).await {
                 Ok(logs) => logs,
-                Err(error) if from < to && refuses_span(&error) => {
+                Err(error) if is_rate_limit(&error) && pause <= LONGEST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    continue;
+                }
+                Err(error) if from < to && !is_rate_limit(&error) && refuses_span(&error) => {
                     // Half of what was asked for: the rest of a search may be shorter than a span.
-                    span = (to - from).div_ceil(2);
+                    span.refused((to - from).div_ceil(2));
                     continue;
                 }
                 Err(error) => {
@@ -94,11 +103,63 @@ impl Search<'_> {
                     return Ok(());
                 }
             }
+            span.answered();
+            pause = PAUSE;
             let Some(next) = from.checked_sub(1) else { break };
             to = next;
             progress.searched_down_to(from);
         }
         Ok(())
+    }
+}
+
+/// How many blocks to ask for. Some providers bound the blocks, others the events in them: so the span doubles where
+/// it is answered, but tries that half as often after each time it was too much.
+#[derive(Debug)]
+struct Span {
+    blocks: u64,
+    /// Answers since the last refusal.
+    answers: u32,
+    /// Answers before the next attempt at more.
+    needed: u32,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { blocks: SPAN, answers: 0, needed: 1 }
+    }
+}
+
+impl Span {
+    fn answered(&mut self) {
+        self.answers = self.answers.saturating_add(1);
+        if self.answers >= self.needed {
+            self.blocks = (self.blocks * 2).min(SPAN);
+        }
+    }
+
+    fn refused(&mut self, blocks: u64) {
+        // The first refusal after answers is that of an attempt at more.
+        if self.answers > 0 {
+            self.needed = self.needed.saturating_mul(2);
+        }
+        (self.blocks, self.answers) = (blocks, 0);
+    }
+}
+
+/// Whether the provider is asked too often, whatever for. Providers word this differently too, and some give code -32005
+/// for it as well as for too many results.
+fn is_rate_limit(error: &TransportError) -> bool {
+    match error {
+        RpcError::ErrorResp(answer) => {
+            let message = answer.message.to_lowercase();
+            let said = ["rate limit", "rate exceeded", "per second", "/second", "too many requests"];
+            answer.code == 429
+                || (answer.code == -32_005 && message.contains("rate"))
+                || said.iter().any(|words| message.contains(words))
+        }
+        RpcError::Transport(TransportErrorKind::HttpError(http)) => http.status == 429,
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events behind providers that answer for a bounded span only.
 
 use std::{
-    ops::ControlFlow,
+    ops::{ControlFlow, RangeInclusive},
     sync::{Arc, Mutex},
 };
 
@@ -24,12 +24,18 @@ const CONTRACT: Address = Address::repeat_byte(7);
 #[derive(Clone, Copy)]
 enum Refusal {
     Answer,
+    /// With this code and message.
+    Error(i64, &'static str),
     Status(StatusCode),
 }
 
 struct Provider {
     longest_span: u64,
+    /// Blocks that are only answered in spans of this many.
+    dense: (RangeInclusive<u64>, u64),
     refusal: Refusal,
+    /// What is answered before anything else: the provider is asked too often.
+    too_often: Mutex<Vec<Refusal>>,
     /// Spans asked for, and whether they were answered.
     asked: Mutex<Vec<(u64, u64, bool)>>,
 }
@@ -38,15 +44,19 @@ async fn answer(State(provider): State<Arc<Provider>>, Json(request): Json<Value
     assert_eq!(request["method"], "eth_getLogs");
     let filter: Filter = serde_json::from_value(request["params"][0].clone()).unwrap();
     let (from, to) = (filter.get_from_block().unwrap(), filter.get_to_block().unwrap());
-    let fits = to - from < provider.longest_span;
-    provider.asked.lock().unwrap().push((from, to, fits));
     let mut body = json!({ "jsonrpc": "2.0", "id": request["id"] });
+    let too_often = provider.too_often.lock().unwrap().pop();
+    let (dense, few) = &provider.dense;
+    let in_dense = from <= *dense.end() && to >= *dense.start();
+    let fits = too_often.is_none() && to - from < if in_dense { *few } else { provider.longest_span };
+    provider.asked.lock().unwrap().push((from, to, fits));
     if fits {
         let logs: Vec<_> =
             ANCHORS.iter().filter(|block| (from..=to).contains(block)).map(|block| log(*block)).collect();
         body["result"] = serde_json::to_value(logs).unwrap();
     } else {
-        match provider.refusal {
+        match too_often.unwrap_or(provider.refusal) {
+            Refusal::Error(code, message) => body["error"] = json!({ "code": code, "message": message }),
             Refusal::Answer => {
                 body["error"] = json!({ "code": -32005, "message": "query returned more than 10000 results" })
             }
@@ -63,7 +73,18 @@ fn log(block: u64) -> Log {
 }
 
 async fn provider(longest_span: u64, refusal: Refusal) -> (Arc<Provider>, DynProvider) {
-    let state = Arc::new(Provider { longest_span, refusal, asked: Mutex::default() });
+    serve(Provider {
+        longest_span,
+        dense: (u64::MAX..=u64::MAX, 0),
+        refusal,
+        too_often: Mutex::default(),
+        asked: Mutex::default(),
+    })
+    .await
+}
+
+async fn serve(provider: Provider) -> (Arc<Provider>, DynProvider) {
+    let state = Arc::new(provider);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().route("/", post(answer)).with_state(state.clone());
@@ -94,7 +115,44 @@ async fn every_block_is_asked_for_once_in_spans_that_are_answered() {
             next = from - 1;
         }
         assert_eq!(next, 49);
-        assert!(asked.iter().filter(|(.., answered)| !answered).count() < 12, "the span that works is kept");
+        assert!(asked.iter().filter(|(.., answered)| !answered).count() < 24, "the span that works is kept");
+    }
+}
+
+#[tokio::test]
+async fn the_span_grows_again_after_blocks_full_of_events() {
+    let (state, l1) = serve(Provider {
+        longest_span: 10_000,
+        dense: (39_000..=39_300, 50),
+        refusal: Refusal::Answer,
+        too_often: Mutex::default(),
+        asked: Mutex::default(),
+    })
+    .await;
+    SEARCH.all(&BatchChain::new(CONTRACT, l1).L1Anchored_filter()).await.unwrap();
+    let asked = state.asked.lock().unwrap();
+    assert!(asked.iter().any(|(from, to, answered)| *answered && *to < 39_000 && to - from == 9_999), "{asked:?}");
+    // Never grown, it would be more than 800.
+    assert!(asked.len() < 80, "{}", asked.len());
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_too_often_is_asked_the_same_again_later() {
+    for refusal in [
+        Refusal::Error(-32_005, "daily request count exceeded, request rate limited"),
+        Refusal::Error(-32_005, "limit exceeded per second"),
+        Refusal::Error(429, "exceeded the compute units of your plan"),
+        Refusal::Status(StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        let (state, l1) = provider(u64::MAX, Refusal::Answer).await;
+        state.too_often.lock().unwrap().push(refusal);
+        let since = std::time::Instant::now();
+        let found = SEARCH.all(&BatchChain::new(CONTRACT, l1).L1Anchored_filter()).await.unwrap();
+        assert_eq!(found.len(), ANCHORS.len());
+        assert!(since.elapsed() >= std::time::Duration::from_secs(1), "no pause");
+        let asked = state.asked.lock().unwrap();
+        assert_eq!(asked[..2], [(31_235, 41_234, false), (31_235, 41_234, true)], "the same span");
+        assert_eq!(asked.len(), 6);
     }
 }
 
