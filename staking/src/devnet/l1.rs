@@ -52,7 +52,7 @@ impl LocalL1 {
             .args(["--gas-limit", "60000000", "--order", "fifo", "--slots-in-an-epoch", "4"])
             .arg("--state")
             .arg(dir.join(STATE_FILE))
-            .args(["--state-interval", "30", "--preserve-historical-states"]);
+            .args(["--state-interval", "10", "--preserve-historical-states"]);
         match start_time {
             Some(time) => command.args(["--timestamp", &time.to_string()]),
             None => command.args(["--block-time", &block_seconds.to_string()]),

@@ -26,7 +26,8 @@ use manifest::Manifest;
 use process::{Process, runs_with, signal};
 pub use setup::{KEEPER_INDEX, OPERATOR_INDEX, SIGNER_INDEX, USERS};
 
-/// File that marks a folder as one that a devnet may delete.
+/// File that marks a folder as one that a devnet may delete, and names the process that does so: long before there is
+/// a manifest. `script/no-devnet` reads it too.
 const MARKER: &str = ".rota-devnet";
 
 /// Start L1, contracts, sequencers and keeper on this machine
@@ -187,13 +188,21 @@ impl Devnet {
     /// # Errors
     /// When something cannot be started.
     pub async fn start(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Result<Self> {
+        refuse_running(&dir, marked_pid(&dir))?;
         if let Some(old) =
             Manifest::load_if_present(&dir).or_else(|error| if args.fresh { Ok(None) } else { Err(error) })?
         {
             stop_leftovers(&old, &dir)?;
         }
-        let resumable = dir.join(l1::STATE_FILE).is_file() && dir.join(manifest::FILE).is_file();
-        let mut devnet = if resumable && !args.fresh {
+        let mut devnet = if dir.join(manifest::FILE).is_file() && !args.fresh {
+            ensure!(
+                dir.join(l1::STATE_FILE).is_file(),
+                "the devnet in {} was killed before its L1 was saved ({} is missing), so it cannot go on: add --fresh \
+                 to delete it and build another one",
+                dir.display(),
+                l1::STATE_FILE
+            );
+            mark(&dir)?;
             setup::resume(args, dir, visible).await?
         } else {
             // Before anything is deleted.
@@ -211,7 +220,7 @@ impl Devnet {
                 std::fs::remove_dir_all(&dir).wrap_err_with(|| format!("cannot clear {}", dir.display()))?;
             }
             std::fs::create_dir_all(dir.join("logs"))?;
-            std::fs::write(dir.join(MARKER), "made by `rota devnet`, which may delete this folder\n")?;
+            mark(&dir)?;
             setup::create(args, dir, visible).await?
         };
         devnet.start_keeper();
@@ -295,16 +304,34 @@ impl Devnet {
     }
 }
 
+/// Marks `dir` as the folder of a devnet that this process runs or starts.
+fn mark(dir: &Path) -> Result<()> {
+    let text = format!("made by `rota devnet`, which may delete this folder\npid {}\n", std::process::id());
+    let file = dir.join(MARKER);
+    std::fs::write(&file, text).wrap_err_with(|| format!("cannot write {}", file.display()))
+}
+
+/// The process in the marker of `dir`; 0 without one.
+fn marked_pid(dir: &Path) -> u32 {
+    let text = std::fs::read_to_string(dir.join(MARKER)).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("pid ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Refuses when `pid` is another process that runs or starts a devnet. A number may belong to another program by now,
+/// so the command line counts.
+fn refuse_running(dir: &Path, pid: u32) -> Result<()> {
+    let runs = pid != 0 && pid != std::process::id() && runs_with(pid, "rota") && runs_with(pid, "devnet");
+    ensure!(
+        !runs,
+        "a devnet runs in {} already (process {pid}); stop it or choose another --devnet-dir",
+        dir.display()
+    );
+    Ok(())
+}
+
 /// Ends processes of an earlier devnet whose parent was killed; refuses to disturb one that runs.
 fn stop_leftovers(old: &Manifest, dir: &Path) -> Result<()> {
-    let this = std::process::id();
-    if old.pid != this && runs_with(old.pid, "rota") && runs_with(old.pid, "devnet") {
-        bail!(
-            "a devnet runs in {} already (process {}); stop it or choose another --devnet-dir",
-            dir.display(),
-            old.pid
-        );
-    }
+    refuse_running(dir, old.pid)?;
     let folder = dir.to_string_lossy();
     for pid in old.l2.nodes.iter().map(|node| node.pid).chain([old.l1.pid]) {
         if pid != 0 && runs_with(pid, &folder) {

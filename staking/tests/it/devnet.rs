@@ -36,6 +36,46 @@ async fn a_devnet_that_goes_on_refuses_other_settings_and_keeps_its_files() {
     assert!(text.contains("--nodes 17") && dir.join("l1-state.json").is_file(), "{text}");
 }
 
+#[tokio::test]
+async fn a_devnet_whose_l1_was_never_saved_is_not_deleted_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = devnet_folder(folder.path(), 0);
+    std::fs::remove_file(dir.join("l1-state.json")).unwrap();
+    let text = refusal(rota(folder.path()).arg("devnet")).await;
+    assert!(text.contains("l1-state.json is missing") && text.contains("--fresh"), "{text}");
+    assert!(dir.join("devnet.json").is_file(), "everything is still there");
+}
+
+/// A process whose command line says what the devnet's says. It ends with its standard input.
+fn pretended_devnet() -> std::process::Child {
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "read -r", "rota", "devnet"]).stdin(Stdio::piped()).spawn().unwrap()
+}
+
+#[tokio::test]
+async fn a_devnet_that_is_starting_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = || make(folder.path(), "clean").env("CARGO_TARGET_DIR", "elsewhere").output().unwrap();
+    let mut starting = pretended_devnet();
+    let dir = folder.path().join(".devnet");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join(".rota-devnet"), format!("made by `rota devnet`\npid {}\n", starting.id())).unwrap();
+
+    let refused = clean();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && text.contains(&format!("kill -INT {}", starting.id())), "{text}");
+    for options in [["devnet"].as_slice(), &["devnet", "--fresh"]] {
+        let text = refusal(rota(folder.path()).args(options)).await;
+        assert!(text.contains(&format!("runs in {} already (process {})", dir.display(), starting.id())), "{text}");
+    }
+    assert!(dir.join(".rota-devnet").is_file());
+
+    drop(starting.stdin.take());
+    starting.wait().unwrap();
+    let done = clean();
+    assert!(done.status.success() && !dir.exists(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// `make` with this project's Makefile in a folder of its own.
 fn make(folder: &Path, target: &str) -> std::process::Command {
     if !folder.join("script").exists() {
@@ -54,12 +94,7 @@ fn make(folder: &Path, target: &str) -> std::process::Command {
 fn make_clean_leaves_a_running_devnet_alone() {
     let folder = tempfile::tempdir().unwrap();
     let clean = || make(folder.path(), "clean").env("CARGO_TARGET_DIR", "elsewhere").output().unwrap();
-    // A process whose command line says what the devnet's says.
-    let mut running = std::process::Command::new("bash")
-        .args(["-c", "read -r", "rota", "devnet"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut running = pretended_devnet();
     let dir = devnet_folder(folder.path(), running.id());
     let refused = clean();
     let text = String::from_utf8(refused.stderr).unwrap();
