@@ -12,7 +12,7 @@ pub enum Busy {
     #[error("the node is catching up")]
     Storage = 1,
     /// Batches pile up because L1 takes them more slowly than blocks fill them.
-    #[error("too many batches wait to be posted on L1; try again later")]
+    #[error("too many batches are not confirmed on L1; try again later")]
     Posting = 2,
 }
 

@@ -117,7 +117,7 @@ fn each_reason_to_refuse_comes_and_goes_by_itself() {
     }
     assert_eq!(fixture.refusal(next(0)), "txpool is full: the node is catching up");
     pool.set_busy(Busy::Storage, false);
-    let text = "txpool is full: too many batches wait to be posted on L1; try again later";
+    let text = "txpool is full: too many batches are not confirmed on L1; try again later";
     assert_eq!(fixture.refusal(next(0)), text);
     let [refused] = &pool.add_all(vec![next(0)])[..] else { panic!("one answer each") };
     assert_eq!(refused.as_ref().unwrap_err().to_string(), text);
