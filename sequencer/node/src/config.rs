@@ -14,8 +14,6 @@ use alloy_primitives::Address;
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 
-use crate::l1::redact_urls;
-
 /// Name of the configuration file inside the home directory.
 pub const CONFIG_FILE: &str = "config.toml";
 
@@ -283,14 +281,14 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(home: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut table: toml::Table = toml::from_str(text)?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| ConfigError::malformed(text, &error))?;
         for path in OVERRIDES {
             let name = variable(path);
             if let Some(value) = env(&name) {
                 set(&mut table, path, from_env(path, &value)).map_err(|()| ConfigError::Override { name })?;
             }
         }
-        let mut config: Self = table.try_into()?;
+        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::misfit(&error))?;
         config.home = home.to_path_buf();
         if config.l1.rpc.is_empty() {
             return Err(ConfigError::NoL1);
@@ -372,9 +370,26 @@ pub enum ConfigError {
     NoL1,
 }
 
-impl From<toml::de::Error> for ConfigError {
-    fn from(error: toml::de::Error) -> Self {
-        Self::Parse(redact_urls(&error.to_string()))
+// L1 endpoints hold secrets: neither a line of the file nor a string in it is repeated.
+impl ConfigError {
+    /// `text` is not TOML.
+    fn malformed(text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = 1 + text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
+        Self::Parse(format!("line {line}: {}", unquoted(error.message())))
+    }
+
+    /// A value is not of the kind that it must be. The error knows its key and no line.
+    fn misfit(error: &toml::de::Error) -> Self {
+        Self::Parse(unquoted(error.to_string().trim_end()))
+    }
+}
+
+/// `message` without the string that it quotes.
+fn unquoted(message: &str) -> String {
+    match message.find('"').zip(message.rfind('"')) {
+        Some((start, end)) if start < end => format!("{}\"…\"{}", &message[..start], &message[end + 1..]),
+        _ => message.into(),
     }
 }
 
@@ -465,10 +480,17 @@ mod tests {
     fn refuses_unknown_keys_and_no_endpoint() {
         let unknown = format!("{MINIMAL}\nportt = 1\n");
         assert!(matches!(Config::parse(Path::new("h"), &unknown, |_| None), Err(ConfigError::Parse(_))));
-        for text in [r#"rpc = "http://h:1/secret""#, r#"rpc = ["http://h:1/secret" 7]"#] {
+        for (text, place) in [
+            (r#"rpc = "http://h:1/secret""#, "l1.rpc"),
+            (r#"rpc = "host/v2/secret""#, "l1.rpc"),
+            (r#"rpc = "sec\"ret \" secret""#, "l1.rpc"),
+            (r#"rpc = ["http://h:1/secret" 7]"#, "line 3"),
+            (r#"rpc = ["host/v2/secret" 7]"#, "line 3"),
+            (r#"rpc = [host/v2/secret]"#, "line 3"),
+        ] {
             let text = MINIMAL.replace(r#"rpc = ["http://127.0.0.1:8545"]"#, text);
             let error = Config::parse(Path::new("h"), &text, |_| None).unwrap_err().to_string();
-            assert!(error.contains("http://h:1") && !error.contains("secret"), "{error}");
+            assert!(error.contains(place) && !error.contains("sec"), "{error}");
         }
         let none = MINIMAL.replace("[\"http://127.0.0.1:8545\"]", "[]");
         assert!(matches!(Config::parse(Path::new("h"), &none, |_| None), Err(ConfigError::NoL1)));

@@ -145,7 +145,7 @@ impl Rules {
         let root = header.parent_beacon_block_root.unwrap_or_default();
         let origin = match root == parent.origin.hash && parent.number > 0 {
             true => Some(parent.origin),
-            false => self.l1.origin(root, patience).await.map_err(storage)?,
+            false => self.l1.origin(root, parent.origin.number, patience).await.map_err(storage)?,
         };
         // An origin is confirmed at the same instant as everything below it; only a deep reorganisation parts them.
         let Some(origin) = origin.filter(|origin| origin.number <= self.l1.progress().confirmed.number) else {

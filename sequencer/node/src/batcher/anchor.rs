@@ -17,7 +17,7 @@ const PIECE: u64 = 64;
 /// Deepest block that is anchored by headers, about two weeks of Ethereum: beyond it somebody has to pay attention.
 const MAX_DEPTH: u64 = 100_000;
 
-/// Largest block range of one log query.
+/// Largest block range of one log query; halved when an endpoint refuses it.
 const LOG_RANGE: u64 = 2_000;
 
 /// Whether block `number` can be reached from `descendant` at all.
@@ -38,7 +38,7 @@ impl Submitter {
             return Ok(false);
         }
         let newest = self.newest_block().await?;
-        let mut descendant = match self.nearest_anchor(contract, number, newest).await? {
+        let mut descendant = match self.nearest_anchor(contract, number, newest).await {
             Some(anchored) => anchored,
             None => {
                 // The parent of the newest block is surely known to L1 when the transaction is executed.
@@ -64,16 +64,29 @@ impl Submitter {
         Ok(true)
     }
 
-    /// The lowest block above `number` that `contract` knows: every freeze of a set anchors one, as does every piece.
-    async fn nearest_anchor(&self, contract: Address, number: u64, newest: u64) -> Result<Option<u64>, SubmitError> {
-        let mut nearest = None;
+    /// The lowest block above `number` that `contract` knows, as far as L1 tells: every freeze of a set anchors one, as
+    /// does every piece. A search that fails makes anchoring dearer, not impossible.
+    async fn nearest_anchor(&self, contract: Address, number: u64, newest: u64) -> Option<u64> {
+        let (mut nearest, mut range) = (None, LOG_RANGE);
         // An anchor is younger than its block.
         let mut from = number + 1;
         while from <= newest {
-            let to = newest.min(from + LOG_RANGE - 1);
+            let to = newest.min(from.saturating_add(range - 1));
             let filter = Filter::new().address(contract).event_signature(BatchChain::L1Anchored::SIGNATURE_HASH);
             let filter = filter.from_block(from).to_block(to);
-            for log in self.ask(|l1| async move { l1.get_logs(&filter).await }).await? {
+            let logs = match self.ask(|l1| async move { l1.get_logs(&filter).await }).await {
+                Ok(logs) => logs,
+                Err(error) if range > 1 => {
+                    tracing::debug!(%error, range, "asking for anchors in fewer blocks");
+                    range /= 2;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, from, to, "the search for a nearer anchor ends here");
+                    break;
+                }
+            };
+            for log in logs {
                 let Ok(event) = BatchChain::L1Anchored::decode_log(&log.inner) else { continue };
                 if event.number > number && nearest.is_none_or(|nearest| event.number < nearest) {
                     nearest = Some(event.number);
@@ -81,7 +94,7 @@ impl Submitter {
             }
             from = to + 1;
         }
-        Ok(nearest)
+        nearest
     }
 
     async fn newest_block(&self) -> Result<u64, SubmitError> {
@@ -108,17 +121,33 @@ mod tests {
     use alloy_primitives::B256;
     use rota_bindings::generated::batch_chain::IBatchChain::Config;
     use rota_protocol::config::ContractsConfig;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         keys,
-        l1::{HttpSource, tests::anvil},
+        l1::{
+            HttpSource,
+            tests::{anvil, relay},
+        },
     };
 
-    /// A fresh `BatchChain` whose neighbours, which have no part in anchoring, do not exist.
-    async fn deploy() -> (AnvilInstance, Submitter, Address) {
+    /// A fresh `BatchChain` whose neighbours, which have no part in anchoring, do not exist, on an L1 that tells the
+    /// logs of at most `log_range` blocks at a time.
+    async fn deploy(log_range: u64) -> (AnvilInstance, Submitter, Address) {
         let anvil = anvil();
-        let source = Arc::new(HttpSource::new(&[anvil.endpoint()], ContractsConfig::default()).unwrap());
+        let refuse = move |request: &Value, answer: &mut Value| {
+            let block = |key: &str| {
+                let number = request["params"][0][key].as_str().unwrap();
+                u64::from_str_radix(number.trim_start_matches("0x"), 16).unwrap()
+            };
+            if request["method"] == "eth_getLogs" && block("toBlock") - block("fromBlock") >= log_range {
+                let error = json!({ "code": -32005, "message": "block range is too large" });
+                *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error });
+            }
+        };
+        let endpoint = relay(anvil.endpoint_url(), |_| (), refuse).await;
+        let source = Arc::new(HttpSource::new(&[endpoint], ContractsConfig::default()).unwrap());
         let signer = keys::development_signer(0).unwrap();
         let neighbour = Address::repeat_byte(1);
         let config = Config {
@@ -141,7 +170,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_old_block_is_anchored_piece_by_piece() {
-        let (anvil, submitter, contract) = deploy().await;
+        let (anvil, submitter, contract) = deploy(u64::MAX).await;
         let l1 = ProviderBuilder::new().connect_http(anvil.endpoint_url());
         let old = l1.get_block_number().await.unwrap();
         let pieces = 2 * PIECE + 9;
@@ -157,8 +186,15 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn headers_begin_at_the_nearest_anchor() {
-        let (anvil, submitter, contract) = deploy().await;
+    async fn headers_begin_at_the_nearest_anchor_that_l1_tells() {
+        // Any range, a small one, none at all.
+        for (log_range, transactions) in [(u64::MAX, 1), (50, 1), (0, 9)] {
+            headers_begin_at_the_nearest_anchor(log_range, transactions).await;
+        }
+    }
+
+    async fn headers_begin_at_the_nearest_anchor(log_range: u64, transactions: u64) {
+        let (anvil, submitter, contract) = deploy(log_range).await;
         let l1 = ProviderBuilder::new().connect_http(anvil.endpoint_url());
         let old = l1.get_block_number().await.unwrap();
         let anchor = async |number: u64| {
@@ -174,6 +210,6 @@ mod tests {
         let before = l1.get_block_number().await.unwrap();
         assert!(submitter.anchor_by_headers(contract, old).await.unwrap());
         assert_eq!(BatchChain::new(contract, &l1).anchorOf(old).call().await.unwrap(), hash(&l1, old).await);
-        assert_eq!(l1.get_block_number().await.unwrap(), before + 1, "one piece is enough");
+        assert_eq!(l1.get_block_number().await.unwrap(), before + transactions, "{log_range}");
     }
 }

@@ -11,7 +11,10 @@ use alloy::{
     eips::eip2718::Encodable2718,
     network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
     providers::{Provider, RootProvider},
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    rpc::{
+        json_rpc::ErrorPayload,
+        types::{TransactionReceipt, TransactionRequest},
+    },
     signers::local::PrivateKeySigner,
     transports::TransportError,
 };
@@ -46,7 +49,7 @@ pub enum SubmitError {
     Reverted(B256),
     /// Neither included nor able to be: the account's nonce is another one.
     #[error(
-        "L1 expects nonce {expected} of this account, not {nonce}: transactions before it were taken back by a reorganisation, or another program uses the account"
+        "L1 expects nonce {expected} of this account, not {nonce}: a reorganisation took transactions before it back, another program uses the account, or the L1 endpoint is behind"
     )]
     Moved {
         /// Nonce of the transaction.
@@ -54,10 +57,12 @@ pub enum SubmitError {
         /// Nonce on L1.
         expected: u64,
     },
-    /// The fee limit of this node is below what L1 asks.
-    #[error("L1 asks {asked} wei per gas, this node offers at most {limit}")]
+    /// Not included at the fee limit of this node.
+    #[error(
+        "not included at {limit} wei per gas, the most that batcher.max-fee-per-gas allows, while L1 asks {asked}; raise the limit if this goes on"
+    )]
     TooExpensive {
-        /// Needed.
+        /// What L1 asks of a new transaction now.
         asked: u128,
         /// Configured.
         limit: u128,
@@ -147,7 +152,7 @@ impl Submitter {
         let mut fees = self.current_fees().await?;
         let (mut sent, mut moved) = (Vec::new(), 0);
         loop {
-            let asked = fees.max;
+            let at_limit = fees.max > self.max_fee;
             fees = fees.capped(self.max_fee);
             match self.broadcast(request.clone(), fees).await {
                 Ok(hash) => sent.push(hash),
@@ -164,10 +169,11 @@ impl Submitter {
             if obsolete().await {
                 return Ok(None);
             }
-            if asked > self.max_fee {
-                return Err(SubmitError::TooExpensive { asked, limit: self.max_fee });
+            let current = self.current_fees().await?;
+            if at_limit {
+                return Err(SubmitError::TooExpensive { asked: current.max, limit: self.max_fee });
             }
-            fees = fees.bumped(self.current_fees().await?);
+            fees = fees.bumped(current);
             metrics::counter!("rota_batcher_fee_bumps_total").increment(1);
             tracing::info!(max_fee = fees.max, tip = fees.tip, nonce, "raising the fee of a transaction");
         }
@@ -237,16 +243,25 @@ impl Submitter {
         None
     }
 
-    /// Asks the endpoint in use; one that does not answer is left for the next.
+    /// Asks the endpoint in use; one that does not answer, or is at fault for its answer, is left for the next.
     pub(super) async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
     where
         F: Future<Output = Result<T, TransportError>>,
     {
-        self.source.request(request).await?.map_err(|error| match error.as_revert_data() {
+        self.source.request(request, is_at_fault).await?.map_err(|error| match error.as_revert_data() {
             Some(data) => SubmitError::Refused(decode_revert(&data)),
             None => L1Error::Rpc(error.to_string()).into(),
         })
     }
+}
+
+/// Whether an error response is about the endpoint, such as a limit that is used up, and not about what it was asked:
+/// another endpoint may answer.
+fn is_at_fault(error: &ErrorPayload) -> bool {
+    const VERDICTS: [&str; 6] =
+        ["already known", "underpriced", "nonce too low", "nonce too high", "insufficient funds", "reverted"];
+    let message = error.message.to_lowercase();
+    error.as_revert_data().is_none() && !VERDICTS.iter().any(|verdict| message.contains(verdict))
 }
 
 /// Whether an earlier transaction with this nonce is in the pool at a higher fee.
@@ -263,11 +278,16 @@ mod tests {
     use alloy_node_bindings::AnvilInstance;
     use alloy_sol_types::SolError;
     use futures::FutureExt;
+    use parking_lot::Mutex;
     use rota_bindings::BatchChain;
     use rota_protocol::config::ContractsConfig;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::{keys, l1::tests::anvil};
+    use crate::{
+        keys,
+        l1::tests::{anvil, relay},
+    };
 
     /// An account on a fresh anvil that loses patience quickly.
     fn account(max_fee: u64) -> (AnvilInstance, Submitter) {
@@ -370,10 +390,35 @@ mod tests {
             "{error}"
         );
         assert_eq!(submitter.nonce().await.unwrap(), 0);
-        // A refusal is an answer.
-        let bad = submitter.ask(|l1| async move { l1.raw_request::<_, ()>("no_such".into(), ()).await }).await;
-        assert!(bad.is_err());
-        assert_eq!(submitter.nonce().await.unwrap(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_endpoint_is_left_for_its_own_refusals_only() {
+        let anvil = anvil();
+        let said = Arc::new(Mutex::new("monthly capacity exceeded"));
+        let refusal = {
+            let said = Arc::clone(&said);
+            move |_: &Value, answer: &mut Value| {
+                *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": -32000, "message": *said.lock() } });
+            }
+        };
+        let endpoints = [relay(anvil.endpoint_url(), |_| (), refusal).await, anvil.endpoint()];
+        let signer = keys::development_signer(0).unwrap();
+        let submitter = || {
+            let source = Arc::new(HttpSource::new(&endpoints, ContractsConfig::default()).unwrap());
+            Submitter::new(source, signer.clone(), anvil.chain_id(), u64::MAX)
+        };
+        let limited = submitter();
+        let error = limited.nonce().await.unwrap_err().to_string();
+        assert!(error.contains("monthly capacity") && error.contains(&endpoints[0]), "{error}");
+        assert_eq!(limited.nonce().await.unwrap(), 0);
+
+        // A verdict on the transaction is the same everywhere.
+        for verdict in ["already known", "replacement transaction underpriced", "Nonce too low: next nonce 7"] {
+            *said.lock() = verdict;
+            let refused = submitter();
+            assert!(refused.nonce().await.is_err() && refused.nonce().await.is_err(), "{verdict}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -384,7 +429,9 @@ mod tests {
         let first = submitter.current_fees().await.unwrap();
         submitter.max_fee = first.max + first.max / 3;
         let sent = submitter.send(Address::repeat_byte(7), Bytes::new(), || async { false }.boxed()).await;
-        assert!(matches!(sent, Err(SubmitError::TooExpensive { .. })), "{sent:?}");
+        // Nobody else sends anything, so L1 asks what it asked before: less than the limit.
+        let Err(SubmitError::TooExpensive { asked, limit }) = sent else { panic!("{sent:?}") };
+        assert_eq!((asked, limit), (first.max, submitter.max_fee));
         l1.evm_mine(None).await.unwrap();
         let block = l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
         let hash = block.transactions.hashes().next().unwrap();

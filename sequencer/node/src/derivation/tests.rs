@@ -102,10 +102,15 @@ impl L1Source for FakeL1 {
         });
         Ok(frozen.filter(|before| *before < epoch).max().unwrap_or(0))
     }
-    fn endpoint(&self) -> String {
-        "memory".into()
+    fn endpoint(&self) -> usize {
+        0
     }
-    fn leave(&self) {}
+    fn name(&self, _: usize) -> &str {
+        "memory"
+    }
+    fn leave(&self, _: usize) -> bool {
+        false
+    }
 }
 
 /// A chain that stores what it is told, without execution.
@@ -380,7 +385,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         late.follow().await;
         prop_assert_eq!(late.check(&block).await, Check::Valid);
 
-        let origin = late.rules.l1.origin(attributes.l1_origin_hash, Duration::ZERO).await.unwrap().unwrap();
+        let origin = late.rules.l1.origin(attributes.l1_origin_hash, 0, Duration::ZERO).await.unwrap().unwrap();
         for (name, broken) in breaches(&block.block, parent.header(), origin) {
             let verdict = late.check(&SealedBlock::new(broken)).await;
             prop_assert!(matches!(verdict, Check::Invalid(_)), "{}: {:?}", name, verdict);

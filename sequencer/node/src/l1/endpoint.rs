@@ -56,7 +56,7 @@ fn name_of(url: &Url) -> String {
 }
 
 /// `text` with only scheme, host and port of every URL in it.
-pub(crate) fn redact_urls(text: &str) -> String {
+fn redact_urls(text: &str) -> String {
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(colon) = rest.find("://") {
         let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);

@@ -1,6 +1,9 @@
 //! The task that follows L1.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::eips::BlockNumberOrTag;
 use rota_protocol::config::ChainConfig;
@@ -18,6 +21,8 @@ use crate::chain::L1Ref;
 const RECENT: u64 = 64;
 const BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
+/// Five slots of Ethereum: proposers rarely miss that many in a row.
+const STANDSTILL: Duration = Duration::from_secs(60);
 
 /// How L1 is followed.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +39,8 @@ pub struct FollowerConfig {
     pub poll_interval: Duration,
     /// Largest block range of one log query.
     pub log_range: u64,
+    /// Time without a new block after which another endpoint is asked.
+    pub standstill: Duration,
 }
 
 impl FollowerConfig {
@@ -46,6 +53,7 @@ impl FollowerConfig {
             confirmations: chain.l1_confirmations,
             poll_interval,
             log_range,
+            standstill: STANDSTILL,
         }
     }
 }
@@ -57,6 +65,8 @@ pub struct Follower {
     /// Current size of log queries: halved when an endpoint refuses one, doubled again when it answers.
     range: u64,
     chain_checked: bool,
+    /// Highest block of the endpoint in use, and when it was first seen there.
+    newest: Option<(u64, Instant)>,
     /// Up to this epoch no frozen set is missing.
     sets_checked: u32,
 }
@@ -64,7 +74,7 @@ pub struct Follower {
 impl Follower {
     /// The only writer of `view`.
     pub const fn new(view: L1View, config: FollowerConfig) -> Self {
-        Self { view, config, range: config.log_range, chain_checked: false, sets_checked: 0 }
+        Self { view, config, range: config.log_range, chain_checked: false, newest: None, sets_checked: 0 }
     }
 
     /// Follows L1 until cancelled. An unreachable or contradictory L1 is retried for ever.
@@ -110,16 +120,41 @@ impl Follower {
 
     /// Looks at L1 once; true if there is more to fetch at once. An endpoint that contradicts itself is left.
     pub(crate) async fn step(&mut self) -> Result<bool, L1Error> {
-        let step = self.look().await;
-        if let Err(error @ (L1Error::Moved { .. } | L1Error::Withheld(_) | L1Error::Malformed { .. })) = &step {
+        // The batcher asks the same source and may move on to another endpoint meanwhile; that one is not to blame.
+        let endpoint = self.view.shared.source.endpoint();
+        let step = self.look(endpoint).await;
+        if let Err(error) = &step
+            && error.is_contradiction()
+        {
             let source = &self.view.shared.source;
-            warn!(endpoint = source.endpoint(), %error, "leaving an L1 endpoint");
-            source.leave();
+            warn!(endpoint = source.name(endpoint), %error, "leaving an L1 endpoint");
+            source.leave(endpoint);
         }
         step
     }
 
-    async fn look(&mut self) -> Result<bool, L1Error> {
+    /// Whether `endpoint` was left because its newest block, now `head`, is the same as a long time ago: a node that is
+    /// stuck answers everything, and nothing it says is wrong.
+    fn stands_still(&mut self, endpoint: usize, head: u64) -> bool {
+        let since = match self.newest {
+            Some((newest, since)) if head <= newest => since,
+            _ => {
+                self.newest = Some((head, Instant::now()));
+                return false;
+            }
+        };
+        if since.elapsed() < self.config.standstill {
+            return false;
+        }
+        // The next endpoint, or this one if there is no other, gets the same time.
+        self.newest = None;
+        let source = &self.view.shared.source;
+        let left = source.leave(endpoint);
+        warn!(endpoint = source.name(endpoint), head, left, seconds = since.elapsed().as_secs(), "L1 stands still");
+        left
+    }
+
+    async fn look(&mut self, endpoint: usize) -> Result<bool, L1Error> {
         let shared = Arc::clone(&self.view.shared);
         let source = &shared.source;
         if !self.chain_checked {
@@ -130,6 +165,9 @@ impl Follower {
             self.chain_checked = true;
         }
         let head = self.header(BlockNumberOrTag::Latest).await?;
+        if self.stands_still(endpoint, head.block.number) {
+            return Ok(true);
+        }
         let target = match self.config.confirmations {
             // L1 has finalized nothing yet: nothing is confirmed.
             0 => source.header(BlockNumberOrTag::Finalized).await?.map(|header| header.block.number),
@@ -229,7 +267,10 @@ impl Follower {
 
     async fn header(&self, at: BlockNumberOrTag) -> Result<L1Header, L1Error> {
         let header = self.view.shared.source.header(at).await?;
-        header.ok_or(L1Error::Moved { number: at.as_number().unwrap_or_default() })
+        header.ok_or(match at.as_number() {
+            Some(number) => L1Error::Moved { number },
+            None => L1Error::Absent { tag: at },
+        })
     }
 
     async fn still_there(&self, block: &L1Ref) -> Result<bool, L1Error> {

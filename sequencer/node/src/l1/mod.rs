@@ -19,12 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy::eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, keccak256};
 use parking_lot::RwLock;
 use rota_protocol::{config::ChainConfig, member::FrozenSet};
 use tokio::sync::{Notify, watch};
 
-pub(crate) use endpoint::redact_urls;
 pub use follower::{Follower, FollowerConfig};
 pub use source::{HttpSource, L1Header, L1Log, L1Source, Totals};
 pub use state::{L1Event, L1State, Operator, PostedBatch};
@@ -46,6 +46,12 @@ pub enum L1Error {
     Moved {
         /// Its height.
         number: u64,
+    },
+    /// The endpoint has no block at all; another one is asked.
+    #[error("the L1 endpoint has no {tag} block")]
+    Absent {
+        /// Which one was asked for.
+        tag: BlockNumberOrTag,
     },
     /// The endpoint withheld a log; another one is asked.
     #[error("the L1 endpoint withholds logs: {0}")]
@@ -89,7 +95,12 @@ pub enum L1Error {
 impl L1Error {
     /// Whether repeating the request, perhaps elsewhere, may help.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Rpc(_) | Self::Moved { .. } | Self::Withheld(_) | Self::Malformed { .. })
+        matches!(self, Self::Rpc(_)) || self.is_contradiction()
+    }
+
+    /// Whether an endpoint answered what cannot be true, or what fits none of its other answers.
+    const fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Moved { .. } | Self::Absent { .. } | Self::Withheld(_) | Self::Malformed { .. })
     }
 }
 
@@ -120,6 +131,8 @@ struct Shared {
     /// Asks the follower to look at L1 now.
     nudge: Notify,
     genesis_origin: B256,
+    /// First block that can hold an event.
+    start: u64,
 }
 
 impl L1View {
@@ -134,8 +147,8 @@ impl L1View {
         let state = RwLock::new(records.state()?);
         let confirmed = records.confirmed()?.unwrap_or_default();
         let (progress, _) = watch::channel(L1Progress { head: confirmed, confirmed, ..L1Progress::default() });
-        let genesis_origin = chain.genesis_origin.hash;
-        let shared = Shared { source, records, state, progress, nudge: Notify::new(), genesis_origin };
+        let (genesis_origin, start) = (chain.genesis_origin.hash, chain.deployed_at_block);
+        let shared = Shared { source, records, state, progress, nudge: Notify::new(), genesis_origin, start };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -149,16 +162,17 @@ impl L1View {
         self.shared.progress.subscribe()
     }
 
-    /// The block with this hash, if it is confirmed. Waits at most `patience` for it to become so.
+    /// The block with this hash, if it is confirmed. Waits at most `patience` for it to become so. One below `lowest`
+    /// is no use to the caller, so it is answered as L1 describes it, confirmed or not, without a search.
     ///
     /// # Errors
     /// Disk failure.
-    pub async fn origin(&self, hash: B256, patience: Duration) -> Result<Option<L1Ref>, L1Error> {
+    pub async fn origin(&self, hash: B256, lowest: u64, patience: Duration) -> Result<Option<L1Ref>, L1Error> {
         if let Some(block) = self.shared.records.by_hash(hash)? {
             return Ok(Some(block));
         }
         let deadline = Instant::now() + patience;
-        match tokio::time::timeout(patience, self.look_up(hash)).await {
+        match tokio::time::timeout(patience, self.look_up(hash, lowest)).await {
             Ok(Ok(Some(block))) => return Ok(Some(block)),
             // What L1 cannot tell now, the follower may find out in the time that is left.
             Ok(Ok(None) | Err(L1Error::Rpc(_))) | Err(_) => {}
@@ -181,12 +195,16 @@ impl L1View {
 
     /// Asks L1 for a block that lies below the confirmed one, where the follower may have skipped headers. Only an
     /// ancestor of what the follower appended is remembered, with all blocks in between: another one would belong to a
-    /// chain that the follower has not seen, and hide from it where that chain begins.
-    async fn look_up(&self, hash: B256) -> Result<Option<L1Ref>, L1Error> {
+    /// chain that the follower has not seen, and hide from it where that chain begins. Nothing below `lowest` or below
+    /// the contracts is looked for: a proposer chooses the hash, and must not make every node read L1 back to its start.
+    async fn look_up(&self, hash: B256, lowest: u64) -> Result<Option<L1Ref>, L1Error> {
         let (source, records) = (&self.shared.source, &self.shared.records);
         let Some(wanted) = source.header_by_hash(hash).await? else { return Ok(None) };
         let wanted = wanted.block;
-        if wanted.number > self.progress().confirmed.number {
+        if wanted.number < lowest {
+            return Ok(Some(wanted));
+        }
+        if !(self.shared.start..=self.progress().confirmed.number).contains(&wanted.number) {
             return Ok(None);
         }
         let Some(known) = records.at_or_above(wanted.number)? else { return Ok(None) };
@@ -210,7 +228,7 @@ impl L1View {
     /// # Errors
     /// Disk failure.
     pub async fn genesis_origin(&self, patience: Duration) -> Result<Option<L1Ref>, L1Error> {
-        self.origin(self.shared.genesis_origin, patience).await
+        self.origin(self.shared.genesis_origin, 0, patience).await
     }
 
     /// The newest confirmed block with a timestamp in `timestamps` and at least the height `number`.

@@ -68,6 +68,8 @@ pub struct Totals {
     pub last_set: u32,
     /// Hash of that set; zero before the first.
     pub set_hash: B256,
+    /// Seed of that set; zero before the first.
+    pub set_seed: B256,
 }
 
 /// What the follower needs from L1.
@@ -85,10 +87,13 @@ pub trait L1Source: Send + Sync + 'static {
     async fn totals(&self, at: B256) -> Result<Totals, L1Error>;
     /// The last epoch before `epoch` that a set was frozen for, after the block with hash `at`; 0 if there is none.
     async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error>;
-    /// The endpoint in use, without secrets.
-    fn endpoint(&self) -> String;
-    /// Leaves the endpoint in use for the next one: it answered, but not with the truth.
-    fn leave(&self);
+    /// Index of the endpoint in use.
+    fn endpoint(&self) -> usize;
+    /// Name of an endpoint, without secrets.
+    fn name(&self, endpoint: usize) -> &str;
+    /// Leaves `endpoint` for the next one, unless it was left since; false if there is no other. For one that answers,
+    /// but not with the truth.
+    fn leave(&self, endpoint: usize) -> bool;
 }
 
 /// JSON-RPC over HTTP.
@@ -117,12 +122,6 @@ impl HttpSource {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Goes on to the next endpoint, unless another request that failed at `index` did so before.
-    fn leave_from(&self, index: usize) {
-        let next = (index + 1) % self.endpoints.len();
-        let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
     /// The endpoint in use.
     #[cfg(test)]
     pub(crate) fn provider(&self) -> &RootProvider {
@@ -148,10 +147,11 @@ impl HttpSource {
     }
 
     /// Awaits one answer. The outer error says that the endpoint gave none, and that the next request goes to the next
-    /// endpoint; the inner one is the endpoint's own.
+    /// endpoint; the inner one is an error response, which has the same consequence if `blames` says so.
     pub(crate) async fn request<T, F>(
         &self,
         request: impl FnOnce(RootProvider) -> F,
+        blames: impl FnOnce(&ErrorPayload) -> bool,
     ) -> Result<Result<T, ErrorPayload>, L1Error>
     where
         F: Future<Output = Result<T, TransportError>>,
@@ -161,13 +161,16 @@ impl HttpSource {
         let error = match tokio::time::timeout(REQUEST_TIMEOUT, request(endpoint.provider.clone())).await {
             Ok(Ok(answer)) => return Ok(Ok(answer)),
             Ok(Err(RpcError::ErrorResp(mut error))) => {
-                error.message = endpoint.redact(&error.message).into();
+                if blames(&error) {
+                    self.leave(index);
+                }
+                error.message = format!("{}: {}", endpoint.name, endpoint.redact(&error.message)).into();
                 return Ok(Err(error));
             }
             Ok(Err(error)) => endpoint.redact(&error),
             Err(_) => format!("no answer in {REQUEST_TIMEOUT:?}"),
         };
-        self.leave_from(index);
+        self.leave(index);
         Err(L1Error::Rpc(format!("{}: {error}", endpoint.name)))
     }
 
@@ -176,11 +179,7 @@ impl HttpSource {
     where
         F: Future<Output = Result<T, TransportError>>,
     {
-        let index = self.current();
-        self.request(request).await?.map_err(|error| {
-            self.leave_from(index);
-            L1Error::Rpc(format!("{}: {error}", self.endpoints[index].name))
-        })
+        self.request(request, |_| true).await?.map_err(|error| L1Error::Rpc(error.to_string()))
     }
 }
 
@@ -250,13 +249,15 @@ impl L1Source for HttpSource {
         )?;
         let batch = BatchChain::batchAtCall { index: batches };
         let set = SequencerSet::setHashCall { epoch: last_set };
-        let (batch_head, set_hash) = tokio::try_join!(
+        let seed = SequencerSet::seedCall { epoch: last_set };
+        let (batch_head, set_hash, set_seed) = tokio::try_join!(
             self.view_at(contracts.batch_chain, &batch, at),
             self.view_at(contracts.sequencer_set, &set, at),
+            self.view_at(contracts.sequencer_set, &seed, at),
         )?;
         // Index 0 is the genesis of L2 and no batch.
         let batch_head = if batches == 0 { B256::ZERO } else { batch_head };
-        Ok(Totals { deposits, operators, batches, batch_head, final_batches, last_set, set_hash })
+        Ok(Totals { deposits, operators, batches, batch_head, final_batches, last_set, set_hash, set_seed })
     }
 
     async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error> {
@@ -265,11 +266,18 @@ impl L1Source for HttpSource {
         self.view_at(self.contracts.sequencer_set, &call, BlockId::from(at)).await
     }
 
-    fn endpoint(&self) -> String {
-        self.endpoints[self.current()].name.clone()
+    fn endpoint(&self) -> usize {
+        self.current()
     }
 
-    fn leave(&self) {
-        self.leave_from(self.current());
+    fn name(&self, endpoint: usize) -> &str {
+        self.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name)
+    }
+
+    fn leave(&self, endpoint: usize) -> bool {
+        let next = (endpoint + 1) % self.endpoints.len();
+        // Another request that failed there may have done so before.
+        let _ = self.current.compare_exchange(endpoint, next, Ordering::Relaxed, Ordering::Relaxed);
+        next != endpoint
     }
 }

@@ -163,7 +163,9 @@ impl Totals {
                 self.final_batches = *index;
             }
             // Not every epoch has a set of its own.
-            L1Event::Frozen(set) => (self.last_set, self.set_hash) = (set.epoch(), set.hash()),
+            L1Event::Frozen(set) => {
+                (self.last_set, self.set_hash, self.set_seed) = (set.epoch(), set.hash(), set.seed());
+            }
             L1Event::Rotated { id, .. } | L1Event::Metadata { id, .. } => {
                 if *id == 0 || *id > self.operators {
                     return Err(L1Error::Withheld(format!("the registration of operator {id} is missing")));
@@ -183,6 +185,7 @@ impl Totals {
             ("newest batch", self.batch_head.to_string(), contracts.batch_head.to_string()),
             ("last frozen epoch", self.last_set.to_string(), contracts.last_set.to_string()),
             ("hash of its set", self.set_hash.to_string(), contracts.set_hash.to_string()),
+            ("seed of its set", self.set_seed.to_string(), contracts.set_seed.to_string()),
         ];
         match pairs.into_iter().find(|(_, logs, contracts)| logs != contracts) {
             None => Ok(()),
@@ -215,6 +218,7 @@ impl L1State {
             final_batches: self.final_index,
             last_set: set.map_or(0, |set| set.epoch()),
             set_hash: set.map_or(B256::ZERO, |set| set.hash()),
+            set_seed: set.map_or(B256::ZERO, |set| set.seed()),
         }
     }
 

@@ -167,6 +167,7 @@ impl Rig {
                 let answers = [
                     count(SequencerSet::lastFrozenCall {}.abi_encode(), epoch.into()),
                     answer(SequencerSet::setHashCall { epoch }.abi_encode(), set.hash()),
+                    answer(SequencerSet::seedCall { epoch }.abi_encode(), set.seed()),
                     count(SequencerSet::frozenEpochAtCall { epoch }.abi_encode(), epoch.into()),
                 ];
                 answers.into_iter().map(|answer| (sequencer_set, answer)).collect()
@@ -209,10 +210,13 @@ impl Rig {
         Arc::new(HttpSource::new(endpoints, self.chain.contracts).unwrap())
     }
 
+    fn config(&self) -> FollowerConfig {
+        FollowerConfig::new(&self.chain, Duration::from_millis(50), 7)
+    }
+
     fn open(&self, source: Arc<dyn L1Source>) -> (L1View, Follower) {
         let view = L1View::open(self.dir.path(), &self.chain, source).unwrap();
-        let config = FollowerConfig::new(&self.chain, Duration::from_millis(50), 7);
-        (view.clone(), Follower::new(view, config))
+        (view.clone(), Follower::new(view, self.config()))
     }
 
     fn view(&self) -> (L1View, Follower) {
@@ -301,7 +305,7 @@ async fn follows_every_event_and_restarts_without_l1() {
     assert!(follower.step().await.unwrap_err().is_transient());
     verify(&view, height);
     assert_eq!(view.genesis_origin(Duration::ZERO).await.unwrap(), Some(genesis));
-    assert_eq!(view.origin(B256::ZERO, Duration::from_millis(50)).await.unwrap(), None);
+    assert_eq!(view.origin(B256::ZERO, 0, Duration::from_millis(50)).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,10 +323,10 @@ async fn origins_are_the_newest_within_bounds() {
 
     // A hash that is not deep enough yet becomes an origin while somebody waits for it.
     let head = rig.provider.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header.hash;
-    assert_eq!(view.origin(head, Duration::ZERO).await.unwrap(), None);
+    assert_eq!(view.origin(head, 0, Duration::ZERO).await.unwrap(), None);
     let cancel = CancellationToken::new();
     let task = tokio::spawn(follower.run(cancel.clone()));
-    let (found, ()) = tokio::join!(view.origin(head, DEADLINE), rig.mine(1));
+    let (found, ()) = tokio::join!(view.origin(head, 0, DEADLINE), rig.mine(1));
     assert_eq!(found.unwrap().unwrap().hash, head);
     cancel.cancel();
     task.await.unwrap().unwrap();
@@ -370,7 +374,7 @@ async fn a_deeper_reorganisation_rewinds_to_the_common_ancestor() {
     assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
     assert_eq!(view.deposits(0, u64::MAX, 64).len(), 1);
     // L2 blocks may refer to it already: it stays known, but not as part of the chain.
-    assert_eq!(view.origin(orphan.hash, Duration::ZERO).await.unwrap(), Some(orphan));
+    assert_eq!(view.origin(orphan.hash, 0, Duration::ZERO).await.unwrap(), Some(orphan));
     assert!(!view.is_canonical(&orphan).unwrap());
     rig.deposit(1, 0xcc).await;
     rig.mine(1).await;
@@ -417,7 +421,7 @@ async fn an_unreachable_l1_is_waited_for() {
     rig.mine(30).await;
     wait_for("three failures", || view.progress().failures >= 3).await;
     assert_eq!(view.progress().confirmed.number, reached);
-    let unknown = view.origin(B256::repeat_byte(1), Duration::from_millis(100)).await.unwrap();
+    let unknown = view.origin(B256::repeat_byte(1), 0, Duration::from_millis(100)).await.unwrap();
     assert_eq!(unknown, None);
 
     up.store(true, Ordering::Relaxed);
@@ -453,25 +457,104 @@ async fn the_wrong_l1_is_refused() {
     assert!(matches!(other.err(), Some(L1Error::OtherChain { .. })));
 }
 
-/// An endpoint that knows what `target` knows, except for the logs that it `withholds`.
-async fn liar(target: Url, withholds: impl Fn(&Value) -> bool + Clone + Send + Sync + 'static) -> String {
+/// An endpoint that asks `target` for what `ask` makes of a request and answers what `answer` makes of the answer.
+pub(crate) async fn relay(
+    target: Url,
+    ask: impl Fn(&mut Value) + Clone + Send + Sync + 'static,
+    answer: impl Fn(&Value, &mut Value) + Clone + Send + Sync + 'static,
+) -> String {
     let client = Client::new();
     let forward = move |body: axum::body::Bytes| {
-        let (client, target, withholds) = (client.clone(), target.clone(), withholds.clone());
+        let (client, target, ask, answer) = (client.clone(), target.clone(), ask.clone(), answer.clone());
         async move {
-            let request = client.post(target).header("content-type", "application/json").body(body);
-            let answer = request.send().await.unwrap().bytes().await.unwrap();
-            let mut answer: Value = serde_json::from_slice(&answer).unwrap();
-            if let Some(logs) = answer.get_mut("result").and_then(Value::as_array_mut) {
-                logs.retain(|log| !withholds(log));
-            }
-            axum::Json(answer)
+            let mut request: Value = serde_json::from_slice(&body).unwrap();
+            ask(&mut request);
+            let post = client.post(target).header("content-type", "application/json").body(request.to_string());
+            let answered = post.send().await.unwrap().bytes().await.unwrap();
+            let mut answered: Value = serde_json::from_slice(&answered).unwrap();
+            answer(&request, &mut answered);
+            axum::Json(answered)
         }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(forward)).await });
     endpoint
+}
+
+/// An endpoint that knows what `target` knows, except for the logs that it `withholds`.
+async fn liar(target: Url, withholds: impl Fn(&Value) -> bool + Clone + Send + Sync + 'static) -> String {
+    let retain = move |_: &Value, answer: &mut Value| {
+        if let Some(logs) = answer.get_mut("result").and_then(Value::as_array_mut) {
+            logs.retain(|log| !withholds(log));
+        }
+    };
+    relay(target, |_| (), retain).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_stands_still_is_left() {
+    let rig = Rig::start(1).await;
+    rig.mine(3).await;
+    let stuck = rig.height().await;
+    // All that it knows is true.
+    let stop = move |request: &mut Value| {
+        for param in
+            request["params"].as_array_mut().into_iter().flatten().filter(|param| param.as_str() == Some("latest"))
+        {
+            *param = json!(format!("{stuck:#x}"));
+        }
+    };
+    let stuck_endpoint = relay(rig.anvil.endpoint_url(), stop, |_, _| ()).await;
+    let source = rig.source(&[stuck_endpoint, rig.anvil.endpoint()]);
+    let (view, mut follower) = rig.open(source.clone());
+    rig.mine(2).await;
+    // Blocks are minutes apart at times.
+    for _ in 0..20 {
+        follower.step().await.unwrap();
+    }
+    assert_eq!((view.progress().confirmed.number, source.endpoint()), (stuck - 1, 0));
+
+    let impatient = FollowerConfig { standstill: Duration::ZERO, ..rig.config() };
+    follower = Follower::new(view.clone(), impatient);
+    for _ in 0..2 {
+        follower.step().await.unwrap();
+    }
+    assert_eq!(source.endpoint(), 1);
+    follower.step().await.unwrap();
+    assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
+
+    // Without another endpoint there is nothing to leave for, and what there is goes on.
+    drop((view, follower));
+    let view = L1View::open(rig.dir.path(), &rig.chain, rig.source(&[rig.anvil.endpoint()])).unwrap();
+    let mut follower = Follower::new(view.clone(), impatient);
+    for _ in 0..3 {
+        rig.mine(1).await;
+        settle(&mut follower).await;
+        settle(&mut follower).await;
+        assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_seed_is_noticed() {
+    let rig = Rig::start(1).await;
+    let seed = B256::repeat_byte(7);
+    rig.emit(abi::EpochFrozen { epoch: 2, seed, members: members(3).into() }).await;
+    rig.mine(1).await;
+    let forge = |_: &Value, answer: &mut Value| {
+        for log in answer.get_mut("result").and_then(Value::as_array_mut).into_iter().flatten() {
+            let data = log["data"].as_str().unwrap().replacen(&"07".repeat(32), &"08".repeat(32), 1);
+            log["data"] = json!(data);
+        }
+    };
+    let forger = relay(rig.anvil.endpoint_url(), |_| (), forge).await;
+    let (view, mut follower) = rig.open(rig.source(&[forger, rig.anvil.endpoint()]));
+    let error = failure(&mut follower).await.to_string();
+    assert!(error.contains(&format!("seed of its set: {seed} in the contract")), "{error}");
+    assert_eq!(view.progress().confirmed, L1Ref::default());
+    settle(&mut follower).await;
+    assert_eq!(view.set(2).unwrap().seed(), seed);
 }
 
 /// Steps until the follower fails.
@@ -535,7 +618,7 @@ async fn whatever_an_endpoint_withholds_is_noticed() {
             assert!(matches!(error, L1Error::Withheld(_)), "{topic} {which}: {error}");
             assert_eq!(view.progress().confirmed, L1Ref::default(), "{topic} {which}");
             // The honest endpoint fills the gap, wherever it was.
-            assert_eq!(source.endpoint(), rig.anvil.endpoint());
+            assert_eq!(source.endpoint(), 1);
             settle(&mut follower).await;
             assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
             complete(&view);
@@ -580,9 +663,18 @@ async fn headers_that_were_skipped_are_looked_up_by_their_descendants() {
     let (view, mut follower) = rig.view();
     settle(&mut follower).await;
     let number = rig.chain.genesis_origin.number + 3;
-    assert!(view.shared.records.by_number(number).unwrap().is_none(), "the follower skips old headers");
+    let known = |number| view.shared.records.by_number(number).unwrap().is_some();
+    assert!(!known(number), "the follower skips old headers");
     let old = rig.header(number).await;
-    assert_eq!(view.origin(old.hash, DEADLINE).await.unwrap().unwrap().number, number);
+    // One that is of no use is answered at once, and nothing is read on the way there.
+    let count = (0..=number + 150).filter(|number| known(*number)).count();
+    assert_eq!(view.origin(old.hash, number + 1, DEADLINE).await.unwrap().unwrap().number, number);
+    // Below the contracts there is no origin whatever the caller wants.
+    let before = rig.header(rig.chain.deployed_at_block - 1).await;
+    assert_eq!(view.origin(before.hash, 0, Duration::from_millis(200)).await.unwrap(), None);
+    assert_eq!((0..=number + 150).filter(|number| known(*number)).count(), count);
+
+    assert_eq!(view.origin(old.hash, number, DEADLINE).await.unwrap().unwrap().number, number);
     assert!(view.is_canonical(&view.shared.records.by_hash(old.hash).unwrap().unwrap()).unwrap());
 }
 
@@ -601,13 +693,13 @@ async fn a_block_of_another_chain_is_not_remembered() {
     rig.provider.anvil_reorg(ReorgOptions { depth: 30, tx_block_pairs: vec![] }).await.unwrap();
     for depth in [3, 8, 20] {
         let foreign = rig.header(rig.height().await - depth).await;
-        assert_eq!(view.origin(foreign.hash, Duration::from_millis(200)).await.unwrap(), None);
+        assert_eq!(view.origin(foreign.hash, 0, Duration::from_millis(200)).await.unwrap(), None);
     }
     rig.mine(2).await;
     settle(&mut follower).await;
     assert!(view.deposits(0, u64::MAX, 64).is_empty(), "the deposit went down with its block");
     let present = rig.header(rig.height().await - 8).await;
-    assert!(view.origin(present.hash, DEADLINE).await.unwrap().is_some());
+    assert!(view.origin(present.hash, 0, DEADLINE).await.unwrap().is_some());
 }
 
 #[test]
