@@ -22,8 +22,8 @@ interface IConflictingCertificatesFault is IEvidence {
     /// Under which set, when the certificates are of two: as in `IDoubleVoteFault.report`, for each member apart.
     ///
     /// Reverts in this order: `Evidence_DifferentForks`, `DifferentHeights`, `DifferentRounds`, `NoContradiction`,
-    /// `SpareMembers`, every `CommitCertificate_` error for each certificate, what `ISlasher.convict` answers,
-    /// `NobodyToConvict`.
+    /// `SpareMembers`, every `CommitCertificate_` error for each certificate, what `ISlasher.checkEvidence` answers when
+    /// neither set is judged now, `NobodyToConvict`.
     /// @param first One certificate.
     /// @param second The other.
     /// @param firstMembers Members of the set of `first.epoch`, as `EpochFrozen` emitted them.

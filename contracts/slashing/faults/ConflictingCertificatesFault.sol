@@ -44,6 +44,7 @@ contract ConflictingCertificatesFault is IConflictingCertificatesFault, FaultMod
 
         Court memory firstCourt = _court(first.epoch);
         Court memory secondCourt = _court(second.epoch);
+        if (!firstCourt.judged && !secondCourt.judged) SLASHER.checkEvidence(first.epoch);
 
         uint256 intersection;
         uint256 count = firstMembers.length / 32;
