@@ -284,19 +284,19 @@ impl Ledger {
     fn take(&mut self, heard: &Heard) -> Result<(), WatchError> {
         let service = match self.services.at(heard.height) {
             At::Known(service) => service,
-            At::Later => return Ok(self.wait(heard)),
-            At::Forgotten => return Ok(ignore(heard, "too old")),
+            At::Later => return self.wait(heard),
+            At::Forgotten => return ignore(heard, "too old"),
         };
         if heard.round > self.last_round(heard.height)? {
-            return Ok(ignore(heard, "round too far ahead"));
+            return ignore(heard, "round too far ahead");
         }
-        let Some(set) = (self.sets)(service.sigma) else { return Ok(ignore(heard, "set unknown")) };
-        let Some(index) = set.index_of_signer(heard.signer) else { return Ok(ignore(heard, "no member")) };
+        let Some(set) = (self.sets)(service.sigma) else { return ignore(heard, "set unknown") };
+        let Some(index) = set.index_of_signer(heard.signer) else { return ignore(heard, "no member") };
         self.compare(&heard.under(service), &set, index, false)
     }
 
     /// Keeps a message for a height that nobody serves yet, if it can be of use.
-    fn wait(&mut self, heard: &Heard) {
+    fn wait(&mut self, heard: &Heard) -> Result<(), WatchError> {
         let near = heard.height <= self.certified.saturating_add(1 + HEIGHTS_AHEAD) && heard.round <= ROUNDS_AHEAD;
         if !near || self.waits >= MAX_WAITING {
             return ignore(heard, "too far ahead");
@@ -309,6 +309,7 @@ impl Ledger {
             waiting.push(*heard);
             self.waits += 1;
         }
+        Ok(())
     }
 
     /// Last round of a height in which what is said is recorded. What lies long in the past was recorded when it was
@@ -385,8 +386,10 @@ impl Ledger {
     }
 }
 
-fn ignore(heard: &Heard, why: &'static str) {
+/// Counts a message that is not kept; always well, for the callers to return.
+fn ignore(heard: &Heard, why: &'static str) -> Result<(), WatchError> {
     metrics::counter!("rota_evidence_ignored_total").increment(1);
     let Heard { kind, height, round, signer, .. } = heard;
     tracing::trace!(?kind, height, round, %signer, why, "message not kept");
+    Ok(())
 }
