@@ -446,6 +446,16 @@ async fn nobody_signed_twice(net: &TestNet) -> Result<()> {
                 ensure!(line.ends_with(" 0"), "sequencer {} saw somebody sign twice: {line}", node.id);
             }
         }
+        // The watcher's own record of every signed message, whatever the engine did with it.
+        let total = |name: &str| -> Option<f64> {
+            metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        };
+        let watched = total("rota_evidence_messages_total").unwrap_or_default();
+        ensure!(watched > 0.0, "sequencer {} has no record of signed messages", node.id);
+        for name in ["rota_evidence_found_total", "rota_evidence_dropped_total"] {
+            let found = total(name).unwrap_or_default();
+            ensure!(found == 0.0, "sequencer {}: {name} is {found} after {watched} messages", node.id);
+        }
     }
     Ok(())
 }
