@@ -278,6 +278,9 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice Last cohort into which stake of the operator went, and the last epoch whose rewards were harvested.
     function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough);
 
+    /// @notice Number of the last slash that is written to the books; views apply the later ones all the same.
+    function syncedSlashes() external view returns (uint256);
+
     /// @notice What should be staked, active and thawing for nobody's exit included: everything but what exits are owed,
     /// fees and the buffer aimed at. Token wei.
     function stakeable() external view returns (uint256);

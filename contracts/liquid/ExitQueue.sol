@@ -348,9 +348,12 @@ contract ExitQueue is IExitQueue, EpochClock {
     function _link(address controller, Request storage request, uint256 id) private {
         request.linked = true;
         Line memory line = _lines[controller];
+        // Numbers of batches: 64 bits.
+        // forge-lint: disable-start(unsafe-typecast)
         if (line.first == 0) line.first = uint64(id);
         else _requests[line.last - 1][controller].next = uint64(id);
         line.last = uint64(id);
+        // forge-lint: disable-end(unsafe-typecast)
         _lines[controller] = line;
     }
 

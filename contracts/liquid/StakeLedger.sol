@@ -153,6 +153,11 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     }
 
     /// @inheritdoc IStakedToken
+    function syncedSlashes() external view returns (uint256) {
+        return _stored.slashSeq;
+    }
+
+    /// @inheritdoc IStakedToken
     function stakeable() external view returns (uint256) {
         (Books memory books,) = _synced();
         return FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
@@ -237,8 +242,11 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
             holding.active = LossSharing.valueAfter(holding.active, slash.fraction).toUint128();
             (uint256 first, uint256 end) = _cohorts(holding.lastTicket, slash.sigma);
             for (uint256 c = first; c < end; ++c) {
+                // Cohorts are epochs, at most `lastTicket`.
+                // forge-lint: disable-start(unsafe-typecast)
                 uint256 booked = _tickets[slash.id][uint32(c)];
                 if (booked != 0) _tickets[slash.id][uint32(c)] = LossSharing.valueAfter(booked, slash.fraction);
+                // forge-lint: disable-end(unsafe-typecast)
             }
         }
         uint256 head = _exitHead;
@@ -323,6 +331,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         Slash memory slash = slashes[k];
         (uint256 first, uint256 end) = _cohorts(_holdings[slash.id].lastTicket, slash.sigma);
         for (uint256 c = first; c < end; ++c) {
+            // forge-lint: disable-next-line(unsafe-typecast)
             uint256 booked = _ticketAfter(slashes, k, slash.id, uint32(c));
             loss += booked - LossSharing.valueAfter(booked, slash.fraction);
         }

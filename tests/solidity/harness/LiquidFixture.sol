@@ -35,6 +35,10 @@ contract RewardBox {
         if (amount != 0) require(TOKEN.transfer(account, amount));
     }
 
+    function claimable(uint32 id, address) external view returns (uint256) {
+        return pending[id];
+    }
+
     function paidThrough(uint32 id, address) external view returns (uint32) {
         return _paid[id];
     }

@@ -42,6 +42,9 @@ contract LiquidHandler is LiquidFixture {
     mapping(bytes32 action => uint256[2] counts) public calls;
     bytes32[] private _actions;
 
+    /// @dev Actions so far.
+    uint256 public turn;
+
     constructor() {
         _deployLiquid();
         for (uint256 i = 0; i < HOLDERS; ++i) {
@@ -167,7 +170,11 @@ contract LiquidHandler is LiquidFixture {
     }
 
     function claim(uint256 who, uint256 amount, uint8 way) external {
+        // Whoever comes next and has something to claim.
         address holder = _holder(who);
+        for (uint256 i = 1; i < HOLDERS && queue.maxRedeem(holder) == 0; ++i) {
+            holder = _holder(who % HOLDERS + i);
+        }
         uint256 shares = queue.maxRedeem(holder);
         uint256 assets = queue.maxWithdraw(holder);
         if (shares == 0) return;
@@ -571,5 +578,6 @@ contract LiquidHandler is LiquidFixture {
         uint256[2] storage counts = calls[action];
         if (counts[0] + counts[1] == 0) _actions.push(action);
         ++counts[succeeded ? 0 : 1];
+        ++turn;
     }
 }

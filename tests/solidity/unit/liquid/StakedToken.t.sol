@@ -272,6 +272,8 @@ contract StakedTokenTest is LiquidFixture {
         assertEq(p.fees, 10e18);
         assertEq(p.locked, 90e18);
         assertEq(st.totalAssets(), before, "Q6: nothing at once");
+        (, uint32 through) = st.operatorOf(1);
+        assertEq(through, _epoch() - 1);
         // Credited through the epoch before this one, first stake in the one of the delegation: nine epochs.
         skip(9 * EPOCH / 2);
         assertEq(st.totalAssets(), before + 45e18);
@@ -550,6 +552,8 @@ contract StakedTokenTest is LiquidFixture {
     }
 
     function test_wipedOut_takesNoDeposits() public {
+        // Stake of others is left, so that the part of all stake is no reason.
+        _operator(5, OPERATOR_BOND);
         _deposit(ALICE, 999e18);
         _nextEpoch();
         _delegateAll();
