@@ -54,7 +54,7 @@ impl Early {
 
     /// Number of bodies.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }

@@ -561,28 +561,28 @@ fn early_bodies_have_a_share_for_each_member() {
     let mut kept = Early::default();
     // A body that is not what was announced is not kept, and does not stand for the sound one.
     kept.keep(Assembled { body: Bytes::from(vec![1; 300]), ..early(2, 4, 1) });
-    assert_eq!(kept.len(), 0);
+    assert_eq!(kept.count(), 0);
     kept.keep(early(2, 4, 1));
     kept.keep(early(2, 4, 1));
     kept.keep(early(3, 5, 0));
-    assert_eq!(kept.len(), 2);
+    assert_eq!(kept.count(), 2);
     // A flood of one member, of the nearest rounds, pushes out its own furthest ones.
     for round in (0..100).rev() {
         kept.keep(early(1, 4, round));
     }
-    assert_eq!(kept.len(), 16);
+    assert_eq!(kept.count(), 16);
     let of = |taken: Vec<Assembled>| taken.iter().map(|a| (a.init.proposer, a.init.round)).collect::<Vec<_>>();
     assert_eq!(of(kept.due(Height(5), 0)), [(signer(3), 0)]);
     assert_eq!(of(kept.due(Height(4), 0)), [(signer(1), 0)]);
     let due = of(kept.due(Height(4), 1));
     assert_eq!(due, [(signer(2), 1), (signer(1), 1)]);
     assert_eq!(of(kept.due(Height(4), 13)).len(), 12);
-    assert_eq!(kept.len(), 0);
+    assert_eq!(kept.count(), 0);
     kept.keep(early(2, 6, 0));
     kept.prune(5);
-    assert_eq!(kept.len(), 1);
+    assert_eq!(kept.count(), 1);
     kept.prune(6);
-    assert_eq!(kept.len(), 0);
+    assert_eq!(kept.count(), 0);
 }
 
 #[test]
