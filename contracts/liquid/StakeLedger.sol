@@ -98,10 +98,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     uint256 private immutable BUNKER_SECONDS;
 
     Stored private _stored;
+    // slither-disable-next-line uninitialized-state
     mapping(uint32 id => Holding holding) internal _holdings;
     mapping(uint32 id => mapping(uint32 cohort => uint256 booked)) internal _tickets;
     mapping(uint256 index => Exit exit) internal _exits;
+    // slither-disable-next-line uninitialized-state
     uint128 internal _exitHead;
+    // slither-disable-next-line uninitialized-state
     uint128 internal _exitTail;
 
     constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) {
