@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use alloy::eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes};
-use alloy_sol_types::{SolCall, SolError};
+use alloy_sol_types::SolCall;
 use async_trait::async_trait;
 use futures::FutureExt;
-use rota_bindings::RotaError;
+use rota_bindings::{
+    DoubleProposalFault, DoubleVoteFault, RotaError, Slasher,
+    generated::{double_proposal_fault::IEvidence::SignedProposal, double_vote_fault::IEvidence::SignedVote},
+};
 use rota_protocol::{
     config::ContractsConfig,
     evidence::{Evidence, Signed},
@@ -20,33 +23,6 @@ use crate::{
     batcher::{SubmitError, Submitter},
     l1::{HttpSource, L1View},
 };
-
-mod abi {
-    alloy_sol_types::sol! {
-        struct SignedVote {
-            uint8 kind; uint32 fork; uint32 epoch; uint64 height; uint32 round; bytes32 blockHash; bytes signature;
-        }
-        struct SignedProposal {
-            uint32 fork; uint32 epoch; uint64 height; uint32 round; int64 polRound; bytes32 blockHash; bytes signature;
-        }
-        interface DoubleVoteFault {
-            function report(
-                SignedVote first, SignedVote second, bytes firstMembers, bytes secondMembers, address reporter
-            ) external returns (uint256 taken);
-        }
-        interface DoubleProposalFault {
-            function report(
-                SignedProposal first, SignedProposal second, bytes firstMembers, bytes secondMembers, address reporter
-            ) external returns (uint256 taken);
-        }
-        interface Slasher {
-            error Slasher_AlreadyConvicted(uint32 id);
-            error Slasher_EvidenceTooOld(uint32 sigma, uint32 lastEpoch);
-            error Slasher_SetNotStarted(uint32 sigma, uint32 currentEpoch);
-            function isConvicted(uint32 id) external view returns (bool);
-        }
-    }
-}
 
 /// What a court says to a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +85,12 @@ impl L1Court {
 #[async_trait]
 impl Court for L1Court {
     async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError> {
-        let call = abi::Slasher::isConvictedCall { id };
+        let call = Slasher::isConvictedCall { id };
         Ok(self.source.view(self.contracts.slasher, &call).await?)
     }
 
     async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError> {
-        let (call, block) = (abi::Slasher::isConvictedCall { id }, self.l1.progress().confirmed.number);
+        let (call, block) = (Slasher::isConvictedCall { id }, self.l1.progress().confirmed.number);
         Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
     }
 
@@ -145,7 +121,7 @@ fn report_call(
     let (members, none) = (Bytes::from(set.encode_members()), Bytes::new());
     match evidence {
         Evidence::DoubleVote(pair) => {
-            let call = abi::DoubleVoteFault::reportCall {
+            let call = DoubleVoteFault::reportCall {
                 first: vote(&pair.first),
                 second: vote(&pair.second),
                 firstMembers: members,
@@ -155,7 +131,7 @@ fn report_call(
             (contracts.double_vote_fault, call.abi_encode().into())
         }
         Evidence::DoubleProposal(pair) => {
-            let call = abi::DoubleProposalFault::reportCall {
+            let call = DoubleProposalFault::reportCall {
                 first: proposal(&pair.first),
                 second: proposal(&pair.second),
                 firstMembers: members,
@@ -167,8 +143,8 @@ fn report_call(
     }
 }
 
-fn vote(Signed { message, signature }: &Signed<Vote>) -> abi::SignedVote {
-    abi::SignedVote {
+fn vote(Signed { message, signature }: &Signed<Vote>) -> SignedVote {
+    SignedVote {
         kind: message.kind as u8,
         fork: message.fork,
         epoch: message.epoch,
@@ -179,8 +155,8 @@ fn vote(Signed { message, signature }: &Signed<Vote>) -> abi::SignedVote {
     }
 }
 
-fn proposal(Signed { message, signature }: &Signed<Proposal>) -> abi::SignedProposal {
-    abi::SignedProposal {
+fn proposal(Signed { message, signature }: &Signed<Proposal>) -> SignedProposal {
+    SignedProposal {
         fork: message.fork,
         epoch: message.epoch,
         height: message.height,
@@ -193,22 +169,18 @@ fn proposal(Signed { message, signature }: &Signed<Proposal>) -> abi::SignedProp
 
 /// A refusal that says what is to be done with the case.
 fn ruling(reason: &RotaError) -> Option<Ruling> {
-    let is = |name: &str, selector: [u8; 4]| match reason {
-        RotaError::Unknown(data) => data.starts_with(&selector),
-        _ => reason.name() == Some(name),
-    };
-    if is("Slasher_AlreadyConvicted", abi::Slasher::Slasher_AlreadyConvicted::SELECTOR) {
-        return Some(Ruling::AlreadyConvicted);
+    match reason.name()? {
+        "Slasher_AlreadyConvicted" => Some(Ruling::AlreadyConvicted),
+        "Slasher_EvidenceTooOld" => Some(Ruling::TooOld),
+        "Slasher_SetNotStarted" => Some(Ruling::TooEarly),
+        _ => None,
     }
-    if is("Slasher_EvidenceTooOld", abi::Slasher::Slasher_EvidenceTooOld::SELECTOR) {
-        return Some(Ruling::TooOld);
-    }
-    is("Slasher_SetNotStarted", abi::Slasher::Slasher_SetNotStarted::SELECTOR).then_some(Ruling::TooEarly)
 }
 
 #[cfg(test)]
 mod tests {
     use alloy_primitives::hex;
+    use alloy_sol_types::SolError;
     use rota_bindings::decode_revert;
     use rota_protocol::evidence::{MessageKind, Place};
 
@@ -229,7 +201,7 @@ mod tests {
         let evidence = said(MessageKind::Precommit, "a").against(&said(MessageKind::Precommit, ""));
         let (module, input) = report_call(&contracts, &evidence, &set, reporter);
         assert_eq!(module, contracts.double_vote_fault);
-        let call = abi::DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
+        let call = DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
         assert_eq!((call.first.kind, call.first.epoch, call.first.height, call.first.round), (2, 2, 7, 1));
         assert!(call.first.blockHash.is_zero() && !call.second.blockHash.is_zero());
         assert_eq!(call.first.signature.as_ref(), said(MessageKind::Precommit, "").signature.as_bytes());
@@ -239,17 +211,17 @@ mod tests {
         let evidence = said(MessageKind::Proposal, "a").against(&said(MessageKind::Proposal, "b"));
         let (module, input) = report_call(&contracts, &evidence, &set, reporter);
         assert_eq!(module, contracts.double_proposal_fault);
-        assert_eq!(abi::DoubleProposalFault::reportCall::abi_decode(&input).unwrap().first.polRound, -1);
+        assert_eq!(DoubleProposalFault::reportCall::abi_decode(&input).unwrap().first.polRound, -1);
     }
 
     #[test]
     fn refusals_are_told_apart() {
         let refused = |data: Vec<u8>| ruling(&decode_revert(&data));
-        let convicted = abi::Slasher::Slasher_AlreadyConvicted { id: 3 };
+        let convicted = Slasher::Slasher_AlreadyConvicted { id: 3 };
         assert_eq!(refused(convicted.abi_encode()), Some(Ruling::AlreadyConvicted));
-        let old = abi::Slasher::Slasher_EvidenceTooOld { sigma: 1, lastEpoch: 2 };
+        let old = Slasher::Slasher_EvidenceTooOld { sigma: 1, lastEpoch: 2 };
         assert_eq!(refused(old.abi_encode()), Some(Ruling::TooOld));
-        let early = abi::Slasher::Slasher_SetNotStarted { sigma: 5, currentEpoch: 4 };
+        let early = Slasher::Slasher_SetNotStarted { sigma: 5, currentEpoch: 4 };
         assert_eq!(refused(early.abi_encode()), Some(Ruling::TooEarly));
         assert_eq!(refused(hex!("deadbeef").to_vec()), None);
         assert_eq!(refused(vec![]), None);
