@@ -244,6 +244,7 @@ fn evidence(reason: &str) -> Option<&'static str> {
         "AlreadyAccused" => "this accusation was made already; accusationOf(hash) tells where it stands",
         "NotOpen" => "no such accusation, or it was answered or judged already",
         "WindowRunning" => "wait until convictableFrom (Unix seconds): the accused may answer",
+        "NotExpired" => "the charge can still be answered, or convict up to lastSlashEpoch",
         "ForeignPolka" | "PolkaOutsideRounds" => {
             "answer with prevotes for the block that was voted for, of a round from the lock up to the vote"
         }

@@ -35,12 +35,13 @@ interface IAmnesiaFault is IEvidence {
         uint64 totalWeight;
     }
 
-    /// @notice Where a charge stands; the last two are for ever.
+    /// @notice Where a charge stands; the last three are for ever.
     enum ChargeState {
         None,
         Open,
         Answered,
-        Convicted
+        Convicted,
+        Expired
     }
 
     /// @notice What is stored about a charge.
@@ -61,6 +62,9 @@ interface IAmnesiaFault is IEvidence {
     /// @notice A polka of `round` explains the votes: the charge is closed for ever.
     event Answered(bytes32 indexed chargeHash, uint32 indexed id, uint32 round);
 
+    /// @notice The slasher would refuse the charge for ever: it is closed without a verdict.
+    event Expired(bytes32 indexed chargeHash, uint32 indexed id);
+
     /// @notice The response window is zero or above `maximum`, seconds.
     error AmnesiaFault_InvalidResponseWindow(uint256 responseWindow, uint256 maximum);
     /// @notice The first vote is not a precommit or the second not a prevote.
@@ -79,6 +83,8 @@ interface IAmnesiaFault is IEvidence {
     error AmnesiaFault_PolkaOutsideRounds(uint32 round, uint32 lockRound, uint32 voteRound);
     /// @notice Answers have priority before `convictableFrom`, unix seconds.
     error AmnesiaFault_WindowRunning(bytes32 chargeHash, uint256 convictableFrom);
+    /// @notice The charge can still convict, up to epoch `lastSlashEpoch`.
+    error AmnesiaFault_NotExpired(bytes32 chargeHash, uint32 lastSlashEpoch);
 
     /// @notice Opens a charge. Anyone may call: it takes two signatures of the accused, so nobody can be accused of what
     /// it did not sign, nor twice of the same.
@@ -112,6 +118,19 @@ interface IAmnesiaFault is IEvidence {
     /// @param charge The charge, as emitted.
     /// @return taken Token wei slashed.
     function convict(Charge calldata charge) external returns (uint256 taken);
+
+    /// @notice Closes a charge that nothing can come of any more: it is too old to be slashed, or its operator is convicted
+    /// already. Anyone may call.
+    /// @dev Emits `Expired`. Reverts in this order: `NotOpen`, `NotExpired`.
+    /// @param charge The charge, as emitted.
+    function expire(Charge calldata charge) external;
+
+    /// @notice Charges against operator `id` that are neither answered nor convicted nor expired: what others who depend on
+    /// its stake should be careful about. One read.
+    /// @dev No charge has to stay open: anybody who holds the polka can answer it, from the end of its window anybody can
+    /// convict by it, and what can no longer convict anybody can expire. Whoever accuses itself to keep the count up pays
+    /// for each charge, and must answer each in time or loses its stake.
+    function openCharges(uint32 id) external view returns (uint256 count);
 
     /// @notice What is stored about a charge.
     function accusationOf(bytes32 chargeHash) external view returns (Accusation memory);

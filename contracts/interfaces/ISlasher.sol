@@ -265,6 +265,10 @@ interface ISlasher {
     /// @notice Rate at which `slashOffline` would slash the case, 1e18 = all; 0: a first absence, or no case.
     function offlineRate(uint32 id, uint32 sigma) external view returns (uint256 rate);
 
+    /// @notice What `slashOffline` would take at most in all cases of `id` that can still be slashed or vetoed, 1e18 = all:
+    /// the sum of their rates. First absences take nothing.
+    function offlineDue(uint32 id) external view returns (uint256 fraction);
+
     /// @notice True if `module` may call `convict`.
     function isModule(address module) external view returns (bool);
 

@@ -260,6 +260,18 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         return repeats == 2 ? 0.005e18 : 0.01e18;
     }
 
+    /// @inheritdoc ISlasher
+    // Cases are two epochs apart at least, so few are young enough.
+    function offlineDue(uint32 id) external view returns (uint256 fraction) {
+        uint32 oldest = _servingBefore(currentEpoch(), UNBONDING_EPOCHS);
+        uint32 sigma = _absences[id].lastSigma;
+        while (sigma != 0 && sigma >= oldest) {
+            OfflineCase storage offlineCase = _cases[id][sigma];
+            if (offlineCase.state == OfflineState.Open) fraction += offlineRate(id, sigma);
+            sigma = offlineCase.previousSigma;
+        }
+    }
+
     /// @dev Takes a fraction of everything that backed `sigma` and books where it goes.
     function _slash(uint32 id, uint32 sigma, uint256 fraction, address reporter) private returns (uint256 taken) {
         taken = VAULT.slash(id, sigma, fraction);
@@ -279,9 +291,12 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
     function _checkAge(uint32 sigma, uint32 span) private view {
         uint32 epoch = currentEpoch();
         if (sigma > epoch) revert Slasher_SetNotStarted(sigma, epoch);
-        if (epoch >= span && SET.frozenEpochAt(epoch - span) > sigma) {
-            revert Slasher_EvidenceTooOld(sigma, _lastEpoch(sigma, span));
-        }
+        if (_servingBefore(epoch, span) > sigma) revert Slasher_EvidenceTooOld(sigma, _lastEpoch(sigma, span));
+    }
+
+    /// @dev The set that served `span` epochs before `epoch`: older ones are too old.
+    function _servingBefore(uint32 epoch, uint32 span) private view returns (uint32) {
+        return epoch < span ? 0 : SET.frozenEpochAt(epoch - span);
     }
 
     /// @dev `span` epochs from the first one that a later set served; unlimited while there is none.

@@ -25,6 +25,7 @@ alloy::sol! {
         error AmnesiaFault_ForeignPolka(uint32 fork, uint32 epoch, uint64 height, bytes32 blockHash);
         error AmnesiaFault_InvalidResponseWindow(uint256 responseWindow, uint256 maximum);
         error AmnesiaFault_NilVote(bytes32 lockedHash, bytes32 votedHash);
+        error AmnesiaFault_NotExpired(bytes32 chargeHash, uint32 lastSlashEpoch);
         error AmnesiaFault_NotLater(uint32 lockRound, uint32 voteRound);
         error AmnesiaFault_NotOpen(bytes32 chargeHash, uint8 state);
         error AmnesiaFault_PolkaOutsideRounds(uint32 round, uint32 lockRound, uint32 voteRound);
@@ -286,6 +287,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::AmnesiaFault_ForeignPolka(_) => "AmnesiaFault_ForeignPolka",
         Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(_) => "AmnesiaFault_InvalidResponseWindow",
         Rota::RotaErrors::AmnesiaFault_NilVote(_) => "AmnesiaFault_NilVote",
+        Rota::RotaErrors::AmnesiaFault_NotExpired(_) => "AmnesiaFault_NotExpired",
         Rota::RotaErrors::AmnesiaFault_NotLater(_) => "AmnesiaFault_NotLater",
         Rota::RotaErrors::AmnesiaFault_NotOpen(_) => "AmnesiaFault_NotOpen",
         Rota::RotaErrors::AmnesiaFault_PolkaOutsideRounds(_) => "AmnesiaFault_PolkaOutsideRounds",
@@ -547,6 +549,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::AmnesiaFault_ForeignPolka(error) => vec![("fork", error.fork.to_string()), ("epoch", error.epoch.to_string()), ("height", error.height.to_string()), ("blockHash", error.blockHash.to_string())],
         Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(error) => vec![("responseWindow", error.responseWindow.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::AmnesiaFault_NilVote(error) => vec![("lockedHash", error.lockedHash.to_string()), ("votedHash", error.votedHash.to_string())],
+        Rota::RotaErrors::AmnesiaFault_NotExpired(error) => vec![("chargeHash", error.chargeHash.to_string()), ("lastSlashEpoch", error.lastSlashEpoch.to_string())],
         Rota::RotaErrors::AmnesiaFault_NotLater(error) => vec![("lockRound", error.lockRound.to_string()), ("voteRound", error.voteRound.to_string())],
         Rota::RotaErrors::AmnesiaFault_NotOpen(error) => vec![("chargeHash", error.chargeHash.to_string()), ("state", error.state.to_string())],
         Rota::RotaErrors::AmnesiaFault_PolkaOutsideRounds(error) => vec![("round", error.round.to_string()), ("lockRound", error.lockRound.to_string()), ("voteRound", error.voteRound.to_string())],
@@ -808,6 +811,7 @@ pub(crate) const NAMES: &[&str] = &[
     "AmnesiaFault_ForeignPolka",
     "AmnesiaFault_InvalidResponseWindow",
     "AmnesiaFault_NilVote",
+    "AmnesiaFault_NotExpired",
     "AmnesiaFault_NotLater",
     "AmnesiaFault_NotOpen",
     "AmnesiaFault_PolkaOutsideRounds",

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IAmnesiaFault} from "../../interfaces/IAmnesiaFault.sol";
 import {IBatchChain} from "../../interfaces/IBatchChain.sol";
+import {IEpochClock} from "../../interfaces/IEpochClock.sol";
 import {FaultKind} from "../../interfaces/ISlasher.sol";
 import {CommitCertificate} from "../../rollup/CommitCertificate.sol";
 import {Evidence} from "./Evidence.sol";
@@ -17,6 +18,9 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
     uint64 public immutable RESPONSE_WINDOW;
 
     mapping(bytes32 chargeHash => Accusation) private _accusations;
+
+    /// @inheritdoc IAmnesiaFault
+    mapping(uint32 id => uint256 count) public openCharges;
 
     constructor(Wiring memory wiring, uint64 responseWindow) FaultModule(wiring) {
         if (responseWindow == 0 || responseWindow > MAX_RESPONSE_WINDOW) {
@@ -63,7 +67,7 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
         }
         CommitCertificate.verifyPolka(polka, domainSeparator, members, SET.setHash(charge.sigma));
 
-        accusation.state = ChargeState.Answered;
+        _end(charge.id, accusation, ChargeState.Answered);
         emit Answered(chargeHash, charge.id, polka.round);
     }
 
@@ -73,7 +77,7 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
         uint256 from = accusation.convictableFrom;
         if (block.timestamp < from) revert AmnesiaFault_WindowRunning(chargeHash, from);
 
-        accusation.state = ChargeState.Convicted;
+        _end(charge.id, accusation, ChargeState.Convicted);
         return _convict(
             Evidence.Standing({
                 sigma: charge.sigma, id: charge.id, weight: charge.weight, totalWeight: charge.totalWeight
@@ -84,6 +88,18 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
             charge.voteRound,
             accusation.reporter
         );
+    }
+
+    /// @inheritdoc IAmnesiaFault
+    function expire(Charge calldata charge) external {
+        (bytes32 chargeHash, Accusation storage accusation) = _opened(charge);
+        uint32 last = SLASHER.lastSlashEpoch(charge.sigma);
+        if (IEpochClock(address(SET)).currentEpoch() <= last && !SLASHER.isConvicted(charge.id)) {
+            revert AmnesiaFault_NotExpired(chargeHash, last);
+        }
+
+        _end(charge.id, accusation, ChargeState.Expired);
+        emit Expired(chargeHash, charge.id);
     }
 
     /// @inheritdoc IAmnesiaFault
@@ -99,7 +115,13 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
         // forge-lint: disable-next-line(unsafe-typecast)
         uint40 from = uint40(block.timestamp + RESPONSE_WINDOW);
         _accusations[chargeHash] = Accusation({state: ChargeState.Open, convictableFrom: from, reporter: reporter});
+        ++openCharges[charge.id];
         emit Accused(chargeHash, charge.id, charge, from, reporter);
+    }
+
+    function _end(uint32 id, Accusation storage accusation, ChargeState state) private {
+        accusation.state = state;
+        --openCharges[id];
     }
 
     function _opened(Charge calldata charge) private view returns (bytes32 chargeHash, Accusation storage accusation) {

@@ -70,6 +70,10 @@ contract RecordingSlasher {
         return sigma + evidenceEpochs;
     }
 
+    function lastSlashEpoch(uint32 sigma) external view returns (uint32) {
+        return sigma + 2 * evidenceEpochs;
+    }
+
     function count() external view returns (uint256) {
         return _offences.length;
     }

@@ -284,6 +284,59 @@ contract AmnesiaFaultTest is FaultKit {
         amnesia.convict(charge);
     }
 
+    // ---------------------------------------------------------------------------------------------------- open charges
+
+    function test_openChargesCountsWhatHasNoEnd() public {
+        assertEq(amnesia.openCharges(2), 0);
+        _accuse();
+        vote = _vote(1, 1, 7, Y);
+        _accuse();
+        vote = _vote(1, 1, 8, Y);
+        _accuse();
+        assertEq(amnesia.openCharges(2), 3);
+        assertEq(amnesia.openCharges(1), 0, "of each its own");
+        amnesia.answer(charge, _certificate(1, SIGMA, 4, Y, 7), members);
+        assertEq(amnesia.openCharges(2), 2);
+        skip(RESPONSE_WINDOW);
+        assertEq(amnesia.openCharges(2), 2, "time alone ends nothing");
+        charge.voteRound = 7;
+        amnesia.convict(charge);
+        assertEq(amnesia.openCharges(2), 1);
+        charge.voteRound = 8;
+        amnesia.expire(charge);
+        assertEq(amnesia.openCharges(2), 0);
+    }
+
+    function test_expire_whatIsTooOldToSlash() public {
+        _accuse();
+        skip(RESPONSE_WINDOW);
+        sets.setEpoch(SIGMA + 6);
+        vm.expectRevert(abi.encodeWithSelector(IAmnesiaFault.AmnesiaFault_NotExpired.selector, chargeHash, SIGMA + 6));
+        amnesia.expire(charge);
+        sets.setEpoch(SIGMA + 7);
+        vm.expectEmit(address(amnesia));
+        emit IAmnesiaFault.Expired(chargeHash, 2);
+        vm.prank(makeAddr("anybody"));
+        amnesia.expire(charge);
+        _assertAccusation(IAmnesiaFault.ChargeState.Expired, block.timestamp);
+        vm.expectRevert(_notOpen(chargeHash, IAmnesiaFault.ChargeState.Expired));
+        amnesia.expire(charge);
+        vm.expectRevert(_notOpen(chargeHash, IAmnesiaFault.ChargeState.Expired));
+        amnesia.convict(charge);
+        vm.expectRevert(_notOpen(chargeHash, IAmnesiaFault.ChargeState.Expired));
+        amnesia.answer(charge, _certificate(1, SIGMA, 4, Y, 7), members);
+        assertEq(amnesia.openCharges(2), 0);
+    }
+
+    function test_expire_whatIsConvictedOtherwise() public {
+        _accuse();
+        vm.expectRevert(abi.encodeWithSelector(IAmnesiaFault.AmnesiaFault_NotExpired.selector, chargeHash, SIGMA + 6));
+        amnesia.expire(charge);
+        slasher.markConvicted(2);
+        amnesia.expire(charge);
+        assertEq(amnesia.openCharges(2), 0);
+    }
+
     function test_constructorRefusesBadWindows() public {
         _refuseWindow(0);
         _refuseWindow(30 days + 1);

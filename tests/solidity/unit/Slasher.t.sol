@@ -513,6 +513,31 @@ contract SlasherTest is SlashingFixture {
         _slashOffline(1, 16);
     }
 
+    function test_offline_whatIsDue() public {
+        _freezeUntil(11, 11);
+        _jail(1, 11);
+        assertEq(slashing.offlineDue(1), 0, "a first absence takes nothing");
+        _freezeUntil(12, 13);
+        _jail(1, 13);
+        _freezeUntil(14, 16);
+        _jail(1, 16);
+        assertEq(slashing.offlineDue(1), 0.006e18, "0.1 % and 0.5 %");
+        assertEq(slashing.offlineDue(2), 0);
+        slashing.vetoOffline(1, 16);
+        assertEq(slashing.offlineDue(1), 0.001e18);
+        _freezeUntil(17, 18);
+        _jail(1, 18);
+        assertEq(slashing.offlineDue(1), 0.006e18);
+        _slashOffline(1, 13);
+        assertEq(slashing.offlineDue(1), 0.005e18);
+        // What can no longer be slashed is not due.
+        _freezeUntil(19, 26);
+        assertEq(slashing.lastSlashEpoch(18), 26);
+        assertEq(slashing.offlineDue(1), 0.005e18);
+        _freezeUntil(27, 27);
+        assertEq(slashing.offlineDue(1), 0);
+    }
+
     function test_revert_offline_notModule() public {
         address[3] memory strangers = [address(this), voteFault, _owner(0)];
         for (uint256 i = 0; i < strangers.length; ++i) {

@@ -300,6 +300,70 @@ pub mod amnesia_fault {
                         },
                     ],
                 ),
+                (
+                    ::std::borrow::ToOwned::to_owned("expire"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("expire"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("charge"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                        ::std::vec![
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::FixedBytes(32usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                        ],
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned(
+                                            "struct IAmnesiaFault.Charge",
+                                        ),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("openCharges"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("openCharges"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("count"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
             ]),
             events: ::core::convert::From::from([
                 (
@@ -376,6 +440,29 @@ pub mod amnesia_fault {
                                     name: ::std::borrow::ToOwned::to_owned("round"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("Expired"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("Expired"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("chargeHash"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::FixedBytes(
+                                        32usize,
+                                    ),
+                                    indexed: true,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    indexed: true,
                                 },
                             ],
                             anonymous: false,
@@ -512,6 +599,34 @@ pub mod amnesia_fault {
                                     ),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("bytes32"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("AmnesiaFault_NotExpired"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "AmnesiaFault_NotExpired",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("chargeHash"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::FixedBytes(
+                                        32usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bytes32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("lastSlashEpoch"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
                                     ),
                                 },
                             ],
@@ -1468,6 +1583,24 @@ pub mod amnesia_fault {
                 .method_hash([246, 152, 218, 37], ())
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `expire` (0x7c690a50) function
+        pub fn expire(
+            &self,
+            charge: Charge,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([124, 105, 10, 80], (charge,))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openCharges` (0xeacc7c00) function
+        pub fn open_charges(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([234, 204, 124, 0], id)
+                .expect("method not found (this should never happen)")
+        }
         ///Gets the contract's `Accused` event
         pub fn accused_filter(
             &self,
@@ -1482,6 +1615,12 @@ pub mod amnesia_fault {
             M,
             AnsweredFilter,
         > {
+            self.0.event()
+        }
+        ///Gets the contract's `Expired` event
+        pub fn expired_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<::std::sync::Arc<M>, M, ExpiredFilter> {
             self.0.event()
         }
         /// Returns an `Event` builder for all the events of this contract.
@@ -1578,6 +1717,25 @@ pub mod amnesia_fault {
     pub struct AmnesiaFault_NilVote {
         pub locked_hash: [u8; 32],
         pub voted_hash: [u8; 32],
+    }
+    ///Custom Error type `AmnesiaFault_NotExpired` with signature `AmnesiaFault_NotExpired(bytes32,uint32)` and selector `0x7945c14f`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "AmnesiaFault_NotExpired",
+        abi = "AmnesiaFault_NotExpired(bytes32,uint32)"
+    )]
+    pub struct AmnesiaFault_NotExpired {
+        pub charge_hash: [u8; 32],
+        pub last_slash_epoch: u32,
     }
     ///Custom Error type `AmnesiaFault_NotLater` with signature `AmnesiaFault_NotLater(uint32,uint32)` and selector `0xb920d800`
     #[derive(
@@ -2174,6 +2332,7 @@ pub mod amnesia_fault {
         AmnesiaFault_ForeignPolka(AmnesiaFault_ForeignPolka),
         AmnesiaFault_InvalidResponseWindow(AmnesiaFault_InvalidResponseWindow),
         AmnesiaFault_NilVote(AmnesiaFault_NilVote),
+        AmnesiaFault_NotExpired(AmnesiaFault_NotExpired),
         AmnesiaFault_NotLater(AmnesiaFault_NotLater),
         AmnesiaFault_NotOpen(AmnesiaFault_NotOpen),
         AmnesiaFault_PolkaOutsideRounds(AmnesiaFault_PolkaOutsideRounds),
@@ -2239,6 +2398,11 @@ pub mod amnesia_fault {
                 data,
             ) {
                 return Ok(Self::AmnesiaFault_NilVote(decoded));
+            }
+            if let Ok(decoded) = <AmnesiaFault_NotExpired as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::AmnesiaFault_NotExpired(decoded));
             }
             if let Ok(decoded) = <AmnesiaFault_NotLater as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -2418,6 +2582,9 @@ pub mod amnesia_fault {
                 Self::AmnesiaFault_NilVote(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::AmnesiaFault_NotExpired(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::AmnesiaFault_NotLater(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -2536,6 +2703,10 @@ pub mod amnesia_fault {
                 }
                 _ if selector
                     == <AmnesiaFault_NilVote as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
+                    == <AmnesiaFault_NotExpired as ::ethers::contract::EthError>::selector() => {
                     true
                 }
                 _ if selector
@@ -2685,6 +2856,9 @@ pub mod amnesia_fault {
                 Self::AmnesiaFault_NilVote(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::AmnesiaFault_NotExpired(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::AmnesiaFault_NotLater(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -2805,6 +2979,11 @@ pub mod amnesia_fault {
     impl ::core::convert::From<AmnesiaFault_NilVote> for AmnesiaFaultErrors {
         fn from(value: AmnesiaFault_NilVote) -> Self {
             Self::AmnesiaFault_NilVote(value)
+        }
+    }
+    impl ::core::convert::From<AmnesiaFault_NotExpired> for AmnesiaFaultErrors {
+        fn from(value: AmnesiaFault_NotExpired) -> Self {
+            Self::AmnesiaFault_NotExpired(value)
         }
     }
     impl ::core::convert::From<AmnesiaFault_NotLater> for AmnesiaFaultErrors {
@@ -3010,11 +3189,29 @@ pub mod amnesia_fault {
         pub id: u32,
         pub round: u32,
     }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethevent(name = "Expired", abi = "Expired(bytes32,uint32)")]
+    pub struct ExpiredFilter {
+        #[ethevent(indexed)]
+        pub charge_hash: [u8; 32],
+        #[ethevent(indexed)]
+        pub id: u32,
+    }
     ///Container type for all of the contract's events
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum AmnesiaFaultEvents {
         AccusedFilter(AccusedFilter),
         AnsweredFilter(AnsweredFilter),
+        ExpiredFilter(ExpiredFilter),
     }
     impl ::ethers::contract::EthLogDecode for AmnesiaFaultEvents {
         fn decode_log(
@@ -3026,6 +3223,9 @@ pub mod amnesia_fault {
             if let Ok(decoded) = AnsweredFilter::decode_log(log) {
                 return Ok(AmnesiaFaultEvents::AnsweredFilter(decoded));
             }
+            if let Ok(decoded) = ExpiredFilter::decode_log(log) {
+                return Ok(AmnesiaFaultEvents::ExpiredFilter(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData)
         }
     }
@@ -3034,6 +3234,7 @@ pub mod amnesia_fault {
             match self {
                 Self::AccusedFilter(element) => ::core::fmt::Display::fmt(element, f),
                 Self::AnsweredFilter(element) => ::core::fmt::Display::fmt(element, f),
+                Self::ExpiredFilter(element) => ::core::fmt::Display::fmt(element, f),
             }
         }
     }
@@ -3045,6 +3246,11 @@ pub mod amnesia_fault {
     impl ::core::convert::From<AnsweredFilter> for AmnesiaFaultEvents {
         fn from(value: AnsweredFilter) -> Self {
             Self::AnsweredFilter(value)
+        }
+    }
+    impl ::core::convert::From<ExpiredFilter> for AmnesiaFaultEvents {
+        fn from(value: ExpiredFilter) -> Self {
+            Self::ExpiredFilter(value)
         }
     }
     ///Container type for all input parameters for the `RESPONSE_WINDOW` function with signature `RESPONSE_WINDOW()` and selector `0x6b5c46a3`
@@ -3147,6 +3353,39 @@ pub mod amnesia_fault {
     )]
     #[ethcall(name = "domainSeparator", abi = "domainSeparator()")]
     pub struct DomainSeparatorCall;
+    ///Container type for all input parameters for the `expire` function with signature `expire((uint32,uint32,uint32,uint64,uint32,uint32,bytes32,uint64,uint64))` and selector `0x7c690a50`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(
+        name = "expire",
+        abi = "expire((uint32,uint32,uint32,uint64,uint32,uint32,bytes32,uint64,uint64))"
+    )]
+    pub struct ExpireCall {
+        pub charge: Charge,
+    }
+    ///Container type for all input parameters for the `openCharges` function with signature `openCharges(uint32)` and selector `0xeacc7c00`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "openCharges", abi = "openCharges(uint32)")]
+    pub struct OpenChargesCall {
+        pub id: u32,
+    }
     ///Container type for all of the contract's call
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum AmnesiaFaultCalls {
@@ -3156,6 +3395,8 @@ pub mod amnesia_fault {
         Answer(AnswerCall),
         Convict(ConvictCall),
         DomainSeparator(DomainSeparatorCall),
+        Expire(ExpireCall),
+        OpenCharges(OpenChargesCall),
     }
     impl ::ethers::core::abi::AbiDecode for AmnesiaFaultCalls {
         fn decode(
@@ -3192,6 +3433,16 @@ pub mod amnesia_fault {
             ) {
                 return Ok(Self::DomainSeparator(decoded));
             }
+            if let Ok(decoded) = <ExpireCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::Expire(decoded));
+            }
+            if let Ok(decoded) = <OpenChargesCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::OpenCharges(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData.into())
         }
     }
@@ -3210,6 +3461,10 @@ pub mod amnesia_fault {
                 Self::DomainSeparator(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::Expire(element) => ::ethers::core::abi::AbiEncode::encode(element),
+                Self::OpenCharges(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
             }
         }
     }
@@ -3222,6 +3477,8 @@ pub mod amnesia_fault {
                 Self::Answer(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Convict(element) => ::core::fmt::Display::fmt(element, f),
                 Self::DomainSeparator(element) => ::core::fmt::Display::fmt(element, f),
+                Self::Expire(element) => ::core::fmt::Display::fmt(element, f),
+                Self::OpenCharges(element) => ::core::fmt::Display::fmt(element, f),
             }
         }
     }
@@ -3253,6 +3510,16 @@ pub mod amnesia_fault {
     impl ::core::convert::From<DomainSeparatorCall> for AmnesiaFaultCalls {
         fn from(value: DomainSeparatorCall) -> Self {
             Self::DomainSeparator(value)
+        }
+    }
+    impl ::core::convert::From<ExpireCall> for AmnesiaFaultCalls {
+        fn from(value: ExpireCall) -> Self {
+            Self::Expire(value)
+        }
+    }
+    impl ::core::convert::From<OpenChargesCall> for AmnesiaFaultCalls {
+        fn from(value: OpenChargesCall) -> Self {
+            Self::OpenCharges(value)
         }
     }
     ///Container type for all return fields from the `RESPONSE_WINDOW` function with signature `RESPONSE_WINDOW()` and selector `0x6b5c46a3`
@@ -3319,6 +3586,20 @@ pub mod amnesia_fault {
         Hash
     )]
     pub struct DomainSeparatorReturn(pub [u8; 32]);
+    ///Container type for all return fields from the `openCharges` function with signature `openCharges(uint32)` and selector `0xeacc7c00`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OpenChargesReturn {
+        pub count: ::ethers::core::types::U256,
+    }
     ///`Accusation(uint8,uint40,address)`
     #[derive(
         Clone,

@@ -692,6 +692,36 @@ pub mod slasher {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("offlineDue"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("offlineDue"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("fraction"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("offlineFault"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -1972,6 +2002,15 @@ pub mod slasher {
         ) -> ::ethers::contract::builders::ContractCall<M, OfflineCase> {
             self.0
                 .method_hash([169, 192, 115, 78], (id, sigma))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `offlineDue` (0x7da7e617) function
+        pub fn offline_due(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([125, 167, 230, 23], id)
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `offlineFault` (0xc40d8530) function
@@ -3691,6 +3730,21 @@ pub mod slasher {
         pub id: u32,
         pub sigma: u32,
     }
+    ///Container type for all input parameters for the `offlineDue` function with signature `offlineDue(uint32)` and selector `0x7da7e617`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "offlineDue", abi = "offlineDue(uint32)")]
+    pub struct OfflineDueCall {
+        pub id: u32,
+    }
     ///Container type for all input parameters for the `offlineFault` function with signature `offlineFault()` and selector `0xc40d8530`
     #[derive(
         Clone,
@@ -3840,6 +3894,7 @@ pub mod slasher {
         LastSlashEpoch(LastSlashEpochCall),
         NextOfflineSigma(NextOfflineSigmaCall),
         OfflineCaseOf(OfflineCaseOfCall),
+        OfflineDue(OfflineDueCall),
         OfflineFault(OfflineFaultCall),
         OfflineRate(OfflineRateCall),
         RateFor(RateForCall),
@@ -3974,6 +4029,11 @@ pub mod slasher {
             ) {
                 return Ok(Self::OfflineCaseOf(decoded));
             }
+            if let Ok(decoded) = <OfflineDueCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::OfflineDue(decoded));
+            }
             if let Ok(decoded) = <OfflineFaultCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -4084,6 +4144,9 @@ pub mod slasher {
                 Self::OfflineCaseOf(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::OfflineDue(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::OfflineFault(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -4138,6 +4201,7 @@ pub mod slasher {
                 Self::LastSlashEpoch(element) => ::core::fmt::Display::fmt(element, f),
                 Self::NextOfflineSigma(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineCaseOf(element) => ::core::fmt::Display::fmt(element, f),
+                Self::OfflineDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineFault(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineRate(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RateFor(element) => ::core::fmt::Display::fmt(element, f),
@@ -4267,6 +4331,11 @@ pub mod slasher {
     impl ::core::convert::From<OfflineCaseOfCall> for SlasherCalls {
         fn from(value: OfflineCaseOfCall) -> Self {
             Self::OfflineCaseOf(value)
+        }
+    }
+    impl ::core::convert::From<OfflineDueCall> for SlasherCalls {
+        fn from(value: OfflineDueCall) -> Self {
+            Self::OfflineDue(value)
         }
     }
     impl ::core::convert::From<OfflineFaultCall> for SlasherCalls {
@@ -4585,6 +4654,20 @@ pub mod slasher {
         Hash
     )]
     pub struct OfflineCaseOfReturn(pub OfflineCase);
+    ///Container type for all return fields from the `offlineDue` function with signature `offlineDue(uint32)` and selector `0x7da7e617`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OfflineDueReturn {
+        pub fraction: ::ethers::core::types::U256,
+    }
     ///Container type for all return fields from the `offlineFault` function with signature `offlineFault()` and selector `0xc40d8530`
     #[derive(
         Clone,
