@@ -45,6 +45,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("rota_leader_id", "Operator that leads the next block"),
     ("rota_next_slot_height", "Height of this operator's next slot; 0 if it has none soon"),
     ("rota_stake_gwei", "Weight of this operator in the serving set; 0 if it is no member"),
+    ("rota_operator_status", "1 for the status the operator has on L1: active, jailed, retired, tombstoned"),
     ("rota_pending_reward_tokens", "Rewards to claim, in whole tokens, by kind"),
     ("rota_consensus_height", "Height consensus works on"),
     ("rota_consensus_round", "Round consensus works on"),

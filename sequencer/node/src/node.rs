@@ -4,6 +4,7 @@ mod figures;
 mod info;
 mod monitor;
 mod peers;
+mod standing;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,7 +29,7 @@ use crate::{
     batcher::{Batcher, BatcherError, Submitter},
     chain::{DecidedChain, EngineError, HeadContext, L1Ref},
     config::{Config, ConfigError},
-    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, protection::KeyLock},
+    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, protection::KeyLock},
     derivation::Rules,
     evidence::{Court, Ear, EvidenceStore, L1Court, Reporter, Sets, StoreError, WatchError, Watcher},
     execution::{Executor, ExecutorConfig, StartError, Started},
@@ -152,6 +153,20 @@ pub async fn run(
     recorder: PrometheusHandle,
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
+    run_behind(None, config, votes, recorder, shutdown).await
+}
+
+/// [`run`] with something between the consensus engine and its network.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_behind(
+    interpose: Option<Interpose>,
+    config: Config,
+    votes: bool,
+    recorder: PrometheusHandle,
+    shutdown: CancellationToken,
+) -> Result<(), NodeError> {
     let chain_file = config.path(&config.chain);
     let settings = load_chain(&chain_file)?;
     let (present, next) = match votes {
@@ -208,6 +223,7 @@ pub async fn run(
         consensus: consensus_status,
         gossip: gossip_peers,
         signer: signer.as_ref().map(PrivateKeySigner::address),
+        standing: standing::Known::default(),
         challenge_window: std::sync::OnceLock::new(),
     });
 
@@ -278,6 +294,13 @@ pub async fn run(
         let (info, pool, token) = (Arc::clone(&info), pool.clone(), token.clone());
         async move {
             monitor::run(&info, pool, token).await;
+            Ok(())
+        }
+    });
+    tasks.spawn("standing", {
+        let (info, source, token) = (Arc::clone(&info), Arc::clone(&source), token.clone());
+        async move {
+            standing::follow(&info, source, contracts, token).await;
             Ok(())
         }
     });
@@ -372,6 +395,7 @@ pub async fn run(
         status,
         key_lock,
         ear: Some(ear),
+        interpose,
     };
     tasks.spawn("consensus", {
         let (executor, token) = (Arc::clone(&executor), token.clone());

@@ -37,13 +37,20 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256};
+use futures::future::BoxFuture;
 use k256::ecdsa::SigningKey;
 use libp2p::Multiaddr;
 use malachitebft_app_channel::{
-    Channels, ConsensusContext, EngineHandle, NetworkContext, NetworkIdentity, NetworkRequest, RequestContext,
+    Channels, ConsensusContext, EngineBuilder, EngineHandle, NetworkIdentity, NetworkRequest, RequestContext,
     SyncContext, WalContext,
-    app::types::{Keypair, codec::Codec},
+    app::{
+        config::NodeConfig as _,
+        metrics::SharedRegistry,
+        types::{Keypair, codec::Codec},
+    },
+    spawn::spawn_network_actor,
 };
+use malachitebft_engine::network::NetworkRef;
 use malachitebft_signing::Signer as _;
 use parking_lot::Mutex;
 use rota_protocol::vote::{VoteDomain, address_of};
@@ -93,7 +100,14 @@ pub struct ConsensusConfig {
     pub key_lock: Option<PathBuf>,
     /// Where every signed message goes that the engine receives or publishes.
     pub ear: Option<Ear>,
+    /// What stands between the engine and its network: nothing, except in tests of nodes that misbehave.
+    pub interpose: Option<Interpose>,
 }
+
+/// Wraps the engine's network. It is given what a digest depends on, to sign messages of its own.
+pub type Interpose = Box<
+    dyn FnOnce(NetworkRef<RotaContext>, Digests) -> BoxFuture<'static, eyre::Result<NetworkRef<RotaContext>>> + Send,
+>;
 
 impl fmt::Debug for ConsensusConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -229,17 +243,25 @@ pub async fn run(
     };
     let settings =
         network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone(), config.members_only);
-    let (mut channels, engine) = malachitebft_app_channel::start_engine(
-        RotaContext,
-        settings,
-        WalContext::new(log_path, WireCodec),
-        NetworkContext::new(identity, WireCodec),
-        consensus,
-        SyncContext::new(WireCodec),
-        RequestContext::new(100),
-    )
-    .await
-    .map_err(|error| ConsensusError::Start(format!("{error:#}")))?;
+    let failed = |error: eyre::Report| ConsensusError::Start(format!("{error:#}"));
+    let registry = SharedRegistry::global().with_moniker(&config.moniker);
+    let (network, to_network) =
+        spawn_network_actor(identity, settings.consensus(), settings.value_sync(), &registry, WireCodec)
+            .await
+            .map_err(failed)?;
+    let network = match config.interpose {
+        Some(interpose) => interpose(network, digests.clone()).await.map_err(failed)?,
+        None => network,
+    };
+    let (mut channels, engine) = EngineBuilder::new(RotaContext, settings)
+        .with_default_wal(WalContext::new(log_path, WireCodec))
+        .with_custom_network(network, to_network)
+        .with_default_sync(SyncContext::new(WireCodec))
+        .with_default_consensus(consensus)
+        .with_default_request(RequestContext::new(100))
+        .build()
+        .await
+        .map_err(failed)?;
 
     let observer = config.ear.map(|ear| tokio::spawn(observe::observe(channels.events.subscribe(), ear)));
     let refusals = key.as_ref().map(ProtectedKey::refusals);

@@ -10,6 +10,7 @@ use libp2p::PeerId;
 use rota_protocol::{batch::encode_entries, member::FrozenSet};
 use tokio::sync::watch;
 
+use super::standing::{Known, Standing};
 use crate::{
     chain::DecidedChain,
     consensus::ConsensusStatus,
@@ -33,6 +34,8 @@ pub struct NodeInfo {
     pub(super) consensus: watch::Receiver<ConsensusStatus>,
     pub(super) gossip: watch::Receiver<Vec<PeerId>>,
     pub(super) signer: Option<Address>,
+    /// Where the operator stands, once L1 has told.
+    pub(super) standing: Known,
     /// Seconds from a post to its finality, once L1 has told.
     pub(super) challenge_window: OnceLock<u64>,
 }
@@ -110,6 +113,7 @@ impl RotaInfo for NodeInfo {
         peers.dedup();
         NodeStatus {
             operator: self.operator(),
+            operator_status: self.standing.lock().map(Standing::name),
             signer: self.signer,
             height: consensus.height,
             round: consensus.round,

@@ -85,6 +85,8 @@ pub struct BatchInfo {
 pub struct NodeStatus {
     /// Operator id this node signs for; `None` for a follower, or before registration is seen.
     pub operator: Option<u32>,
+    /// `active`, `jailed`, `retired` or `tombstoned`; `None` until L1 has told, and for a follower.
+    pub operator_status: Option<&'static str>,
     /// Address of the signing key; `None` for a follower.
     pub signer: Option<Address>,
     /// Height consensus works on.

@@ -76,6 +76,7 @@ pub(super) struct StatusResponse {
     version: &'static str,
     chain_id: u64,
     operator: Option<u32>,
+    operator_status: Option<&'static str>,
     signer: Option<Address>,
     head: HeadResponse,
     safe: u64,
@@ -302,6 +303,7 @@ impl RotaServer for RotaApi {
             version: CLIENT_VERSION,
             chain_id: chain.chain_id(),
             operator: node.operator,
+            operator_status: node.operator_status,
             signer: node.signer,
             head: HeadResponse {
                 number: head.number,

@@ -145,6 +145,7 @@ impl Cluster {
             status,
             key_lock: None,
             ear: None,
+            interpose: None,
         };
         let shutdown = CancellationToken::new();
         if self.watching {

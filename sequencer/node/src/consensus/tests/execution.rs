@@ -180,6 +180,7 @@ fn consensus_config(
         status: watch::Sender::new(ConsensusStatus::default()),
         key_lock: None,
         ear: None,
+        interpose: None,
     }
 }
 
