@@ -132,6 +132,9 @@ interface IAmnesiaFault is IEvidence {
     /// for each charge, and must answer each in time or loses its stake.
     function openCharges(uint32 id) external view returns (uint256 count);
 
+    /// @notice The same for all operators together: zero tells at once that nobody is accused.
+    function openChargesInAll() external view returns (uint256 count);
+
     /// @notice What is stored about a charge.
     function accusationOf(bytes32 chargeHash) external view returns (Accusation memory);
 

@@ -27,9 +27,10 @@ import {IERC7575, IERC7575Share} from "./IERC7575.sol";
 /// commute. Q18 no price ignores a logged slash. Q19 delegating and instant exits never take what exits need. Q20 splitting
 /// an instant exit does not pay.
 ///
-/// While the network is paused, or in the bunker after a large loss, deposits and instant exits are closed. Requests,
-/// seals, claims, and everything a keeper does stay open; only finalisation of exits that answer for the loss waits
-/// until the bunker ends.
+/// While the network is paused, in the bunker after a large loss, or while a considerable part of the stake is accused
+/// (`IFaultWatch`), deposits and instant exits are closed. Requests, seals, claims, and everything a keeper does stay open;
+/// only finalisation waits: of exits that answer for the loss until the bunker ends, of all during an accusation as
+/// long as a verdict takes.
 interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice What the constructor needs. The caller approved `SEED` native tokens to the contract's address before.
     /// @param name ERC-20 name, also of the permit domain.
@@ -40,6 +41,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @param allocator The `IAllocator` of this token.
     /// @param coverFund The `ICoverFund` of this token.
     /// @param exitQueue The `IExitQueue` of this token.
+    /// @param faultWatch The `IFaultWatch` of this token.
     /// @param guardian Contract that answers `isPaused()`.
     /// @param authority OpenZeppelin `AccessManager` that governs `setFee`.
     /// @param feeRecipient Receives the fees.
@@ -65,6 +67,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
         address allocator;
         address coverFund;
         address exitQueue;
+        address faultWatch;
         address guardian;
         address authority;
         address feeRecipient;
@@ -155,6 +158,10 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice A large loss closed deposits and instant exits until `until`, unix seconds. Requests to exit are open.
     error StakedToken_Bunker(uint256 until);
 
+    /// @notice Operators with a considerable part of the stake are accused: deposits and instant exits are closed until the
+    /// charges are answered or judged. Requests to exit are open.
+    error StakedToken_Accused();
+
     /// @notice The deposit is above `maximum`, token wei (`maxDeposit`).
     error StakedToken_DepositTooLarge(uint256 assets, uint256 maximum);
 
@@ -201,7 +208,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice The fee is above `MAX_FEE_BPS`.
     error StakedToken_FeeTooHigh(uint256 feeBps, uint256 maximum);
 
-    /// @notice An amount does not fit the books (2^128, the buffer's aim 2^112).
+    /// @notice An amount does not fit the books (2^128; the drip and the buffer's aim 2^112).
     error StakedToken_BooksTooLarge();
 
     /// @notice Claims the rewards of the named operators and lets them drip. Anyone may call.
@@ -275,7 +282,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice Booked stake of one cohort now, token wei.
     function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256);
 
-    /// @notice Last cohort into which stake of the operator went, and the last epoch whose rewards were harvested.
+    /// @notice Last cohort into which stake of the operator went, and the last epoch whose rewards were claimed.
     function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough);
 
     /// @notice Number of the last slash that is written to the books; views apply the later ones all the same.

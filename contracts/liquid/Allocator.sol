@@ -27,6 +27,9 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     uint256 private constant _BPS = 10_000;
 
+    /// @dev The vault counts the units of a pool in 104 bits.
+    uint256 private constant _MAX_UNITS = type(uint104).max;
+
     /// @dev What the vault keeps free beside the owner's room, wei.
     uint256 private constant _POOL_DUST = 2;
 
@@ -117,10 +120,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
             Stand memory stand = stands[i];
             uint256 room = FixedPointMathLib.zeroFloorSub(stand.target, stand.active);
             if (room <= amount) continue;
-            (uint256 tokens, uint256 units) = VAULT.pool(stand.id);
-            // A pool that lost everything takes no stake.
-            if (tokens == 0 && units != 0) continue;
-            room = FixedPointMathLib.min(room, FixedPointMathLib.zeroFloorSub(limit, tokens));
+            room = FixedPointMathLib.min(room, _poolTakes(stand.id, limit));
             if (room > amount) (id, amount) = (stand.id, room);
         }
         amount = FixedPointMathLib.min(amount, available);
@@ -173,6 +173,20 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     /// @inheritdoc IAllocator
     function operators() external view returns (uint32[] memory ids) {
         return _ids;
+    }
+
+    /// @dev What the stake vault takes for a pool that may hold `limit`: nothing if it lost everything, or was emptied in
+    /// an epoch in which its cohort was slashed; else so much that the units it mints still fit. One that lost nearly
+    /// everything has so many units per token that this is little or nothing.
+    function _poolTakes(uint32 id, uint256 limit) private view returns (uint256 room) {
+        (uint256 tokens, uint256 units) = VAULT.pool(id);
+        room = FixedPointMathLib.zeroFloorSub(limit, tokens);
+        if (units == 0) {
+            (uint256 thawing, uint256 shares) = VAULT.thawOf(id, currentEpoch());
+            return thawing < shares ? 0 : room;
+        }
+        uint256 spare = FixedPointMathLib.zeroFloorSub(_MAX_UNITS, units);
+        return FixedPointMathLib.min(room, FixedPointMathLib.fullMulDiv(spare, tokens, units));
     }
 
     /// @dev All listed operators with what they hold and should hold.

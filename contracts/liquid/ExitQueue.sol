@@ -80,8 +80,8 @@ contract ExitQueue is IExitQueue, EpochClock {
     /// @inheritdoc IERC7540Redeem
     function requestRedeem(uint256 shares, address controller, address owner) external returns (uint256 requestId) {
         if (shares == 0 || controller == address(0)) revert ExitQueue_Zero();
-        // An operator needs no allowance, anybody else does.
-        address spender = isOperator[owner][msg.sender] ? owner : msg.sender;
+        // An operator needs no allowance, anybody else but the owner does.
+        address spender = msg.sender == owner || isOperator[owner][msg.sender] ? owner : msg.sender;
         STAKED_TOKEN.escrowShares(owner, spender, shares);
         requestId = _progress.open;
         Record storage record = _records[requestId];

@@ -6,6 +6,7 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 import {EpochClock} from "../base/EpochClock.sol";
 import {ICoverFund} from "../interfaces/ICoverFund.sol";
+import {IFaultWatch} from "../interfaces/IFaultWatch.sol";
 import {IStakedToken} from "../interfaces/IStakedToken.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {Drip} from "./Drip.sol";
@@ -20,7 +21,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     using Drip for Drip.Stretch;
     using SafeCast for uint256;
 
-    /// @dev In memory; `_Stored` is the same in five words.
+    /// @dev In memory; `Stored` is the same in five words.
     struct Books {
         uint256 buffer;
         uint256 active;
@@ -29,6 +30,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint256 fees;
         uint256 lossCarry;
         Drip.Stretch drip;
+        uint256 feeBps;
         uint256 target;
         uint256 targetEpoch;
         uint256 slashSeq;
@@ -36,16 +38,18 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint256 bunkerSigma;
     }
 
+    /// @dev What changes together lies together: a deposit writes one word, a harvest the first and the fourth.
     struct Stored {
         uint128 buffer;
+        uint128 fees;
         uint128 active;
         uint128 thawing;
         uint128 owed;
-        uint128 dripAmount;
+        uint128 lossCarry;
+        uint112 dripAmount;
         uint64 dripStart;
         uint64 dripEnd;
-        uint128 fees;
-        uint128 lossCarry;
+        uint16 feeBps;
         uint112 target;
         uint32 targetEpoch;
         uint32 slashSeq;
@@ -53,12 +57,11 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint48 bunkerUntil;
     }
 
-    /// @dev One word. `harvestedThrough`: last epoch whose rewards were harvested; of a new operator the epoch of its first
-    /// stake.
+    /// @dev One word. `since` is the epoch of the first stake.
     struct Holding {
         uint128 active;
         uint32 lastTicket;
-        uint32 harvestedThrough;
+        uint32 since;
     }
 
     /// @dev One word. `epoch` is when it was sealed.
@@ -92,12 +95,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
 
     IStakeVault internal immutable VAULT;
     ICoverFund internal immutable COVER_FUND;
+    IFaultWatch private immutable FAULT_WATCH;
     uint256 private immutable UNBONDING_EPOCHS;
     uint256 private immutable BUFFER_BPS;
     uint256 private immutable BUNKER_LOSS_BPS;
     uint256 private immutable BUNKER_SECONDS;
 
-    Stored private _stored;
+    Stored internal _stored;
     // slither-disable-next-line uninitialized-state
     mapping(uint32 id => Holding holding) internal _holdings;
     mapping(uint32 id => mapping(uint32 cohort => uint256 booked)) internal _tickets;
@@ -108,12 +112,15 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     uint128 internal _exitTail;
 
     constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) {
-        if (config.stakeVault == address(0) || config.coverFund == address(0)) revert StakedToken_ZeroAddress();
+        if (config.stakeVault == address(0) || config.coverFund == address(0) || config.faultWatch == address(0)) {
+            revert StakedToken_ZeroAddress();
+        }
         _checkRange(1, config.bufferBps, 0, 5000);
         _checkRange(7, config.bunkerLossBps, 1, 10_000);
         _checkRange(8, config.bunkerEpochs, 1, 64);
         VAULT = IStakeVault(config.stakeVault);
         COVER_FUND = ICoverFund(config.coverFund);
+        FAULT_WATCH = IFaultWatch(config.faultWatch);
         UNBONDING_EPOCHS = VAULT.UNBONDING_EPOCHS();
         BUFFER_BPS = config.bufferBps;
         BUNKER_LOSS_BPS = config.bunkerLossBps;
@@ -148,11 +155,6 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256) {
         (, Walk memory walk) = _synced();
         return _ticketAfter(walk.slashes, walk.slashes.length, id, cohortEpoch);
-    }
-
-    /// @inheritdoc IStakedToken
-    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
-        return (_holdings[id].lastTicket, _holdings[id].harvestedThrough);
     }
 
     /// @inheritdoc IStakedToken
@@ -206,13 +208,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
 
     /// @dev The books after every logged slash, as every view and action sees them.
     function _synced() internal view returns (Books memory books, Walk memory walk) {
-        return _syncedTo(VAULT.slashSeq());
+        _syncTo(VAULT.slashSeq(), books, walk);
     }
 
-    /// @dev The same up to slash `latest`. The aim of the buffer is set once per epoch, so that it stands still while
-    /// somebody exits in steps (Q20).
-    function _syncedTo(uint256 latest) internal view returns (Books memory books, Walk memory walk) {
-        books = _load();
+    /// @dev Fills both with the books after slash `latest` and what it took. The aim of the buffer is set once per epoch, so
+    /// that it stands still while somebody exits in steps (Q20).
+    function _syncTo(uint256 latest, Books memory books, Walk memory walk) private view {
+        _load(books);
         if (latest != books.slashSeq) _walk(books, walk, latest);
         uint256 epoch = currentEpoch();
         if (books.targetEpoch != epoch) {
@@ -225,15 +227,16 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     /// only after a loss they are stored here, before the cover fund's tokens move.
     function _sync() internal returns (Books memory books) {
         Walk memory walk;
-        (books, walk) = _synced();
+        _syncTo(VAULT.slashSeq(), books, walk);
         if (walk.slashes.length != 0) _persist(books, walk);
     }
 
     /// @dev Applies at most `maxSlashes` logged slashes, for when very many are due.
     function _syncSome(uint256 maxSlashes) internal {
-        uint256 latest =
-            FixedPointMathLib.min(VAULT.slashSeq(), FixedPointMathLib.saturatingAdd(_stored.slashSeq, maxSlashes));
-        (Books memory books, Walk memory walk) = _syncedTo(latest);
+        Books memory books;
+        Walk memory walk;
+        uint256 most = FixedPointMathLib.saturatingAdd(_stored.slashSeq, maxSlashes);
+        _syncTo(FixedPointMathLib.min(VAULT.slashSeq(), most), books, walk);
         _persist(books, walk);
     }
 
@@ -414,13 +417,18 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         return FixedPointMathLib.zeroFloorSub(_free(books), books.target);
     }
 
-    /// @dev An exit is held for an epoch, in which a fault is normally convicted; in the bunker an exit that answers for its
-    /// cause waits for the end.
+    /// @dev An exit is held for an epoch, in which a fault is normally convicted; while much of the stake is accused, as
+    /// long as a verdict takes; in the bunker an exit that answers for its cause waits for the end.
     function _payableFrom(Exit memory exit, Books memory books) internal view returns (uint256 from) {
-        from = exit.sealedAt + EPOCH_SECONDS;
+        from = FixedPointMathLib.max(exit.sealedAt + EPOCH_SECONDS, _heldUntil(exit.sealedAt));
         if (LossSharing.isLiable(exit.epoch, uint32(books.bunkerSigma))) {
             from = FixedPointMathLib.max(from, books.bunkerUntil);
         }
+    }
+
+    /// @dev See `IFaultWatch`; 0 unless much of the stake is accused.
+    function _heldUntil(uint256 since) internal view returns (uint256) {
+        return FAULT_WATCH.heldUntil(since);
     }
 
     function _toSharesDown(uint256 assets, Books memory books) internal view returns (uint256) {
@@ -439,7 +447,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         return FixedPointMathLib.fullMulDivUp(shares, _total(books) + 1, _supply() + 1);
     }
 
-    function _load() private view returns (Books memory books) {
+    function _load(Books memory books) private view {
         Stored memory s = _stored;
         books.buffer = s.buffer;
         books.active = s.active;
@@ -447,7 +455,8 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         books.owed = s.owed;
         books.fees = s.fees;
         books.lossCarry = s.lossCarry;
-        books.drip = Drip.Stretch(s.dripAmount, s.dripStart, s.dripEnd);
+        (books.drip.amount, books.drip.start, books.drip.end) = (s.dripAmount, s.dripStart, s.dripEnd);
+        books.feeBps = s.feeBps;
         books.target = s.target;
         books.targetEpoch = s.targetEpoch;
         books.slashSeq = s.slashSeq;
@@ -458,19 +467,20 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     /// @dev One check for all amounts; times and counts are far from their limits.
     function _store(Books memory books) internal {
         uint256 all = books.buffer | books.active | books.thawing | books.owed | books.fees | books.lossCarry
-            | books.drip.amount | books.target << 16;
+            | books.drip.amount << 16 | books.target << 16;
         if (all >> 128 != 0) revert StakedToken_BooksTooLarge();
         // forge-lint: disable-start(unsafe-typecast)
         _stored = Stored({
             buffer: uint128(books.buffer),
+            fees: uint128(books.fees),
             active: uint128(books.active),
             thawing: uint128(books.thawing),
             owed: uint128(books.owed),
-            dripAmount: uint128(books.drip.amount),
+            lossCarry: uint128(books.lossCarry),
+            dripAmount: uint112(books.drip.amount),
             dripStart: uint64(books.drip.start),
             dripEnd: uint64(books.drip.end),
-            fees: uint128(books.fees),
-            lossCarry: uint128(books.lossCarry),
+            feeBps: uint16(books.feeBps),
             target: uint112(books.target),
             targetEpoch: uint32(books.targetEpoch),
             slashSeq: uint32(books.slashSeq),

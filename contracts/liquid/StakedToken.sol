@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
-import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -19,12 +18,13 @@ import {IStakedToken} from "../interfaces/IStakedToken.sol";
 import {Drip} from "./Drip.sol";
 import {InstantExitFee} from "./InstantExitFee.sol";
 import {LossSharing} from "./LossSharing.sol";
+import {ShareToken} from "./ShareToken.sol";
 import {StakeLedger} from "./StakeLedger.sol";
 
 /// @title StakedToken
 /// @dev Specified by `IStakedToken`. Every action loads the synced books, changes them in memory, and stores them before
 /// tokens leave; tokens come in before anything is changed. So a token that calls back sees one consistent price.
-contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuardTransient {
+contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardTransient {
     // Every entry is guarded, and what `_sync` calls is the cover fund that the constructor named.
     // slither-disable-start reentrancy-no-eth
     using Drip for Drip.Stretch;
@@ -67,13 +67,11 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     /// @dev Parts of all assets, 1e18 = all, that left instantly.
     RateLimiter.RefillingBucket private _window;
 
-    uint16 private _feeBps;
     address private _feeRecipient;
 
     constructor(Config memory config)
         StakeLedger(config)
         ERC20(config.name, config.symbol)
-        ERC20Permit(config.name)
         AccessManaged(config.authority)
     {
         if (
@@ -100,10 +98,8 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         _window.updateSettings(config.windowSeconds, uint208(uint256(config.windowBps) * 1e14));
         _setFee(config.feeBps, config.feeRecipient);
 
-        (Books memory books,) = _synced();
-        books.buffer = SEED;
-        books.targetEpoch = 0;
-        _store(books);
+        // The aim of the buffer stays zero until the first action.
+        _stored.buffer = uint128(SEED);
         _mint(_NOBODY, SEED);
         emit VaultUpdate(config.token, address(this));
         SafeTransferLib.safeApprove(config.token, address(VAULT), type(uint256).max);
@@ -195,12 +191,14 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         uint256 duration = DRIP_SECONDS;
         for (uint256 i = 0; i < ids.length; ++i) {
             uint32 id = ids[i];
-            gain += REWARD_VAULT.claim(id, address(this), maxSegments);
-            Holding storage holding = _holdings[id];
-            uint32 through = REWARD_VAULT.paidThrough(id, address(this));
-            uint256 epochs = FixedPointMathLib.zeroFloorSub(through, holding.harvestedThrough);
+            uint256 from = REWARD_VAULT.paidThrough(id, address(this));
+            uint256 part = REWARD_VAULT.claim(id, address(this), maxSegments);
+            if (part == 0) continue;
+            gain += part;
+            // Before the first claim nothing was earned without stake.
+            if (from == 0) from = _holdings[id].since;
+            uint256 epochs = FixedPointMathLib.zeroFloorSub(REWARD_VAULT.paidThrough(id, address(this)), from);
             duration = FixedPointMathLib.max(duration, epochs * EPOCH_SECONDS);
-            if (epochs != 0) holding.harvestedThrough = through;
         }
         _bookGain(books, gain, FixedPointMathLib.min(duration, MAX_DRIP_SECONDS));
         _store(books);
@@ -229,7 +227,7 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
         Holding storage holding = _holdings[id];
         uint256 before = holding.active;
         uint256 booked = FixedPointMathLib.min(before + amount, real);
-        if (holding.harvestedThrough == 0) holding.harvestedThrough = currentEpoch();
+        if (holding.since == 0) holding.since = currentEpoch();
         holding.active = booked.toUint128();
         books.buffer -= amount;
         books.active = books.active - before + booked;
@@ -386,8 +384,13 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     }
 
     /// @inheritdoc IStakedToken
+    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
+        return (_holdings[id].lastTicket, REWARD_VAULT.paidThrough(id, address(this)));
+    }
+
+    /// @inheritdoc IStakedToken
     function feeInfo() external view returns (uint16 feeBps, address recipient) {
-        return (_feeBps, _feeRecipient);
+        return (_stored.feeBps, _feeRecipient);
     }
 
     /// @inheritdoc IStakedToken
@@ -455,7 +458,7 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     function _bookGain(Books memory books, uint256 gain, uint256 duration) private {
         if (gain == 0) return;
         uint256 refill = FixedPointMathLib.min(gain, books.lossCarry);
-        uint256 fee = (gain - refill) * _feeBps / _BPS;
+        uint256 fee = (gain - refill) * books.feeBps / _BPS;
         books.lossCarry -= refill;
         books.fees += fee;
         books.buffer += gain;
@@ -507,7 +510,7 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     function _setFee(uint16 newFeeBps, address recipient) private {
         if (newFeeBps > MAX_FEE_BPS) revert StakedToken_FeeTooHigh(newFeeBps, MAX_FEE_BPS);
         if (recipient == address(0)) revert StakedToken_ZeroAddress();
-        (_feeBps, _feeRecipient) = (newFeeBps, recipient);
+        (_stored.feeBps, _feeRecipient) = (newFeeBps, recipient);
         emit FeeChanged(newFeeBps, recipient);
     }
 
@@ -516,12 +519,13 @@ contract StakedToken is StakeLedger, ERC20Permit, AccessManaged, ReentrancyGuard
     }
 
     function _isOpen(Books memory books) private view returns (bool) {
-        return block.timestamp >= books.bunkerUntil && !GUARDIAN.isPaused();
+        return block.timestamp >= books.bunkerUntil && !GUARDIAN.isPaused() && _heldUntil(block.timestamp) == 0;
     }
 
     function _requireOpen(Books memory books) private view {
         if (GUARDIAN.isPaused()) revert StakedToken_Paused();
         if (block.timestamp < books.bunkerUntil) revert StakedToken_Bunker(books.bunkerUntil);
+        if (_heldUntil(block.timestamp) != 0) revert StakedToken_Accused();
     }
 
     /// @dev So much that with it this token makes up `maxShareBps` of all stake, its own not yet staked part included.

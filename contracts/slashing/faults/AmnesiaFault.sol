@@ -22,6 +22,9 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
     /// @inheritdoc IAmnesiaFault
     mapping(uint32 id => uint256 count) public openCharges;
 
+    /// @inheritdoc IAmnesiaFault
+    uint256 public openChargesInAll;
+
     constructor(Wiring memory wiring, uint64 responseWindow) FaultModule(wiring) {
         if (responseWindow == 0 || responseWindow > MAX_RESPONSE_WINDOW) {
             revert AmnesiaFault_InvalidResponseWindow(responseWindow, MAX_RESPONSE_WINDOW);
@@ -116,12 +119,14 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
         uint40 from = uint40(block.timestamp + RESPONSE_WINDOW);
         _accusations[chargeHash] = Accusation({state: ChargeState.Open, convictableFrom: from, reporter: reporter});
         ++openCharges[charge.id];
+        ++openChargesInAll;
         emit Accused(chargeHash, charge.id, charge, from, reporter);
     }
 
     function _end(uint32 id, Accusation storage accusation, ChargeState state) private {
         accusation.state = state;
         --openCharges[id];
+        --openChargesInAll;
     }
 
     function _opened(Charge calldata charge) private view returns (bytes32 chargeHash, Accusation storage accusation) {

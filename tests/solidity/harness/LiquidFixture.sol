@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IAllocator} from "contracts/interfaces/IAllocator.sol";
 import {ICoverFund} from "contracts/interfaces/ICoverFund.sol";
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IFaultWatch} from "contracts/interfaces/IFaultWatch.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
@@ -44,11 +45,34 @@ contract RewardBox {
     }
 }
 
+/// @dev Counts charges as `AmnesiaFault` does, at the word of a test. The real one is watched in `unit/liquid/FaultWatch`.
+contract ChargeBook {
+    uint64 public immutable RESPONSE_WINDOW;
+    mapping(uint32 id => uint256) public openCharges;
+    uint256 public openChargesInAll;
+
+    constructor(uint64 responseWindow) {
+        RESPONSE_WINDOW = responseWindow;
+    }
+
+    function accuse(uint32 id) external {
+        ++openCharges[id];
+        ++openChargesInAll;
+    }
+
+    function close(uint32 id) external {
+        --openCharges[id];
+        --openChargesInAll;
+    }
+}
+
 /// @notice The staking contracts with a liquid staking token beside them and four bonded operators.
 abstract contract LiquidFixture is StakingFixture {
     uint256 internal constant WAD = 1e18;
     uint16 internal constant CAP_BPS = 5000;
     uint32 internal constant RAMP = 4;
+    uint16 internal constant WATCH_BPS = 1000;
+    uint64 internal constant ANSWER_TIME = 3 * EPOCH;
     uint256 internal constant OPERATOR_BOND = 20_000e18;
     address internal constant ALICE = address(0xA11CE);
     address internal constant BOB = address(0xB0B);
@@ -59,6 +83,8 @@ abstract contract LiquidFixture is StakingFixture {
     IAllocator internal allocator;
     ICoverFund internal cover;
     IExitQueue internal queue;
+    ChargeBook internal charges;
+    IFaultWatch internal watch;
     IStakedToken internal st;
     IERC20 internal share;
 
@@ -105,13 +131,15 @@ abstract contract LiquidFixture is StakingFixture {
     }
 
     function _deployLiquidWith(IERC20 asset, address rewardVault, IStakedToken.Config memory config) internal {
+        charges = new ChargeBook(ANSWER_TIME);
         uint64 nonce = vm.getNonce(address(this));
-        address self = vm.computeCreateAddress(address(this), nonce + 3);
+        address self = vm.computeCreateAddress(address(this), nonce + 4);
         config.token = address(asset);
         config.rewardVault = rewardVault;
         config.allocator = vm.computeCreateAddress(address(this), nonce);
         config.coverFund = vm.computeCreateAddress(address(this), nonce + 1);
         config.exitQueue = vm.computeCreateAddress(address(this), nonce + 2);
+        config.faultWatch = vm.computeCreateAddress(address(this), nonce + 3);
         allocator = IAllocator(
             vm.deployCode(
                 "Allocator.sol:Allocator",
@@ -120,6 +148,11 @@ abstract contract LiquidFixture is StakingFixture {
         );
         cover = ICoverFund(vm.deployCode("CoverFund.sol:CoverFund", abi.encode(address(asset), self)));
         queue = IExitQueue(vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(asset), self, GENESIS, EPOCH)));
+        watch = IFaultWatch(
+            vm.deployCode(
+                "FaultWatch.sol:FaultWatch", abi.encode(self, address(allocator), address(charges), WATCH_BPS, EPOCH)
+            )
+        );
         asset.approve(self, 1e18);
         st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));
         assertEq(address(st), self, "predicted address");

@@ -295,6 +295,7 @@ contract AmnesiaFaultTest is FaultKit {
         _accuse();
         assertEq(amnesia.openCharges(2), 3);
         assertEq(amnesia.openCharges(1), 0, "of each its own");
+        assertEq(amnesia.openChargesInAll(), 3);
         amnesia.answer(charge, _certificate(1, SIGMA, 4, Y, 7), members);
         assertEq(amnesia.openCharges(2), 2);
         skip(RESPONSE_WINDOW);
@@ -305,6 +306,7 @@ contract AmnesiaFaultTest is FaultKit {
         charge.voteRound = 8;
         amnesia.expire(charge);
         assertEq(amnesia.openCharges(2), 0);
+        assertEq(amnesia.openChargesInAll(), 0);
     }
 
     function test_expire_whatIsTooOldToSlash() public {

@@ -364,6 +364,28 @@ pub mod amnesia_fault {
                         },
                     ],
                 ),
+                (
+                    ::std::borrow::ToOwned::to_owned("openChargesInAll"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("openChargesInAll"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
             ]),
             events: ::core::convert::From::from([
                 (
@@ -1599,6 +1621,14 @@ pub mod amnesia_fault {
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
                 .method_hash([234, 204, 124, 0], id)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `openChargesInAll` (0x3c6773fb) function
+        pub fn open_charges_in_all(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([60, 103, 115, 251], ())
                 .expect("method not found (this should never happen)")
         }
         ///Gets the contract's `Accused` event
@@ -3386,6 +3416,19 @@ pub mod amnesia_fault {
     pub struct OpenChargesCall {
         pub id: u32,
     }
+    ///Container type for all input parameters for the `openChargesInAll` function with signature `openChargesInAll()` and selector `0x3c6773fb`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "openChargesInAll", abi = "openChargesInAll()")]
+    pub struct OpenChargesInAllCall;
     ///Container type for all of the contract's call
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum AmnesiaFaultCalls {
@@ -3397,6 +3440,7 @@ pub mod amnesia_fault {
         DomainSeparator(DomainSeparatorCall),
         Expire(ExpireCall),
         OpenCharges(OpenChargesCall),
+        OpenChargesInAll(OpenChargesInAllCall),
     }
     impl ::ethers::core::abi::AbiDecode for AmnesiaFaultCalls {
         fn decode(
@@ -3443,6 +3487,11 @@ pub mod amnesia_fault {
             ) {
                 return Ok(Self::OpenCharges(decoded));
             }
+            if let Ok(decoded) = <OpenChargesInAllCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::OpenChargesInAll(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData.into())
         }
     }
@@ -3465,6 +3514,9 @@ pub mod amnesia_fault {
                 Self::OpenCharges(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::OpenChargesInAll(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
             }
         }
     }
@@ -3479,6 +3531,7 @@ pub mod amnesia_fault {
                 Self::DomainSeparator(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Expire(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OpenCharges(element) => ::core::fmt::Display::fmt(element, f),
+                Self::OpenChargesInAll(element) => ::core::fmt::Display::fmt(element, f),
             }
         }
     }
@@ -3520,6 +3573,11 @@ pub mod amnesia_fault {
     impl ::core::convert::From<OpenChargesCall> for AmnesiaFaultCalls {
         fn from(value: OpenChargesCall) -> Self {
             Self::OpenCharges(value)
+        }
+    }
+    impl ::core::convert::From<OpenChargesInAllCall> for AmnesiaFaultCalls {
+        fn from(value: OpenChargesInAllCall) -> Self {
+            Self::OpenChargesInAll(value)
         }
     }
     ///Container type for all return fields from the `RESPONSE_WINDOW` function with signature `RESPONSE_WINDOW()` and selector `0x6b5c46a3`
@@ -3600,6 +3658,18 @@ pub mod amnesia_fault {
     pub struct OpenChargesReturn {
         pub count: ::ethers::core::types::U256,
     }
+    ///Container type for all return fields from the `openChargesInAll` function with signature `openChargesInAll()` and selector `0x3c6773fb`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct OpenChargesInAllReturn(pub ::ethers::core::types::U256);
     ///`Accusation(uint8,uint40,address)`
     #[derive(
         Clone,

@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
 import {IAllocator} from "contracts/interfaces/IAllocator.sol";
+import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
 
@@ -92,6 +93,39 @@ contract AllocatorTest is LiquidFixture {
         assertEq(id, 1, "a pool that lost everything takes nothing");
         (, amount) = allocator.nextDelegation(5);
         assertEq(amount, 5);
+    }
+
+    /// @notice A pool slashed to almost nothing has so many units per token that the stake vault refuses more stake.
+    function test_nextDelegation_leavesOutPoolsTheVaultRefuses() public {
+        allocator.setWeight(3, 200);
+        _slash(3, _epoch(), 1e18 - 1);
+        (uint256 tokens, uint256 units) = vault.pool(3);
+        uint256 takes = (type(uint104).max - units) * tokens / units;
+        assertLt(takes, st.MIN_DELEGATION());
+        _fund(address(this), takes + 1e9);
+        token.approve(address(vault), takes + 1e9);
+        vm.expectPartialRevert(IStakeVault.StakeVault_TooManyUnits.selector);
+        vault.delegate(3, takes + 1e9);
+        (uint32 id, uint256 amount) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 1, "the next in line");
+        (id, amount) = st.delegate();
+        assertEq(id, 1);
+        assertEq(st.activeOf(1), amount);
+        // What it still takes, it takes.
+        vault.delegate(3, takes);
+    }
+
+    function test_nextDelegation_leavesOutAPoolEmptiedInASlashedEpoch() public {
+        // All stake of operator 3 thaws, is slashed on the way, and the pool could start anew only in the next epoch.
+        allocator.setWeight(3, 200);
+        _undelegate(_owner(3), 3, vault.units(3, _owner(3)));
+        _slash(3, _epoch(), 0.5e18);
+        (uint32 id,) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 1);
+        _toEpoch(_epoch() + 1);
+        (id,) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 3);
+        st.delegate();
     }
 
     function test_planExit_smallFromOneLargeFromAll() public {

@@ -227,6 +227,7 @@ contract LiquidAttacksTest is LiquidFixture {
         IStakedToken.Config memory config = _config();
         (config.token, config.rewardVault) = (address(fee), address(rewards));
         (config.allocator, config.coverFund, config.exitQueue) = (address(allocator), address(cover), address(queue));
+        config.faultWatch = address(watch);
         fee.approve(vm.computeCreateAddress(address(this), vm.getNonce(address(this))), 1e18);
         bytes memory code = abi.encodePacked(vm.getCode("StakedToken.sol:StakedToken"), abi.encode(config));
         vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_TokenTookFee.selector, 0.99e18, 1e18));

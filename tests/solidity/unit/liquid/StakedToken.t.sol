@@ -94,6 +94,9 @@ contract StakedTokenTest is LiquidFixture {
         bad.exitQueue = address(0);
         _refuse(bad, zero);
         bad = _full();
+        bad.faultWatch = address(0);
+        _refuse(bad, zero);
+        bad = _full();
         bad.guardian = address(0);
         _refuse(bad, zero);
         bad = _full();
@@ -667,6 +670,7 @@ contract StakedTokenTest is LiquidFixture {
         config.allocator = address(allocator);
         config.coverFund = address(cover);
         config.exitQueue = address(queue);
+        config.faultWatch = address(watch);
     }
 
     function _range(uint256 parameter, uint256 value) private pure returns (bytes memory) {

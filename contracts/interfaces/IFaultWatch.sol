@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+/// @title IFaultWatch
+/// @notice Tells the staked token while operators that hold a considerable part of its stake are accused of a fault that is
+/// not judged yet (amnesia, the one fault with a time to answer). Nobody should get in or out at a price that the
+/// verdict may change.
+/// @dev It only looks, at what the allocator lists (at most `MAX_OPERATORS`) and the fault module counts; when nobody is
+/// accused, at one word. An operator without stake of the token does not matter, so one that is drained cannot hold
+/// anything.
+///
+/// Nobody can keep it up at no cost: a charge needs two contradicting signatures of the accused, each pair is good for one
+/// charge, and each charge ends. The honest ones are closed for ever by whoever shows the polka; the others convict from the
+/// end of the response window on, or, once they cannot, anybody expires them. And an exit waits at most `HOLD_SECONDS`,
+/// whoever is accused again and again meanwhile.
+interface IFaultWatch {
+    /// @notice A constructor address is zero.
+    error FaultWatch_ZeroAddress();
+
+    /// @notice The threshold is outside 1 to 10,000, or an epoch has no length.
+    error FaultWatch_OutOfRange(uint256 value);
+
+    /// @notice Until when something that began at `since` is held because of open accusations, unix seconds:
+    /// `since + HOLD_SECONDS`; 0 if less than `THRESHOLD_BPS` of all assets is staked with the accused.
+    function heldUntil(uint256 since) external view returns (uint256);
+
+    /// @notice Stake of the token with operators that are accused, token wei.
+    function accusedStake() external view returns (uint256);
+
+    /// @notice Part of all assets of the token from which on accusations count, basis points.
+    function THRESHOLD_BPS() external view returns (uint256);
+
+    /// @notice Longest an exit waits because of accusations, counted from its seal, seconds: the epoch it waits anyway,
+    /// the time to answer, and an epoch for somebody to convict.
+    function HOLD_SECONDS() external view returns (uint256);
+}

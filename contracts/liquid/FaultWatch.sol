@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IAllocator} from "../interfaces/IAllocator.sol";
+import {IAmnesiaFault} from "../interfaces/IAmnesiaFault.sol";
+import {IFaultWatch} from "../interfaces/IFaultWatch.sol";
+import {IStakedToken} from "../interfaces/IStakedToken.sol";
+
+/// @title FaultWatch
+/// @dev Specified by `IFaultWatch`.
+contract FaultWatch is IFaultWatch {
+    uint256 private constant _BPS = 10_000;
+
+    /// @inheritdoc IFaultWatch
+    uint256 public immutable THRESHOLD_BPS;
+
+    /// @inheritdoc IFaultWatch
+    uint256 public immutable HOLD_SECONDS;
+
+    IStakedToken private immutable STAKED_TOKEN;
+    IAllocator private immutable ALLOCATOR;
+    IAmnesiaFault private immutable AMNESIA_FAULT;
+
+    /// @param stakedToken The `IStakedToken`; may be deployed later.
+    /// @param allocator The `IAllocator` of the token.
+    /// @param amnesiaFault The `IAmnesiaFault`; deployed before.
+    /// @param thresholdBps Part of all assets from which on accusations count, 1 to 10,000.
+    /// @param epochSeconds Length of an epoch, seconds.
+    constructor(
+        address stakedToken,
+        address allocator,
+        address amnesiaFault,
+        uint16 thresholdBps,
+        uint64 epochSeconds
+    ) {
+        if (stakedToken == address(0) || allocator == address(0) || amnesiaFault == address(0)) {
+            revert FaultWatch_ZeroAddress();
+        }
+        if (thresholdBps == 0 || thresholdBps > _BPS) revert FaultWatch_OutOfRange(thresholdBps);
+        if (epochSeconds == 0) revert FaultWatch_OutOfRange(epochSeconds);
+        STAKED_TOKEN = IStakedToken(stakedToken);
+        ALLOCATOR = IAllocator(allocator);
+        AMNESIA_FAULT = IAmnesiaFault(amnesiaFault);
+        THRESHOLD_BPS = thresholdBps;
+        HOLD_SECONDS = 2 * uint256(epochSeconds) + IAmnesiaFault(amnesiaFault).RESPONSE_WINDOW();
+    }
+
+    /// @inheritdoc IFaultWatch
+    function heldUntil(uint256 since) external view returns (uint256) {
+        uint256 accused = accusedStake();
+        if (accused == 0 || accused * _BPS < STAKED_TOKEN.totalAssets() * THRESHOLD_BPS) return 0;
+        return since + HOLD_SECONDS;
+    }
+
+    /// @inheritdoc IFaultWatch
+    function accusedStake() public view returns (uint256 accused) {
+        if (AMNESIA_FAULT.openChargesInAll() == 0) return 0;
+        uint32[] memory ids = ALLOCATOR.operators();
+        for (uint256 i = 0; i < ids.length; ++i) {
+            if (AMNESIA_FAULT.openCharges(ids[i]) != 0) accused += STAKED_TOKEN.activeOf(ids[i]);
+        }
+    }
+}
