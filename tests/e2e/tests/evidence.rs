@@ -1,6 +1,6 @@
-//! An operator whose key runs twice: its node is honest, and somewhere else the same key votes again, two heights late,
-//! over the real gossip. Every node finds it, one without a key too, one of them has the operator convicted on L1, and the
-//! chain goes on without it.
+//! An operator whose key runs twice: its node is honest, and somewhere else the same key votes again, heights late, over
+//! the real gossip. Every node finds it, one without a key too, one of them has the operator convicted on L1, whoever
+//! backed the vote pays, also if it undelegated since, who had left before does not, and the chain goes on.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,12 @@ use alloy::{
 };
 use eyre::{Context as _, Result, ensure, eyre};
 use rota::{
-    connection::dev_key,
+    connection::{WriteArgs, dev_key},
     devnet::{process, toolchain},
+    stake::delegate,
+    submit::Submitter,
 };
-use rota_bindings::{SlashEscrow, Slasher};
+use rota_bindings::{SlashEscrow, Slasher, StakeVault};
 use rota_e2e::{TestNet, equivocator::Equivocator, provider};
 use rota_protocol::{
     config::ChainConfig,
@@ -53,13 +55,78 @@ async fn a_key_that_votes_twice_is_found_by_everybody_and_convicted() -> Result<
         })
         .await?;
         let culprit = net.devnet.manifest.l2.nodes.get(1).map(|node| node.id).ok_or_else(|| eyre!("no second node"))?;
-        let before = pools(net).await?;
-        a_late_vote_is_found(net, &follower).await?;
-        conviction(net, culprit, &before).await?;
+        let left = delegators(net, culprit).await?;
+        // The fault: what comes after this height is decided came after it.
+        let height = net.l2(0).await?.get_block_number().await? - 2;
+        let leaving = undelegate_all(net, LEAVES_LATE, culprit).await?;
+        let stakes = Stakes { before: pools(net).await?, left, leaving };
+        a_late_vote_is_found(net, &follower, height).await?;
+        conviction(net, culprit, &stakes).await?;
         let head = net.l2(0).await?.get_block_number().await?;
         net.all_at(head + 8, Duration::from_secs(60)).await
     })
     .await
+}
+
+/// Accounts that delegate to the culprit, whole tokens each: one stays, one leaves before the fault, one after it. Below a
+/// third of all stake with them, so that not everything is lost.
+const STAYS: u32 = 5;
+const LEAVES_EARLY: u32 = 6;
+const LEAVES_LATE: u32 = 7;
+const DELEGATED: [(u32, u64); 3] = [(STAYS, 100), (LEAVES_EARLY, 70), (LEAVES_LATE, 130)];
+
+/// What backs whom before the conviction.
+struct Stakes {
+    before: BTreeMap<u32, U256>,
+    /// Cohort of the delegator that left before the fault, and what is in it, token wei.
+    left: (u32, U256),
+    /// The same of the one that left after it.
+    leaving: (u32, U256),
+}
+
+fn whole(tokens: u64) -> U256 {
+    U256::from(tokens) * U256::from(10).pow(U256::from(18))
+}
+
+/// Epoch of the set that decided the last block.
+async fn serving(net: &TestNet) -> Result<u32> {
+    let status: serde_json::Value = net.l2(0).await?.raw_request("rota_status".into(), ()).await?;
+    Ok(status["head"]["epoch"].as_u64().ok_or_else(|| eyre!("no epoch in {status}"))? as u32)
+}
+
+async fn serving_from(net: &TestNet, epoch: u32) -> Result<()> {
+    net.wait(&format!("the set of epoch {epoch} to serve"), Duration::from_secs(90), async || {
+        Ok((serving(net).await? >= epoch).then_some(()))
+    })
+    .await
+}
+
+/// Three delegate to `id`; when their stake has served, one leaves, and the set it still backs ends. Returns its cohort.
+async fn delegators(net: &TestNet, id: u32) -> Result<(u32, U256)> {
+    let network = &net.devnet.network;
+    for (user, tokens) in DELEGATED {
+        let by = Submitter::new(network, &WriteArgs::dev_account(user)).await?.silent();
+        delegate(network, &by, id, whole(tokens)).await?;
+    }
+    let epoch = network.clock().epoch_at(network.l1_time().await?);
+    serving_from(net, epoch + 2).await?;
+    let (cohort, tokens) = undelegate_all(net, LEAVES_EARLY, id).await?;
+    serving_from(net, cohort + 2).await?;
+    // The vote will be about a height that this set served.
+    net.all_at(net.l2(0).await?.get_block_number().await? + 3, Duration::from_secs(20)).await?;
+    Ok((cohort, tokens))
+}
+
+/// Undelegates everything of `user`; returns the cohort and what is in it.
+async fn undelegate_all(net: &TestNet, user: u32, id: u32) -> Result<(u32, U256)> {
+    let network = &net.devnet.network;
+    let by = Submitter::new(network, &WriteArgs::dev_account(user)).await?.silent();
+    let vault = StakeVault::new(network.deployment.contracts.stake_vault, by.provider.clone());
+    let units = vault.units(id, by.from).call().await?;
+    let receipt = by.submit("undelegate", vault.undelegate(id, units)).await?.ok_or_else(|| eyre!("not sent"))?;
+    let event = receipt.decoded_log::<StakeVault::Undelegated>().ok_or_else(|| eyre!("no Undelegated event"))?;
+    net.say(&format!("account {user} undelegated {} wei in epoch {}", event.amount, event.cohortEpoch));
+    Ok((event.cohortEpoch, event.amount))
 }
 
 /// Stake of every operator, token wei.
@@ -72,9 +139,10 @@ async fn pools(net: &TestNet) -> Result<BTreeMap<u32, U256>> {
     Ok(pools)
 }
 
-/// Nobody but the nodes does anything: the operator is convicted, its stake falls by the rate of protocol section 10, the
-/// reporter is paid, and no later set has it.
-async fn conviction(net: &TestNet, culprit: u32, before: &BTreeMap<u32, U256>) -> Result<()> {
+/// Nobody but the nodes does anything: the operator is convicted, the stake of all who backed it falls by the rate of
+/// protocol section 10, the reporter is paid, and no later set has it.
+async fn conviction(net: &TestNet, culprit: u32, stakes: &Stakes) -> Result<()> {
+    let before = &stakes.before;
     let network = &net.devnet.network;
     let contracts = &network.deployment.contracts;
     let l1 = provider(&net.devnet.manifest.l1.rpc_url, Some(dev_key(9)?)).await?;
@@ -93,14 +161,31 @@ async fn conviction(net: &TestNet, culprit: u32, before: &BTreeMap<u32, U256>) -
     let share = (U256::from(weight) * one).div_ceil(U256::from(set.total_weight()));
     let rate = (U256::from(9) * share * share).div_ceil(one).clamp(one / U256::from(20), one);
     ensure!(U256::from(conviction.rate) == rate, "the rate is {}, not {rate}", conviction.rate);
-    let held = before[&culprit];
-    let taken = (held * rate).div_ceil(one);
+    ensure!(
+        conviction.sigma >= stakes.left.0 + 2,
+        "σ is {}: too early for who left in {}",
+        conviction.sigma,
+        stakes.left.0
+    );
+    let loss = |held: U256| (held * rate).div_ceil(one);
+    let (held, leaving) = (before[&culprit], stakes.leaving.1);
+    let taken = loss(held) + loss(leaving);
     ensure!(U256::from(conviction.taken) == taken, "{} was taken, not {taken}", conviction.taken);
     for (id, after) in pools(net).await? {
-        let expected = if id == culprit { held - taken } else { before[&id] };
+        let expected = if id == culprit { held - loss(held) } else { before[&id] };
         ensure!(after == expected, "operator {id} has {after} at stake, not {expected}");
     }
-    net.say(&format!("operator {culprit} is convicted and lost {taken} of {held} wei"));
+    let vault = network.vault();
+    let thaw = async |cohort: u32| -> Result<U256> { Ok(vault.thawOf(culprit, cohort).call().await?.tokens) };
+    let (late, early) = (thaw(stakes.leaving.0).await?, thaw(stakes.left.0).await?);
+    ensure!(late == leaving - loss(leaving), "who left after the fault has {late} of {leaving} wei left");
+    ensure!(early == stakes.left.1, "who left before the fault has {early} of {} wei left", stakes.left.1);
+    let stays = vault.positionOf(culprit, dev_key(STAYS)?.address()).call().await?;
+    let supply = vault.pool(culprit).call().await?.supply;
+    // Its part of the pool, rounded as every position is.
+    let expected = stays.held * (held - loss(held)) / supply;
+    ensure!(stays.value == expected, "who stays has {}, not {expected}", stays.value);
+    net.say(&format!("operator {culprit} is convicted; who backed it lost {taken} of {} wei", held + leaving));
 
     let events = slasher.Convicted_filter().from_block(0).query().await?;
     ensure!(events.len() == 1, "{} convictions", events.len());
@@ -173,7 +258,7 @@ async fn figure(url: &str, name: &str) -> Result<f64> {
     Ok(line.ok_or_else(|| eyre!("{url} has no {name}"))?.trim().parse()?)
 }
 
-async fn a_late_vote_is_found(net: &TestNet, follower: &Follower) -> Result<()> {
+async fn a_late_vote_is_found(net: &TestNet, follower: &Follower, height: u64) -> Result<()> {
     let manifest = &net.devnet.manifest;
     let culprit = manifest.l2.nodes.get(1).ok_or_else(|| eyre!("there is no second node"))?;
     let watchers: Vec<&str> =
@@ -189,7 +274,6 @@ async fn a_late_vote_is_found(net: &TestNet, follower: &Follower) -> Result<()> 
     let equivocator = Equivocator::join(chain.vote_domain(), key, listen, peers).await?;
 
     let l2 = net.l2(0).await?;
-    let height = l2.get_block_number().await? - 2;
     let certificate: serde_json::Value = l2.raw_request("rota_certificate".into(), (height,)).await?;
     let of = |name: &str| certificate[name].as_u64().ok_or_else(|| eyre!("no {name} in {certificate}"));
     let vote = |byte| -> Result<Vote> {
