@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IAllocator} from "contracts/interfaces/IAllocator.sol";
 import {ICoverFund} from "contracts/interfaces/ICoverFund.sol";
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IExitReceipt} from "contracts/interfaces/IExitReceipt.sol";
 import {IFaultWatch} from "contracts/interfaces/IFaultWatch.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
@@ -157,6 +158,12 @@ abstract contract LiquidFixture is StakingFixture {
         st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));
         assertEq(address(st), self, "predicted address");
         share = IERC20(self);
+    }
+
+    function _deployReceipts() internal returns (IExitReceipt) {
+        return IExitReceipt(
+            vm.deployCode("ExitReceipt.sol:ExitReceipt", abi.encode(address(queue), "Staked Rota exit", "xROTA"))
+        );
     }
 
     function _deposit(address who, uint256 amount) internal returns (uint256 shares) {
