@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod equivocator;
+pub mod follower;
 pub mod observer;
 pub mod rewards;
 
@@ -150,6 +151,29 @@ impl TestNet {
             })
             .await?;
         }
+        Ok(())
+    }
+
+    /// Waits until all sequencers have the head of the first, and compares every block.
+    ///
+    /// # Errors
+    /// When two have different blocks at one height.
+    pub async fn same_everywhere(&self) -> Result<()> {
+        let first = self.l2(0).await?;
+        let head = first.get_block_number().await?;
+        self.all_at(head, Duration::from_secs(30)).await?;
+        let mut expected = Vec::new();
+        for height in 1..=head {
+            expected.push(block_hash(&first, height).await?);
+        }
+        for index in 1..self.devnet.nodes.len() {
+            let l2 = self.l2(index).await?;
+            for (height, expected) in (1..).zip(&expected) {
+                let found = block_hash(&l2, height).await?;
+                ensure!(found == *expected, "node {} has block {height} {found}, node 1 has {expected}", index + 1);
+            }
+        }
+        self.say(&format!("{} nodes agree on {head} blocks", self.devnet.nodes.len()));
         Ok(())
     }
 

@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    process::{Child, Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,45 +11,35 @@ use alloy::{
     primitives::{B256, U256},
     providers::Provider as _,
 };
-use eyre::{Context as _, Result, ensure, eyre};
+use eyre::{Result, ensure, eyre};
 use rota::{
     connection::{WriteArgs, dev_key},
-    devnet::{process, toolchain},
+    devnet::process,
     stake::delegate,
     submit::Submitter,
 };
 use rota_bindings::{SlashEscrow, Slasher, StakeVault};
-use rota_e2e::{TestNet, equivocator::Equivocator, provider};
+use rota_e2e::{
+    TestNet,
+    equivocator::Equivocator,
+    follower::{Follower, metric},
+    provider,
+};
 use rota_protocol::{
     config::ChainConfig,
     vote::{Vote, VoteKind},
 };
-
-/// A node without a key, of this test alone.
-struct Follower {
-    process: Child,
-    metrics: String,
-    _home: tempfile::TempDir,
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        // Nothing is lost by it: the folder goes, too.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_votes_twice_is_found_by_everybody_and_convicted() -> Result<()> {
     let net = TestNet::start(&[1_000]).await?;
     net.run(async |net| {
         net.all_at(3, Duration::from_secs(60)).await?;
-        let follower = follow(net)?;
+        let follower = Follower::start(net)?;
         net.say("a node without a key follows");
         let head = net.l2(0).await?.get_block_number().await?;
         net.wait("the follower to catch up", Duration::from_secs(60), async || {
-            let height = figure(&follower.metrics, "rota_height").await.unwrap_or_default();
+            let height = metric(&follower.metrics, "rota_height").await.unwrap_or_default();
             Ok((height >= head as f64).then_some(()))
         })
         .await?;
@@ -221,50 +210,13 @@ async fn conviction(net: &TestNet, culprit: u32, stakes: &Stakes) -> Result<()> 
     Ok(())
 }
 
-/// Starts `rota-sequencer follow` beside the devnet.
-fn follow(net: &TestNet) -> Result<Follower> {
-    let home = tempfile::tempdir()?;
-    let (consensus, metrics) = (process::free_port_pair()?, process::free_port()?);
-    let manifest = &net.devnet.manifest;
-    let mut init = Command::new(toolchain::sequencer()?);
-    init.args(["init", "--l1-rpc", &manifest.l1.rpc_url, "--moniker", "follower", "--chain"])
-        .arg(&manifest.chain)
-        .args(["--consensus-listen", &format!("/ip4/127.0.0.1/tcp/{consensus}")])
-        .args(["--gossip-listen", &format!("/ip4/127.0.0.1/tcp/{}", consensus + 1)])
-        .args(["--rpc-listen", &format!("127.0.0.1:{}", process::free_port()?)])
-        .args(["--metrics-listen", &format!("127.0.0.1:{metrics}"), "--home"])
-        .arg(home.path());
-    for node in &manifest.l2.nodes {
-        init.args(["--consensus-peer", &node.peer, "--gossip-peer", &node.gossip_peer]);
-    }
-    let made = init.output()?;
-    ensure!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
-    let log = std::fs::File::create(manifest.logs.join("follower.log"))?;
-    let process = Command::new(toolchain::sequencer()?)
-        .args(["follow", "--home"])
-        .arg(home.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .wrap_err("cannot start the follower")?;
-    Ok(Follower { process, metrics: format!("http://127.0.0.1:{metrics}"), _home: home })
-}
-
-/// The value of a metric without labels.
-async fn figure(url: &str, name: &str) -> Result<f64> {
-    let text = reqwest::get(format!("{url}/metrics")).await?.error_for_status()?.text().await?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    Ok(line.ok_or_else(|| eyre!("{url} has no {name}"))?.trim().parse()?)
-}
-
 async fn a_late_vote_is_found(net: &TestNet, follower: &Follower, height: u64) -> Result<()> {
     let manifest = &net.devnet.manifest;
     let culprit = manifest.l2.nodes.get(1).ok_or_else(|| eyre!("there is no second node"))?;
     let watchers: Vec<&str> =
         manifest.l2.nodes.iter().map(|node| node.metrics_url.as_str()).chain([follower.metrics.as_str()]).collect();
     for watcher in &watchers {
-        ensure!(figure(watcher, "rota_evidence_found_total").await? == 0.0, "{watcher} accuses somebody of nothing");
+        ensure!(metric(watcher, "rota_evidence_found_total").await? == 0.0, "{watcher} accuses somebody of nothing");
     }
 
     let chain: ChainConfig = serde_json::from_slice(&std::fs::read(&manifest.chain)?)?;
@@ -293,10 +245,10 @@ async fn a_late_vote_is_found(net: &TestNet, follower: &Follower, height: u64) -
             equivocator.vote(vote(1)?)?;
             equivocator.vote(vote(2)?)?;
             tokio::time::sleep(Duration::from_millis(200)).await;
-            Ok((figure(watcher, "rota_evidence_found_total").await? >= 1.0).then_some(()))
+            Ok((metric(watcher, "rota_evidence_found_total").await? >= 1.0).then_some(()))
         })
         .await?;
-        ensure!(figure(watcher, "rota_evidence_found_total").await? == 1.0, "{watcher} counts one fault twice");
+        ensure!(metric(watcher, "rota_evidence_found_total").await? == 1.0, "{watcher} counts one fault twice");
     }
     equivocator.leave();
     Ok(())

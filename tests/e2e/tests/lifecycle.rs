@@ -20,7 +20,7 @@ use rota::{
 };
 use rota_bindings::{NativeToken, RewardVault};
 use rota_e2e::{
-    TestNet, block_hash,
+    TestNet,
     observer::{Observer, Seen, proposer},
     rewards::{expected_claim, tally},
 };
@@ -56,7 +56,7 @@ async fn from_stake_to_paid_blocks() -> Result<()> {
         fifth_operator_joins(net, &mut observer).await?;
         operator_leaves(net, &mut observer).await?;
         leader_crashes(net, &mut observer).await?;
-        same_everywhere(net).await?;
+        net.same_everywhere().await?;
         nobody_signed_twice(net).await
     })
     .await
@@ -106,7 +106,7 @@ async fn hundred_blocks(net: &TestNet, observer: &mut Observer) -> Result<()> {
     let windows = observer.check_quotas(1, 100).await?;
     ensure!(windows > 0, "no complete window of the schedule among 100 blocks");
     net.say(&format!("every member led its exact quota in {windows} complete windows"));
-    same_everywhere(net).await
+    net.same_everywhere().await
 }
 
 /// The proposer must be the contract's leader of a round up to the one that decided; returns that round.
@@ -127,25 +127,6 @@ async fn check_leader(net: &TestNet, observer: &mut Observer, seen: Seen) -> Res
 async fn certificate(l2: &DynProvider, height: u64) -> Result<Certificate> {
     let answer: Option<Certificate> = l2.raw_request("rota_certificate".into(), (height,)).await?;
     answer.ok_or_else(|| eyre!("no certificate of block {height}"))
-}
-
-async fn same_everywhere(net: &TestNet) -> Result<()> {
-    let first = net.l2(0).await?;
-    let head = first.get_block_number().await?;
-    net.all_at(head, Duration::from_secs(30)).await?;
-    let mut expected = Vec::new();
-    for height in 1..=head {
-        expected.push(block_hash(&first, height).await?);
-    }
-    for index in 1..net.devnet.nodes.len() {
-        let l2 = net.l2(index).await?;
-        for (height, expected) in (1..).zip(&expected) {
-            let found = block_hash(&l2, height).await?;
-            ensure!(found == *expected, "node {} has block {height} {found}, node 1 has {expected}", index + 1);
-        }
-    }
-    net.say(&format!("{} nodes agree on {head} blocks", net.devnet.nodes.len()));
-    Ok(())
 }
 
 /// viem and ethers v6 as Node scripts, alloy here: transfers, an ERC-20, receipts, logs, fees, subscriptions.
