@@ -4,6 +4,7 @@
 //!   files in `bindings/abi`, with creation code, and runtime code where it is needed (`MessagePasser`).
 //! * [`Deployment`]: where the contracts of a network are.
 //! * [`decode_revert`]: what a contract said when it refused, and what to do about it.
+//! * [`redact`]: what of an endpoint's address may be shown.
 //! * [`types`]: the structs and enums that travel in calls.
 //! * Feature `ethers`: the same contracts for ethers-rs, in `rota_bindings::generated::ethers`.
 //!
@@ -23,6 +24,7 @@
 
 mod deployment;
 mod hints;
+pub mod redact;
 mod revert;
 pub mod types;
 

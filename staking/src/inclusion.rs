@@ -14,9 +14,10 @@ use alloy::{
 };
 use eyre::{Result, WrapErr as _, bail, ensure, eyre};
 use indicatif::ProgressBar;
+use rota_bindings::redact::hide_keys;
 use tokio::time::{Instant, sleep};
 
-use crate::{amount::parse_amount, endpoint::hide_keys, submit::explain};
+use crate::{amount::parse_amount, submit::explain};
 
 /// Longest wait for a transaction that was sent, unless the caller wants another.
 pub const INCLUSION: Duration = Duration::from_secs(300);

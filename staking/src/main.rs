@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use rota::{cli::Cli, devnet::interrupted, endpoint::hide_keys};
+use rota::{cli::Cli, devnet::interrupted};
+use rota_bindings::redact::hide_keys;
 
 /// What a shell expects of a program that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;

@@ -16,12 +16,12 @@ use axum::{Router, routing::get};
 use clap::Args;
 use eyre::{Context as _, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rota_bindings::redact::WithoutKeys;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     connection::{Network, NetworkArgs, WriteArgs},
-    endpoint::WithoutKeys,
     submit::Submitter,
 };
 pub use chores::{Chore, Due, due};
