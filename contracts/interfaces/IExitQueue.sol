@@ -7,7 +7,8 @@ import {IERC7575} from "./IERC7575.sol";
 /// @title IExitQueue
 /// @notice Exits of the staked token at full value, in batches: an ERC-7540 vault with asynchronous redemption beside the
 /// staked token's own ERC-4626 entry, both with the same share (ERC-7575). Deposits pass through to the staked token.
-/// @dev The life of a batch (its number is the request id of all requests in it):
+/// @dev The life of a batch (its number, from 1, is the request id of all requests in it; to ERC-7540 zero would mean that there
+/// are no ids):
 /// ```
 /// open       requests join it; the shares lie here, still earn and lose, and can be taken back
 /// sealed     the shares are burned for a fixed amount; until it is paid, a fault of its time can lower it (Q16)

@@ -264,7 +264,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// thawing stake lack for it.
     /// @dev Emits `ExitSealed`, `StakeUndelegated`. Only the exit queue. Reverts in this order: `NotExitQueue`,
     /// `SealedThisEpoch`.
-    /// @return index Number of the exit, from 0.
+    /// @return index Number of the exit, from 1.
     /// @return assets Token wei owed.
     function sealExit(uint256 shares) external returns (uint256 index, uint256 assets);
 

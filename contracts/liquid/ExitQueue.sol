@@ -24,14 +24,14 @@ contract ExitQueue is IExitQueue, EpochClock {
         uint128 assets;
     }
 
-    /// @dev One word. `next` is the controller's next request, its number plus one; 0 at the end of the line.
+    /// @dev One word. `next` is the controller's next request; 0 at the end of the line.
     struct Request {
         uint128 shares;
         uint64 next;
         bool linked;
     }
 
-    /// @dev One word: a controller's requests, numbers plus one. Emptied ones are dropped when they come first.
+    /// @dev One word: a controller's requests; 0: none. Emptied ones are dropped when they come first.
     struct Line {
         uint64 first;
         uint64 last;
@@ -65,6 +65,7 @@ contract ExitQueue is IExitQueue, EpochClock {
         if (token == address(0) || stakedToken == address(0)) revert ExitQueue_ZeroAddress();
         TOKEN = token;
         STAKED_TOKEN = IStakedToken(stakedToken);
+        (_progress.open, _progress.next) = (1, 1);
         SafeTransferLib.safeApprove(token, stakedToken, type(uint256).max);
     }
 
@@ -88,7 +89,7 @@ contract ExitQueue is IExitQueue, EpochClock {
         record.shares = (record.shares + shares).toUint128();
         Request storage request = _requests[requestId][controller];
         request.shares = (request.shares + shares).toUint128();
-        if (!request.linked) _link(controller, request, requestId + 1);
+        if (!request.linked) _link(controller, request, requestId);
         emit RedeemRequest(controller, owner, requestId, msg.sender, shares);
     }
 
@@ -125,7 +126,7 @@ contract ExitQueue is IExitQueue, EpochClock {
 
     /// @inheritdoc IExitQueue
     function finalize() external returns (uint256 requestId, uint256 assets) {
-        // Both sides count exits from zero and in order: the staked token's head is the next one here.
+        // Both sides count exits from one and in order: the staked token's head is the next one here.
         (requestId, assets) = STAKED_TOKEN.releaseExit();
         _progress.next = (requestId + 1).toUint64();
         Record storage record = _records[requestId];
@@ -150,13 +151,13 @@ contract ExitQueue is IExitQueue, EpochClock {
     function redeem(uint256 shares, address receiver, address controller) external returns (uint256 assets) {
         _authorize(controller);
         uint256 left = shares;
-        for (uint256 id = _lines[controller].first; left != 0; id = _requests[id - 1][controller].next) {
+        for (uint256 id = _lines[controller].first; left != 0; id = _requests[id][controller].next) {
             if (!_isClaimable(id)) revert ExitQueue_NotClaimable(shares, shares - left);
-            Request storage request = _requests[id - 1][controller];
+            Request storage request = _requests[id][controller];
             uint256 held = request.shares;
             uint256 part = FixedPointMathLib.min(left, held);
             request.shares = (held - part).toUint128();
-            assets += _worth(id - 1, part);
+            assets += _worth(id, part);
             left -= part;
         }
         _dropEmpty(controller);
@@ -167,14 +168,14 @@ contract ExitQueue is IExitQueue, EpochClock {
     function withdraw(uint256 assets, address receiver, address controller) external returns (uint256 shares) {
         _authorize(controller);
         uint256 left = assets;
-        for (uint256 id = _lines[controller].first; left != 0; id = _requests[id - 1][controller].next) {
+        for (uint256 id = _lines[controller].first; left != 0; id = _requests[id][controller].next) {
             if (!_isClaimable(id)) revert ExitQueue_NotClaimable(assets, assets - left);
-            Request storage request = _requests[id - 1][controller];
+            Request storage request = _requests[id][controller];
             uint256 held = request.shares;
-            uint256 worth = _worth(id - 1, held);
+            uint256 worth = _worth(id, held);
             uint256 part = held;
             if (left < worth) {
-                Record memory record = _records[id - 1];
+                Record memory record = _records[id];
                 part = FixedPointMathLib.fullMulDivUp(left, record.shares, record.assets);
                 worth = left;
             } else if (worth == 0) {
@@ -220,15 +221,15 @@ contract ExitQueue is IExitQueue, EpochClock {
 
     /// @inheritdoc IERC7575
     function maxRedeem(address controller) external view returns (uint256 shares) {
-        for (uint256 id = _lines[controller].first; _isClaimable(id); id = _requests[id - 1][controller].next) {
-            shares += _requests[id - 1][controller].shares;
+        for (uint256 id = _lines[controller].first; _isClaimable(id); id = _requests[id][controller].next) {
+            shares += _requests[id][controller].shares;
         }
     }
 
     /// @inheritdoc IERC7575
     function maxWithdraw(address controller) external view returns (uint256 assets) {
-        for (uint256 id = _lines[controller].first; _isClaimable(id); id = _requests[id - 1][controller].next) {
-            assets += _worth(id - 1, _requests[id - 1][controller].shares);
+        for (uint256 id = _lines[controller].first; _isClaimable(id); id = _requests[id][controller].next) {
+            assets += _worth(id, _requests[id][controller].shares);
         }
     }
 
@@ -266,8 +267,8 @@ contract ExitQueue is IExitQueue, EpochClock {
         requestIds = new uint256[](FixedPointMathLib.min(limit, uint256(_progress.open) + 1));
         uint256 count;
         for (uint256 id = _lines[controller].first; id != 0 && count < requestIds.length;) {
-            Request memory request = _requests[id - 1][controller];
-            if (request.shares != 0) requestIds[count++] = id - 1;
+            Request memory request = _requests[id][controller];
+            if (request.shares != 0) requestIds[count++] = id;
             id = request.next;
         }
         assembly ("memory-safe") {
@@ -351,7 +352,7 @@ contract ExitQueue is IExitQueue, EpochClock {
         // Numbers of batches: 64 bits.
         // forge-lint: disable-start(unsafe-typecast)
         if (line.first == 0) line.first = uint64(id);
-        else _requests[line.last - 1][controller].next = uint64(id);
+        else _requests[line.last][controller].next = uint64(id);
         line.last = uint64(id);
         // forge-lint: disable-end(unsafe-typecast)
         _lines[controller] = line;
@@ -361,15 +362,15 @@ contract ExitQueue is IExitQueue, EpochClock {
     function _dropEmpty(address controller) private {
         uint256 first = _lines[controller].first;
         uint256 id = first;
-        while (_isClaimable(id) && _requests[id - 1][controller].shares == 0) id = _requests[id - 1][controller].next;
+        while (_isClaimable(id) && _requests[id][controller].shares == 0) id = _requests[id][controller].next;
         // Numbers of batches: 64 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
         if (id != first) _lines[controller].first = uint64(id);
     }
 
-    /// @dev `id` is a number plus one; 0, the end of a line, is not claimable.
+    /// @dev 0, the end of a line, is not claimable.
     function _isClaimable(uint256 id) private view returns (bool) {
-        return id != 0 && id - 1 < _progress.next;
+        return id != 0 && id < _progress.next;
     }
 
     function _worth(uint256 requestId, uint256 shares) private view returns (uint256) {

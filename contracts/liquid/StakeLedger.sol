@@ -106,10 +106,9 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     mapping(uint32 id => Holding holding) internal _holdings;
     mapping(uint32 id => mapping(uint32 cohort => uint256 booked)) internal _tickets;
     mapping(uint256 index => Exit exit) internal _exits;
-    // slither-disable-next-line uninitialized-state
-    uint128 internal _exitHead;
-    // slither-disable-next-line uninitialized-state
-    uint128 internal _exitTail;
+    /// @dev From 1, as the queue's batches.
+    uint128 internal _exitHead = 1;
+    uint128 internal _exitTail = 1;
 
     constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) {
         if (config.stakeVault == address(0) || config.coverFund == address(0) || config.faultWatch == address(0)) {

@@ -153,7 +153,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         Books memory books = _sync();
         uint32 epoch = currentEpoch();
         index = _exitTail;
-        if (index != 0 && _exits[index - 1].epoch == epoch) revert StakedToken_SealedThisEpoch(epoch);
+        if (index != 1 && _exits[index - 1].epoch == epoch) revert StakedToken_SealedThisEpoch(epoch);
         assets = _toAssetsDown(shares, books);
         _burn(EXIT_QUEUE, shares);
         books.owed += assets;

@@ -189,8 +189,8 @@ abstract contract LiquidFixture is StakingFixture {
     /// @dev Stakes all the buffer can spare.
     function _delegateAll() internal {
         for (uint256 i = 0; i < 20 && st.delegatable() >= st.MIN_DELEGATION(); ++i) {
-            (uint32 id,) = allocator.nextDelegation(st.delegatable());
-            if (id == 0) return;
+            (, uint256 room) = allocator.nextDelegation(st.delegatable());
+            if (room < st.MIN_DELEGATION()) return;
             st.delegate();
         }
     }

@@ -28,7 +28,7 @@ contract LiquidHandler is LiquidFixture {
 
     /// @dev Final amounts as they were when they became final.
     mapping(uint256 requestId => uint256 assets) public finalAssets;
-    uint256 public finalised;
+    uint256 public finalised = 1;
 
     /// @dev Stake on its way out that was not collected.
     struct Ticket {
@@ -533,7 +533,7 @@ contract LiquidHandler is LiquidFixture {
     }
 
     function _claimable(address holder) private view returns (uint256) {
-        for (uint256 id = 0;; ++id) {
+        for (uint256 id = 1;; ++id) {
             if (queue.claimableRedeemRequest(id, holder) != 0) return id;
         }
         revert();

@@ -108,7 +108,7 @@ contract LiquidAttacksTest is LiquidFixture {
         _request(EVE, shares);
         _seal();
         _slash(1, sigma, 0.04e18);
-        (uint256 owed,,) = st.exitOf(0);
+        (uint256 owed,,) = st.exitOf(1);
         uint256 rate = st.convertToAssets(1000e18);
         assertApproxEqAbs(owed, rate, 3, "the same loss as who stayed");
         assertLt(owed, 1000e18 - 9e18);
@@ -160,7 +160,7 @@ contract LiquidAttacksTest is LiquidFixture {
         queue.finalize();
         _deposit(BOB, 200e18);
         (uint256 requestId,) = queue.finalize();
-        assertEq(requestId, 0);
+        assertEq(requestId, 1);
     }
 
     /// @notice A token that calls back in the middle of a transfer finds every door closed and one consistent price.
@@ -212,8 +212,8 @@ contract LiquidAttacksTest is LiquidFixture {
         skip(EPOCH);
         queue.finalize();
         queue.setOperator(address(hook), true);
-        hook.arm(address(queue), abi.encodeCall(queue.claim, (0, address(this), address(this))));
-        assertEq(queue.claim(0, address(this), address(this)), 50e18);
+        hook.arm(address(queue), abi.encodeCall(queue.claim, (1, address(this), address(this))));
+        assertEq(queue.claim(1, address(this), address(this)), 50e18);
         assertFalse(hook.succeeded());
         assertEq(bytes4(hook.answer()), IExitQueue.ExitQueue_NotClaimable.selector);
         assertEq(hook.balanceOf(address(queue)), 50e18);
@@ -341,9 +341,9 @@ contract LiquidAttacksTest is LiquidFixture {
         assertEq(queue.requestsOf(ALICE, 99).length, 6);
         vm.prank(EVE);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotAuthorized.selector, EVE, ALICE));
-        queue.claim(5, EVE, ALICE);
+        queue.claim(6, EVE, ALICE);
         vm.prank(ALICE);
-        assertEq(queue.claim(5, ALICE, ALICE), 100e18 + 1);
+        assertEq(queue.claim(6, ALICE, ALICE), 100e18 + 1);
         vm.prank(ALICE);
         assertEq(queue.redeem(5, ALICE, ALICE), 5);
         assertEq(queue.requestsOf(ALICE, 99).length, 0);

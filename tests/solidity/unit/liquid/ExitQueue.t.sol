@@ -68,12 +68,12 @@ contract ExitQueueTest is LiquidFixture {
     function test_request_joinsTheOpenBatch() public {
         uint256 shares = _deposit(ALICE, 100e18);
         vm.expectEmit(address(queue));
-        emit RedeemRequest(BOB, ALICE, 0, ALICE, shares / 2);
+        emit RedeemRequest(BOB, ALICE, 1, ALICE, shares / 2);
         vm.prank(ALICE);
-        assertEq(queue.requestRedeem(shares / 2, BOB, ALICE), 0);
-        assertEq(queue.pendingRedeemRequest(0, BOB), shares / 2);
-        assertEq(queue.pendingRedeemRequest(0, ALICE), 0);
-        assertEq(queue.claimableRedeemRequest(0, BOB), 0);
+        assertEq(queue.requestRedeem(shares / 2, BOB, ALICE), 1, "ERC-7540: zero would mean that there are no ids");
+        assertEq(queue.pendingRedeemRequest(1, BOB), shares / 2);
+        assertEq(queue.pendingRedeemRequest(1, ALICE), 0);
+        assertEq(queue.claimableRedeemRequest(1, BOB), 0);
         assertEq(queue.maxRedeem(BOB), 0);
         assertEq(share.balanceOf(address(queue)), shares / 2);
         assertEq(queue.requestsOf(BOB, 9).length, 1);
@@ -97,7 +97,7 @@ contract ExitQueueTest is LiquidFixture {
         assertTrue(queue.setOperator(BOB, true));
         vm.prank(BOB);
         queue.requestRedeem(shares / 2, BOB, ALICE);
-        assertEq(queue.pendingRedeemRequest(0, BOB), shares);
+        assertEq(queue.pendingRedeemRequest(1, BOB), shares);
         vm.prank(ALICE);
         queue.setOperator(BOB, false);
         assertFalse(queue.isOperator(ALICE, BOB));
@@ -122,27 +122,27 @@ contract ExitQueueTest is LiquidFixture {
         _request(ALICE, shares);
         vm.prank(BOB);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotAuthorized.selector, BOB, ALICE));
-        queue.cancelRedeem(0, 1, BOB, ALICE);
+        queue.cancelRedeem(1, 1, BOB, ALICE);
         vm.startPrank(ALICE);
         vm.expectRevert(IExitQueue.ExitQueue_Zero.selector);
-        queue.cancelRedeem(0, 0, ALICE, ALICE);
+        queue.cancelRedeem(1, 0, ALICE, ALICE);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_InsufficientRequest.selector, shares + 1, shares));
-        queue.cancelRedeem(0, shares + 1, ALICE, ALICE);
-        queue.cancelRedeem(0, shares / 4, CAROL, ALICE);
+        queue.cancelRedeem(1, shares + 1, ALICE, ALICE);
+        queue.cancelRedeem(1, shares / 4, CAROL, ALICE);
         vm.stopPrank();
         assertEq(share.balanceOf(CAROL), shares / 4);
-        assertEq(queue.batchOf(0).shares, shares - shares / 4);
+        assertEq(queue.batchOf(1).shares, shares - shares / 4);
         _seal();
         vm.prank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_AlreadySealed.selector, 0));
-        queue.cancelRedeem(0, 1, ALICE, ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_AlreadySealed.selector, 1));
+        queue.cancelRedeem(1, 1, ALICE, ALICE);
     }
 
     function test_cancel_thenJoinAgain() public {
         uint256 shares = _deposit(ALICE, 100e18);
         _request(ALICE, shares);
         vm.prank(ALICE);
-        queue.cancelRedeem(0, shares, ALICE, ALICE);
+        queue.cancelRedeem(1, shares, ALICE, ALICE);
         vm.expectRevert(IExitQueue.ExitQueue_NothingToSeal.selector);
         queue.seal();
         assertEq(queue.requestsOf(ALICE, 9).length, 0);
@@ -163,11 +163,11 @@ contract ExitQueueTest is LiquidFixture {
         queue.seal();
         vm.warp(from);
         (uint256 requestId, uint256 assets) = queue.seal();
-        assertEq(requestId, 0);
+        assertEq(requestId, 1);
         assertEq(assets, shares / 2);
-        assertEq(queue.openBatch(), 1);
-        assertEq(uint256(queue.batchOf(0).state), uint256(IExitQueue.BatchState.Sealed));
-        assertEq(queue.batchOf(0).assets, assets);
+        assertEq(queue.openBatch(), 2);
+        assertEq(uint256(queue.batchOf(1).state), uint256(IExitQueue.BatchState.Sealed));
+        assertEq(queue.batchOf(1).assets, assets);
         _request(ALICE, shares / 2);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_SealTooEarly.selector, from + EPOCH));
         queue.seal();
@@ -189,10 +189,10 @@ contract ExitQueueTest is LiquidFixture {
         // Deposits pay exits first.
         _deposit(BOB, 460e18);
         (uint256 requestId, uint256 assets) = queue.finalize();
-        assertEq(requestId, 0);
+        assertEq(requestId, 1);
         assertEq(assets, 500e18);
         assertEq(token.balanceOf(address(queue)), 500e18);
-        assertEq(uint256(queue.batchOf(0).state), uint256(IExitQueue.BatchState.Finalised));
+        assertEq(uint256(queue.batchOf(1).state), uint256(IExitQueue.BatchState.Finalised));
         vm.expectRevert(IStakedToken.StakedToken_NothingSealed.selector);
         queue.finalize();
     }
@@ -219,8 +219,8 @@ contract ExitQueueTest is LiquidFixture {
         _gain(40e18);
         _request(ALICE, shares / 4);
         _pass();
-        uint256 first = queue.batchOf(0).assets;
-        uint256 second = queue.batchOf(1).assets;
+        uint256 first = queue.batchOf(1).assets;
+        uint256 second = queue.batchOf(2).assets;
         assertGt(second, first, "the later batch earned more");
         assertEq(queue.maxRedeem(ALICE), shares / 2);
         assertEq(queue.maxWithdraw(ALICE), first + second);
@@ -228,8 +228,8 @@ contract ExitQueueTest is LiquidFixture {
         emit Withdraw(ALICE, BOB, ALICE, first + second / 2, 3 * (shares / 8));
         vm.prank(ALICE);
         assertEq(queue.redeem(3 * (shares / 8), BOB, ALICE), first + second / 2);
-        assertEq(queue.claimableRedeemRequest(0, ALICE), 0);
-        assertEq(queue.claimableRedeemRequest(1, ALICE), shares / 8);
+        assertEq(queue.claimableRedeemRequest(1, ALICE), 0);
+        assertEq(queue.claimableRedeemRequest(2, ALICE), shares / 8);
         vm.prank(ALICE);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotClaimable.selector, shares / 8 + 1, shares / 8));
         queue.redeem(shares / 8 + 1, ALICE, ALICE);
@@ -249,7 +249,7 @@ contract ExitQueueTest is LiquidFixture {
         uint256 most = queue.maxWithdraw(BOB);
         vm.prank(BOB);
         uint256 burned = queue.withdraw(most / 3, BOB, BOB);
-        IExitQueue.Batch memory batch = queue.batchOf(0);
+        IExitQueue.Batch memory batch = queue.batchOf(1);
         assertEq(burned, (most / 3 * batch.shares + batch.assets - 1) / batch.assets);
         uint256 rest = queue.maxWithdraw(BOB);
         vm.prank(BOB);
@@ -268,13 +268,13 @@ contract ExitQueueTest is LiquidFixture {
         _pass();
         vm.prank(BOB);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotAuthorized.selector, BOB, ALICE));
-        queue.claim(1, BOB, ALICE);
+        queue.claim(2, BOB, ALICE);
         vm.prank(ALICE);
         queue.setOperator(BOB, true);
         vm.startPrank(BOB);
-        assertEq(queue.claim(1, CAROL, ALICE), shares / 4);
+        assertEq(queue.claim(2, CAROL, ALICE), shares / 4);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotClaimable.selector, 0, 0));
-        queue.claim(1, CAROL, ALICE);
+        queue.claim(2, CAROL, ALICE);
         assertEq(queue.redeem(shares / 2, CAROL, ALICE), shares / 2);
         vm.stopPrank();
         assertEq(token.balanceOf(CAROL), shares / 2 + shares / 4);
@@ -315,7 +315,7 @@ contract ExitQueueTest is LiquidFixture {
         queue.finalize();
         vm.warp(until);
         (uint256 requestId, uint256 assets) = queue.finalize();
-        assertEq(requestId, 1);
+        assertEq(requestId, 2);
         assertLt(assets, 100e18);
     }
 

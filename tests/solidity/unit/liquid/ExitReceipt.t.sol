@@ -52,14 +52,14 @@ contract ExitReceiptTest is LiquidFixture {
 
     function test_request_givesAReceiptForSharesInTheOpenBatch() public {
         vm.expectEmit(address(receipts));
-        emit IExitReceipt.ReceiptIssued(1, 0, 40e18);
+        emit IExitReceipt.ReceiptIssued(1, 1, 40e18);
         uint256 id = _issue(ALICE, 40e18);
         assertEq(id, 1);
         assertEq(receipts.ownerOf(id), ALICE);
-        assertEq(queue.pendingRedeemRequest(0, address(receipts)), 40e18);
+        assertEq(queue.pendingRedeemRequest(1, address(receipts)), 40e18);
         assertEq(share.balanceOf(ALICE), 60e18);
-        _expect(id, 0, 40e18, IExitQueue.BatchState.Open, 40e18);
-        assertEq(receipts.sharesOutstanding(0), 40e18);
+        _expect(id, 1, 40e18, IExitQueue.BatchState.Open, 40e18);
+        assertEq(receipts.sharesOutstanding(1), 40e18);
         assertEq(receipts.lastReceipt(), 1);
         assertEq(receipts.exitQueue(), address(queue));
     }
@@ -69,18 +69,18 @@ contract ExitReceiptTest is LiquidFixture {
         _seal();
         vm.prank(ALICE);
         receipts.transferFrom(ALICE, CAROL, id);
-        _expect(id, 0, 40e18, IExitQueue.BatchState.Sealed, 40e18);
+        _expect(id, 1, 40e18, IExitQueue.BatchState.Sealed, 40e18);
         vm.prank(CAROL);
-        vm.expectRevert(abi.encodeWithSelector(IExitReceipt.ExitReceipt_NotClaimable.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IExitReceipt.ExitReceipt_NotClaimable.selector, 1));
         receipts.redeem(id, CAROL);
         skip(EPOCH);
         queue.finalize();
-        _expect(id, 0, 40e18, IExitQueue.BatchState.Finalised, 40e18);
+        _expect(id, 1, 40e18, IExitQueue.BatchState.Finalised, 40e18);
         vm.prank(ALICE);
         vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, ALICE, id));
         receipts.redeem(id, ALICE);
         vm.expectEmit(address(receipts));
-        emit IExitReceipt.ReceiptRedeemed(id, 0, BOB, 40e18);
+        emit IExitReceipt.ReceiptRedeemed(id, 1, BOB, 40e18);
         vm.prank(CAROL);
         assertEq(receipts.redeem(id, BOB), 40e18);
         assertEq(token.balanceOf(BOB), 40e18);
@@ -108,16 +108,16 @@ contract ExitReceiptTest is LiquidFixture {
         vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, BOB, first));
         receipts.cancel(first, BOB);
         vm.expectEmit(address(receipts));
-        emit IExitReceipt.ReceiptCancelled(first, 0, CAROL, 40e18);
+        emit IExitReceipt.ReceiptCancelled(first, 1, CAROL, 40e18);
         vm.prank(ALICE);
         assertEq(receipts.cancel(first, CAROL), 40e18);
         assertEq(share.balanceOf(CAROL), 140e18);
-        assertEq(receipts.sharesOutstanding(0), 30e18);
+        assertEq(receipts.sharesOutstanding(1), 30e18);
         vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721NonexistentToken.selector, first));
         receipts.receiptOf(first);
         _seal();
         vm.prank(BOB);
-        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_AlreadySealed.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_AlreadySealed.selector, 1));
         receipts.cancel(second, BOB);
         assertEq(receipts.ownerOf(second), BOB, "refused as a whole");
     }
@@ -206,7 +206,7 @@ contract ExitReceiptTest is LiquidFixture {
         st.sync(1);
         vm.warp(st.position().bunkerUntil + EPOCH);
         queue.finalize();
-        assertEq(queue.batchOf(0).assets, 0);
+        assertEq(queue.batchOf(1).assets, 0);
         vm.prank(ALICE);
         assertEq(receipts.redeem(id, ALICE), 0);
     }
@@ -288,7 +288,7 @@ contract ExitReceiptTest is LiquidFixture {
         for (uint256 i = 0; i < 40; ++i) {
             _issue(EVE, 1 + i % 3);
         }
-        uint256 all = receipts.sharesOutstanding(0);
+        uint256 all = receipts.sharesOutstanding(1);
         (, uint256 assets) = _seal();
         skip(EPOCH);
         queue.finalize();
@@ -368,7 +368,7 @@ contract ExitReceiptTest is LiquidFixture {
     function _uri(string memory state, string memory assets) private pure returns (string memory) {
         string memory json = string.concat(
             '{"name":"Exit receipt 1","description":"Stands for shares of staked tokens in one batch of the exit queue.",',
-            '"attributes":[{"trait_type":"Batch","value":"0"},{"trait_type":"Shares","value":"40000000000000000000"},',
+            '"attributes":[{"trait_type":"Batch","value":"1"},{"trait_type":"Shares","value":"40000000000000000000"},',
             '{"trait_type":"State","value":"',
             state,
             '"},{"trait_type":"Assets","value":"',

@@ -112,13 +112,13 @@ contract FaultWatchTest is LiquidFixture {
             charges.accuse(id);
         }
         vm.prank(ALICE);
-        assertEq(queue.claim(0, ALICE, ALICE), 10e18, "claims");
+        assertEq(queue.claim(1, ALICE, ALICE), 10e18, "claims");
         _request(ALICE, 30e18);
         vm.prank(ALICE);
-        queue.cancelRedeem(1, 10e18, ALICE, ALICE);
+        queue.cancelRedeem(2, 10e18, ALICE, ALICE);
         _seal();
         uint256 sealedAt = block.timestamp;
-        (,, uint256 from) = st.exitOf(1);
+        (,, uint256 from) = st.exitOf(2);
         assertEq(from, sealedAt + HOLD, "the view tells");
         vm.warp(sealedAt + HOLD - 1);
         charges.accuse(1);
@@ -127,7 +127,7 @@ contract FaultWatchTest is LiquidFixture {
         skip(1);
         queue.finalize();
         vm.prank(ALICE);
-        assertEq(queue.claim(1, ALICE, ALICE), 20e18);
+        assertEq(queue.claim(2, ALICE, ALICE), 20e18);
     }
 
     function test_accusation_closedBeforeTheHoldEnds() public {
@@ -152,7 +152,7 @@ contract FaultWatchTest is LiquidFixture {
         queue.finalize();
         _slash(1, sigma, 0.5e18);
         charges.close(1);
-        (uint256 owed,,) = st.exitOf(0);
+        (uint256 owed,,) = st.exitOf(1);
         assertApproxEqAbs(owed, uint256(40e18) * (1000e18 - 118.75e18) / 1000e18, 3);
     }
 
