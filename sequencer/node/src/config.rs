@@ -192,11 +192,21 @@ pub struct EvidenceConfig {
     /// Head start of each better ranked reporter before this node takes over.
     #[serde(default = "default_turn", with = "humantime_serde")]
     pub turn: Duration,
+    /// Time that votes which excuse a forgotten lock have to arrive before its owner is accused.
+    #[serde(default = "default_grace", with = "humantime_serde")]
+    pub grace: Duration,
 }
 
 impl Default for EvidenceConfig {
     fn default() -> Self {
-        Self { retain: default_retain(), reward_recipient: None, key: None, password: None, turn: default_turn() }
+        Self {
+            retain: default_retain(),
+            reward_recipient: None,
+            key: None,
+            password: None,
+            turn: default_turn(),
+            grace: default_grace(),
+        }
     }
 }
 
@@ -211,6 +221,9 @@ fn default_data() -> PathBuf {
 }
 fn default_node_key() -> PathBuf {
     "keys/node.key".into()
+}
+const fn default_grace() -> Duration {
+    Duration::from_secs(30)
 }
 const fn default_poll() -> Duration {
     Duration::from_millis(500)
@@ -260,6 +273,7 @@ const OVERRIDES: &[&str] = &[
     "evidence.key",
     "evidence.password",
     "evidence.turn",
+    "evidence.grace",
 ];
 
 /// Paths whose environment value is a comma-separated list.

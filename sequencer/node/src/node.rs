@@ -31,7 +31,10 @@ use crate::{
     config::{Config, ConfigError},
     consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, protection::KeyLock},
     derivation::Rules,
-    evidence::{Court, Ear, EvidenceStore, L1Court, Reporter, Sets, StoreError, WatchError, Watcher},
+    evidence::{
+        Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Sets, StoreError,
+        WatchError, Watcher,
+    },
     execution::{Executor, ExecutorConfig, StartError, Started},
     gossip::{self, GossipConfig, GossipError},
     keys::{self, KeyError},
@@ -344,9 +347,15 @@ pub async fn run_behind(
         Arc::new(move |epoch| l1.set(epoch)) as Sets
     });
     let paying = informant.as_ref().map(|informant| informant.address());
+    let charges = informant.clone().and_then(|informant| {
+        let (progress, span) = (l1.subscribe(), config.l1.log_range);
+        L1ChargeCourt::new(informant, Arc::clone(&source), progress, contracts, settings.deployed_at_block, span)
+    });
     let court = informant.and_then(|informant| L1Court::new(informant, Arc::clone(&source), l1, contracts));
     if court.is_none() && !contracts.slasher.is_zero() {
-        warn!("there is no key to pay with: this node finds contradictions, but does not report them");
+        warn!(
+            "there is no key to pay with: this node finds contradictions, but does not report them, nor answer accusations"
+        );
     }
     let reporter = Reporter {
         store: evidence.clone(),
@@ -357,6 +366,20 @@ pub async fn run_behind(
         turn: config.evidence.turn,
         found: Arc::clone(&found),
     };
+    if let Some(charges) = charges {
+        let advocate = Advocate {
+            store: evidence.clone(),
+            court: Arc::new(charges) as Arc<dyn ChargeCourt>,
+            sets: Arc::clone(&sets),
+            own: reporter.own,
+            recipient: reporter.recipient,
+            turn: config.evidence.turn,
+            grace: config.evidence.grace,
+            status: status.subscribe(),
+        };
+        let token = token.clone();
+        tasks.spawn("amnesia", async move { Ok(advocate.run(token).await?) });
+    }
     tasks.spawn("reports", {
         let token = token.clone();
         async move { Ok(reporter.run(token).await?) }

@@ -244,7 +244,7 @@ impl Submitter {
     }
 
     /// Asks the endpoint in use; one that does not answer, or is at fault for its answer, is left for the next.
-    pub(super) async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
+    pub(crate) async fn ask<T, F>(&self, request: impl FnOnce(RootProvider) -> F) -> Result<T, SubmitError>
     where
         F: Future<Output = Result<T, TransportError>>,
     {

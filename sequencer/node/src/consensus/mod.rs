@@ -6,6 +6,7 @@
 //! | [`rules`] | what consensus asks of the chain's rules (trait `Derivation`) |
 //! | [`types`], [`context`] | the engine's types in our terms, and what a digest depends on |
 //! | [`signing`], [`protection`], [`interchange`] | the key behind its table of what it signed, which can be moved |
+//! | [`engine_log`] | what the engine will replay: where the key must keep silent |
 //! | [`codec`] | bytes of every message |
 //! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
 //! | [`proposals`], [`record_log`] | durable bodies of undecided blocks |
@@ -18,6 +19,7 @@ pub mod body;
 pub mod codec;
 pub mod context;
 pub mod early;
+pub mod engine_log;
 pub mod interchange;
 pub mod network;
 mod observe;
@@ -61,6 +63,8 @@ use self::{
     app::{App, RETRY, Upcoming},
     codec::WireCodec,
     context::{Digests, RotaContext},
+    engine_log::EngineLog,
+    observe::ListeningCodec,
     proposals::Proposals,
     protection::{KeyLock, Protection, ProtectionError},
     rules::{Derivation, RulesError},
@@ -226,8 +230,19 @@ pub async fn run(
     };
     let key = match config.key {
         Some(key) => {
-            let engine_log = std::fs::metadata(&log_path).is_ok_and(|log| log.len() > 0);
-            let table = Protection::open(&config.dir, engine_log).map_err(Arc::new)?;
+            let log = EngineLog::read(&log_path, types::Signer(address_of(&key)));
+            let mut table = Protection::open(&config.dir, log.is_some()).map_err(Arc::new)?;
+            if let Some((fork, height)) = table.not_replayed(chain.head_number() + 1, log.as_ref()) {
+                tracing::error!(
+                    height,
+                    fork,
+                    log = ?log.map(|log| log.height),
+                    "the consensus log of votes that this key signed is lost: it signs nothing up to that height, and \
+                     goes on above it"
+                );
+                metrics::gauge!("rota_silent_height").set(height as f64);
+                table.keep_silent(fork, height).map_err(Arc::new)?;
+            }
             Some(ProtectedKey::new(key, digests.clone(), table))
         }
         None => None,
@@ -244,9 +259,10 @@ pub async fn run(
     let settings =
         network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone(), config.members_only);
     let failed = |error: eyre::Report| ConsensusError::Start(format!("{error:#}"));
+    let codec = ListeningCodec(config.ear.clone());
     let registry = SharedRegistry::global().with_moniker(&config.moniker);
     let (network, to_network) =
-        spawn_network_actor(identity, settings.consensus(), settings.value_sync(), &registry, WireCodec)
+        spawn_network_actor(identity, settings.consensus(), settings.value_sync(), &registry, codec.clone())
             .await
             .map_err(failed)?;
     let network = match config.interpose {
@@ -254,7 +270,7 @@ pub async fn run(
         None => network,
     };
     let (mut channels, engine) = EngineBuilder::new(RotaContext, settings)
-        .with_default_wal(WalContext::new(log_path, WireCodec))
+        .with_default_wal(WalContext::new(log_path, codec))
         .with_custom_network(network, to_network)
         .with_default_sync(SyncContext::new(WireCodec))
         .with_default_consensus(consensus)

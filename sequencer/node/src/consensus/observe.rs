@@ -1,25 +1,39 @@
-//! Lets the evidence watcher listen: every signed message the engine receives or publishes, for any height, before any
-//! check of the engine.
+//! Lets the evidence watcher listen: to every signature that reaches the node, where its bytes are decoded and so before
+//! any check of the engine, for any height, whatever brings it: votes, proposals, certificates of polkas and rounds,
+//! decided blocks of peers, and the engine's own log after a restart. What the node says itself is heard as it is published.
 
 use alloy_primitives::B256;
-use malachitebft_core_consensus::SignedConsensusMsg;
-use malachitebft_core_types::{NilOrVal, VoteType};
+use bytes::Bytes;
+use malachitebft_app_channel::app::types::{
+    ProposedValue, SignedConsensusMsg,
+    streaming::StreamMessage,
+    sync::{Request, Response, Status},
+};
+use malachitebft_codec::{Codec, HasEncodedLen};
+use malachitebft_core_consensus::LivenessMsg;
+use malachitebft_core_types::{
+    ExtendedCommitCertificate, NilOrVal, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote,
+    ValidatorProof, VoteType,
+};
 use malachitebft_engine::util::events::{Event, RxEvent};
-use rota_protocol::evidence::MessageKind;
+use malachitebft_sync::ValueResponse;
+use rota_protocol::{evidence::MessageKind, vote::Signature65};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::context::RotaContext;
-use crate::evidence::{Ear, Heard};
+use super::{
+    codec::WireCodec,
+    context::RotaContext,
+    types::{BlockRef, ProposalPart, Signer},
+};
+use crate::evidence::{Ear, Heard, HeardPolka};
 
-/// Passes messages on until the engine ends.
+type Ctx = RotaContext;
+
+/// Passes on what this node publishes until the engine ends.
 pub(super) async fn observe(mut events: RxEvent<RotaContext>, ear: Ear) {
     loop {
         match events.recv().await {
-            Ok(Event::Received(message) | Event::Published(message)) => {
-                if let Some(heard) = heard(&message) {
-                    ear.hear(heard);
-                }
-            }
+            Ok(Event::Published(message)) => message.tell(&ear),
             Ok(_) => {}
             // The engine's buffer is short; how many of the lost events were messages nobody can tell.
             Err(RecvError::Lagged(count)) => Ear::missed(count),
@@ -28,32 +42,233 @@ pub(super) async fn observe(mut events: RxEvent<RotaContext>, ear: Ear) {
     }
 }
 
-/// A message in the watcher's terms; `None` for one without a round, which nobody can be held to.
-fn heard(message: &SignedConsensusMsg<RotaContext>) -> Option<Heard> {
-    Some(match message {
-        SignedConsensusMsg::Vote(vote) => Heard {
-            kind: match vote.message.kind {
-                VoteType::Prevote => MessageKind::Prevote,
-                VoteType::Precommit => MessageKind::Precommit,
-            },
-            height: vote.message.height.0,
-            round: vote.message.round.as_u32()?,
-            block_hash: match vote.message.value {
-                NilOrVal::Nil => B256::ZERO,
-                NilOrVal::Val(block) => block.0,
-            },
-            pol_round: 0,
-            signer: vote.message.voter.0,
-            signature: vote.signature,
-        },
-        SignedConsensusMsg::Proposal(proposal) => Heard {
+/// The wire's codec, which tells an ear of every signature it decodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ListeningCodec(pub(super) Option<Ear>);
+
+impl<T: Overheard> Codec<T> for ListeningCodec
+where
+    WireCodec: Codec<T>,
+{
+    type Error = <WireCodec as Codec<T>>::Error;
+
+    fn decode(&self, bytes: Bytes) -> Result<T, Self::Error> {
+        let message = WireCodec.decode(bytes)?;
+        if let Some(ear) = &self.0 {
+            message.tell(ear);
+        }
+        Ok(message)
+    }
+
+    fn encode(&self, message: &T) -> Result<Bytes, Self::Error> {
+        WireCodec.encode(message)
+    }
+}
+
+impl HasEncodedLen<Response<Ctx>> for ListeningCodec {
+    fn encoded_len(&self, response: &Response<Ctx>) -> Result<usize, Self::Error> {
+        WireCodec.encoded_len(response)
+    }
+}
+
+/// Something that may carry signatures a member can be judged by.
+pub(super) trait Overheard {
+    /// Leaves them with `ear`.
+    fn tell(&self, _: &Ear) {}
+}
+
+// Signatures in these are for one stream or connection: nobody is judged by them.
+impl Overheard for ProposalPart {}
+impl Overheard for StreamMessage<ProposalPart> {}
+impl Overheard for ValidatorProof<Ctx> {}
+impl Overheard for Status<Ctx> {}
+impl Overheard for Request<Ctx> {}
+impl Overheard for ProposedValue<Ctx> {}
+
+impl Overheard for SignedConsensusMsg<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        match self {
+            Self::Vote(vote) => vote.tell(ear),
+            Self::Proposal(proposal) => proposal.tell(ear),
+        }
+    }
+}
+
+// A round that is nil is nothing anybody can be held to.
+impl Overheard for SignedVote<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let vote = &self.message;
+        let Some(round) = vote.round.as_u32() else { return };
+        hear_vote(ear, vote.kind, vote.height.0, round, vote.value, vote.voter, self.signature);
+    }
+}
+
+impl Overheard for SignedProposal<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let proposal = &self.message;
+        let Some(round) = proposal.round.as_u32() else { return };
+        ear.hear(Heard {
             kind: MessageKind::Proposal,
-            height: proposal.message.height.0,
-            round: proposal.message.round.as_u32()?,
-            block_hash: proposal.message.value.0,
-            pol_round: proposal.message.pol_round.as_i64(),
-            signer: proposal.message.proposer.0,
-            signature: proposal.signature,
+            height: proposal.height.0,
+            round,
+            block_hash: proposal.value.0,
+            pol_round: proposal.pol_round.as_i64(),
+            signer: proposal.proposer.0,
+            signature: self.signature,
+        });
+    }
+}
+
+impl Overheard for LivenessMsg<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        match self {
+            Self::Vote(vote) => vote.tell(ear),
+            Self::PolkaCertificate(certificate) => certificate.tell(ear),
+            Self::SkipRoundCertificate(certificate) => certificate.tell(ear),
+        }
+    }
+}
+
+impl Overheard for PolkaCertificate<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let Some(round) = self.round.as_u32() else { return };
+        ear.hear_polka(HeardPolka {
+            height: self.height.0,
+            round,
+            block_hash: self.value_id.0,
+            signatures: self.polka_signatures.iter().map(|signed| (signed.address.0, signed.signature)).collect(),
+        });
+    }
+}
+
+impl Overheard for RoundCertificate<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let Some(round) = self.round.as_u32() else { return };
+        for signed in &self.round_signatures {
+            hear_vote(ear, signed.vote_type, self.height.0, round, signed.value_id, signed.address, signed.signature);
+        }
+    }
+}
+
+impl Overheard for ExtendedCommitCertificate<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let (Some(round), value) = (self.round.as_u32(), NilOrVal::Val(self.value_id)) else { return };
+        for signed in &self.commit_signatures {
+            hear_vote(ear, VoteType::Precommit, self.height.0, round, value, signed.address, signed.signature);
+        }
+    }
+}
+
+impl Overheard for Response<Ctx> {
+    fn tell(&self, ear: &Ear) {
+        let Self::ValueResponse(ValueResponse { values, .. }) = self;
+        values.iter().for_each(|value| value.certificate.tell(ear));
+    }
+}
+
+fn hear_vote(
+    ear: &Ear,
+    kind: VoteType,
+    height: u64,
+    round: u32,
+    value: NilOrVal<BlockRef>,
+    signer: Signer,
+    signature: Signature65,
+) {
+    ear.hear(Heard {
+        kind: match kind {
+            VoteType::Prevote => MessageKind::Prevote,
+            VoteType::Precommit => MessageKind::Precommit,
         },
-    })
+        height,
+        round,
+        block_hash: match value {
+            NilOrVal::Nil => B256::ZERO,
+            NilOrVal::Val(block) => block.0,
+        },
+        pol_round: 0,
+        signer: signer.0,
+        signature,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use malachitebft_core_types::{
+        ExtendedCommitSignature, PolkaSignature, Round, RoundCertificateType, RoundSignature, SignedMessage,
+    };
+    use malachitebft_sync::RawDecidedValue;
+
+    use super::*;
+    use crate::{
+        consensus::types::{Height, Proposal, Vote},
+        evidence::Said,
+    };
+
+    /// What an ear hears while `message` is decoded.
+    fn heard<T: Overheard>(message: &T) -> Vec<Said>
+    where
+        WireCodec: Codec<T>,
+        <WireCodec as Codec<T>>::Error: std::fmt::Debug,
+    {
+        let (ear, mut said) = Ear::new();
+        let bytes = WireCodec.encode(message).unwrap();
+        let decoded = ListeningCodec(Some(ear)).decode(bytes.clone()).unwrap();
+        assert_eq!(WireCodec.encode(&decoded).unwrap(), bytes);
+        ListeningCodec(None).decode(bytes).unwrap();
+        std::iter::from_fn(|| said.try_recv().ok()).collect()
+    }
+
+    fn signature() -> Signature65 {
+        let mut bytes = [0; 65];
+        (bytes[31], bytes[63], bytes[64]) = (1, 1, 27);
+        Signature65::new(bytes).unwrap()
+    }
+
+    #[test]
+    fn every_signature_that_is_decoded_is_heard() {
+        let (height, round, block) = (Height(5), Round::new(2), BlockRef(B256::repeat_byte(7)));
+        let (alice, bob) = (Signer([1; 20].into()), Signer([2; 20].into()));
+        let said = |kind, signer: Signer, block_hash| Heard {
+            kind,
+            height: 5,
+            round: 2,
+            block_hash,
+            pol_round: 0,
+            signer: signer.0,
+            signature: signature(),
+        };
+        let precommits = [alice, bob].map(|by| Said::Message(said(MessageKind::Precommit, by, block.0)));
+
+        let vote = Vote { kind: VoteType::Prevote, height, round, value: NilOrVal::Nil, voter: alice };
+        let vote = SignedMessage::new(vote, signature());
+        let nil = Said::Message(said(MessageKind::Prevote, alice, B256::ZERO));
+        assert_eq!(heard(&SignedConsensusMsg::Vote(vote.clone())), [nil.clone()]);
+        assert_eq!(heard(&LivenessMsg::Vote(vote)), [nil.clone()]);
+
+        let proposal = Proposal { height, round, value: block, pol_round: Round::Nil, proposer: bob };
+        let proposed = Heard { pol_round: -1, ..said(MessageKind::Proposal, bob, block.0) };
+        let proposal = SignedConsensusMsg::Proposal(SignedMessage::new(proposal, signature()));
+        assert_eq!(heard(&proposal), [Said::Message(proposed)]);
+
+        let polka_signatures = vec![PolkaSignature::new(alice, signature()), PolkaSignature::new(bob, signature())];
+        let polka = PolkaCertificate { height, round, value_id: block, polka_signatures };
+        let signatures = vec![(alice.0, signature()), (bob.0, signature())];
+        let whole = [Said::Polka(HeardPolka { height: 5, round: 2, block_hash: block.0, signatures })];
+        // From the network, and from the engine's log.
+        assert_eq!(heard(&LivenessMsg::PolkaCertificate(polka.clone())), whole);
+        assert_eq!(heard(&polka), whole);
+
+        let round_signatures = vec![
+            RoundSignature::new(VoteType::Prevote, NilOrVal::Nil, alice, signature()),
+            RoundSignature::new(VoteType::Precommit, NilOrVal::Val(block), bob, signature()),
+        ];
+        let skip = RoundCertificate { height, round, cert_type: RoundCertificateType::Skip, round_signatures };
+        assert_eq!(heard(&LivenessMsg::SkipRoundCertificate(skip)), [nil, precommits[1].clone()]);
+
+        let commit_signatures = [alice, bob].map(|by| ExtendedCommitSignature::new(by, signature(), None)).to_vec();
+        let certificate = ExtendedCommitCertificate { height, round, value_id: block, commit_signatures };
+        let response = ValueResponse::new(height, vec![RawDecidedValue::new(Bytes::from_static(b"body"), certificate)]);
+        assert_eq!(heard(&Response::ValueResponse(response)), precommits);
+    }
 }

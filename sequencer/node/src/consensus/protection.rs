@@ -7,8 +7,10 @@
 //! A crash between a line of this table and the entry in the engine's log leaves a signature that nobody has seen: the
 //! engine publishes only what is in its log, and signs the next message after that. It can only be the last line, and
 //! after a restart the engine may well come to another vote. Then the node keeps silent in that slot and goes on.
-//! A contradiction anywhere else means that the engine's log was lost, and with it the locks that keep the
-//! node honest: then it stops.
+//! A contradiction anywhere else means that something else signs with the key: then the node stops.
+//!
+//! Where the engine's log is lost or older than the table, the locks that keep the node honest are gone with it: at a start
+//! the node finds out (`not_replayed`) and keeps silent up to the last height it signed at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +20,7 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 
+use super::engine_log::EngineLog;
 use super::record_log::{Damage, LogError, RecordLog};
 
 /// What a signature is about.
@@ -137,6 +140,8 @@ pub struct Protection {
     floor: Option<(u32, u64)>,
     /// (fork, height) up to which another table of this key may have signed.
     silent: Option<(u32, u64)>,
+    /// What was signed last before this process.
+    last: Option<Slot>,
     /// Highest (fork, height) below which the chain is decided.
     committed: Option<(u32, u64)>,
     lines: usize,
@@ -231,7 +236,8 @@ impl Protection {
         }
         let unpublished = last.filter(|_| engine_log);
         let compact_at = COMPACT_LINES.max(lines);
-        Ok(Self { log, signed, withheld, unpublished, floor, silent, committed: floor, lines, compact_at, _lock: lock })
+        let committed = floor;
+        Ok(Self { log, signed, withheld, unpublished, floor, silent, last, committed, lines, compact_at, _lock: lock })
     }
 
     /// Allows the signature of `digest` in `slot` and makes that durable, or refuses it.
@@ -239,11 +245,11 @@ impl Protection {
     /// # Errors
     /// See [`ProtectionError`]; the caller must not sign.
     pub fn allow(&mut self, slot: Slot, digest: B256) -> Result<Permission, ProtectionError> {
-        if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
-            return Err(ProtectionError::BelowFloor { slot, floor });
-        }
         if self.withheld.contains(&slot) || self.silent.is_some_and(|silent| (slot.fork, slot.height) <= silent) {
             return Ok(Permission::Withhold);
+        }
+        if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
+            return Err(ProtectionError::BelowFloor { slot, floor });
         }
         match self.signed.get(&slot) {
             Some(signed) if *signed == digest => return Ok(Permission::Sign),
@@ -287,6 +293,25 @@ impl Protection {
             self.silent = silent;
         }
         Ok(())
+    }
+
+    /// Highest (fork, height) from `start` on at which this key signed something that the engine will not replay from
+    /// `log`, so that the locks of that height are lost; `None` if nothing is missing.
+    ///
+    /// A vote that was signed last may be missing from the log of its height: nobody has seen it. Proposals lock nothing,
+    /// but without any log of the height another one would be made.
+    pub fn not_replayed(&self, start: u64, log: Option<&EngineLog>) -> Option<(u32, u64)> {
+        let replayed = |slot: &Slot| {
+            log.filter(|log| log.height == slot.height).is_some_and(|log| {
+                slot.kind == SignedKind::Proposal
+                    || self.last == Some(*slot)
+                    || log.votes.contains(&(slot.round, slot.kind))
+            })
+        };
+        let missing = |slot: &&Slot| slot.height >= start && !self.withheld.contains(slot) && !replayed(slot);
+        let signed = self.signed.keys().filter(missing).map(|slot| (slot.fork, slot.height)).max();
+        // Lines that were dropped because their heights were decided, in a chain that is older than the table now.
+        signed.max(self.floor.filter(|(_, height)| *height >= start))
     }
 
     /// (fork, height) up to which this table says nothing any more, and every digest signed above.
@@ -494,6 +519,58 @@ mod tests {
         KeyLock::take(&path(signer, chain), signer).unwrap();
     }
 
+    /// A chain that was restored from a backup may be older than the lines the table still has.
+    #[test]
+    fn a_table_that_closed_heights_of_the_future_keeps_silent_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        for height in 1..=COMPACT_LINES as u64 + 1 {
+            table.allow(slot(height, 0, SignedKind::Prevote), digest(height)).unwrap();
+            table.committed(0, height);
+        }
+        let (fork, height) = table.not_replayed(5, None).unwrap();
+        assert_eq!((fork, height), (0, COMPACT_LINES as u64 + 1));
+        table.keep_silent(fork, height).unwrap();
+        assert_eq!(table.allow(slot(5, 0, SignedKind::Prevote), digest(9)).unwrap(), Permission::Withhold);
+        assert_eq!(table.allow(slot(height + 1, 0, SignedKind::Prevote), digest(9)).unwrap(), Permission::Sign);
+    }
+
+    #[test]
+    fn what_the_engine_cannot_replay_is_found() {
+        use SignedKind::{Precommit, Prevote, Proposal};
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = Protection::open(dir.path(), true).unwrap();
+        for (n, at) in [
+            slot(6, 0, Precommit),
+            slot(7, 0, Proposal),
+            slot(7, 0, Prevote),
+            slot(7, 0, Precommit),
+            slot(7, 1, Prevote),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            table.allow(at, digest(n as u64)).unwrap();
+        }
+        drop(table);
+        let table = Protection::open(dir.path(), true).unwrap();
+        let log = |height, votes: &[(u32, SignedKind)]| EngineLog { height, votes: votes.iter().copied().collect() };
+        let whole = log(7, &[(0, Prevote), (0, Precommit), (1, Prevote)]);
+        assert_eq!(table.not_replayed(7, Some(&whole)), None);
+        // The last vote may not have come into the log, nor out of the process.
+        let torn = log(7, &[(0, Prevote), (0, Precommit)]);
+        assert_eq!(table.not_replayed(7, Some(&torn)), None);
+        // An earlier one did.
+        assert_eq!(table.not_replayed(7, Some(&log(7, &[(0, Prevote), (1, Prevote)]))), Some((0, 7)));
+        assert_eq!(table.not_replayed(7, Some(&log(7, &[]))), Some((0, 7)));
+        // No log, or one of another height, as when the chain was restored from a backup.
+        assert_eq!(table.not_replayed(7, None), Some((0, 7)));
+        assert_eq!(table.not_replayed(7, Some(&log(6, &[(0, Precommit)]))), Some((0, 7)));
+        assert_eq!(table.not_replayed(5, Some(&log(5, &[]))), Some((0, 7)));
+        // What was signed below the height that is about to start is decided.
+        assert_eq!(table.not_replayed(8, None), None);
+    }
+
     /// What another table of the key may have signed is never signed here, and that costs votes, not the node.
     #[test]
     fn silence_outlives_restarts_and_compaction() {
@@ -509,9 +586,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(table.allow(slot(9, 3, SignedKind::Prevote), digest(1)).unwrap(), Permission::Withhold);
             assert_eq!(table.allow(slot(4, 0, SignedKind::Proposal), digest(1)).unwrap(), Permission::Withhold);
-            // Below what this table itself has closed a signature is a defect.
-            let below = table.allow(slot(3, 0, SignedKind::Prevote), digest(1));
-            assert!(matches!(below, Err(ProtectionError::BelowFloor { .. })));
+            assert_eq!(table.allow(slot(3, 0, SignedKind::Prevote), digest(1)).unwrap(), Permission::Withhold);
             drop(table);
             table = Protection::open(dir.path(), true).unwrap();
         }

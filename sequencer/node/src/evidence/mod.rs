@@ -8,12 +8,14 @@
 //! | [`store`] | messages and contradictions on disk |
 //! | [`reporter`] | has contradictions convicted, once |
 //! | [`court`] | the contracts that judge them |
+//! | [`amnesia`] | locks forgotten between rounds: accuses, answers accusations, has the rest convicted |
 //!
 //! The consensus engine has an eye for contradictions too, but it looks at the present height only. What is signed for
 //! a height long decided passes it unseen; here every message that reaches the node is looked at, for any height, and
 //! the certificates of decided blocks with them. Nothing here can hold up consensus: messages come through a bounded
 //! queue, and what finds no room is counted and dropped.
 
+pub mod amnesia;
 pub mod court;
 pub mod reporter;
 mod services;
@@ -30,6 +32,7 @@ use rota_protocol::{
 use tokio::sync::mpsc;
 
 pub use self::{
+    amnesia::{Advocate, ChargeCourt, L1ChargeCourt},
     court::{Court, L1Court},
     reporter::Reporter,
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
@@ -59,6 +62,43 @@ pub struct Heard {
     pub signature: Signature65,
 }
 
+/// A certificate that more than two thirds prevoted a block, as it reached the node: nothing about it is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardPolka {
+    /// L2 height.
+    pub height: u64,
+    /// Consensus round.
+    pub round: u32,
+    /// The block.
+    pub block_hash: B256,
+    /// Who claims to have signed, each with its prevote's signature.
+    pub signatures: Vec<(Address, Signature65)>,
+}
+
+impl HeardPolka {
+    /// Its prevotes, one by one.
+    pub fn votes(&self) -> impl Iterator<Item = Heard> + '_ {
+        self.signatures.iter().map(|(signer, signature)| Heard {
+            kind: MessageKind::Prevote,
+            height: self.height,
+            round: self.round,
+            block_hash: self.block_hash,
+            pol_round: 0,
+            signer: *signer,
+            signature: *signature,
+        })
+    }
+}
+
+/// What the watcher listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A message.
+    Message(Heard),
+    /// A polka, which explains votes even where single votes on record do not make it up.
+    Polka(HeardPolka),
+}
+
 impl Heard {
     /// The message at a height served so.
     fn under(&self, Service { sigma, fork }: Service) -> Statement {
@@ -75,18 +115,27 @@ impl Heard {
 
 /// Where consensus leaves messages for the watcher.
 #[derive(Clone, Debug)]
-pub struct Ear(mpsc::Sender<Heard>);
+pub struct Ear(mpsc::Sender<Said>);
 
 impl Ear {
     /// A queue with room for [`QUEUE`] messages.
-    pub fn new() -> (Self, mpsc::Receiver<Heard>) {
+    pub fn new() -> (Self, mpsc::Receiver<Said>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         (Self(sender), receiver)
     }
 
     /// Leaves a message; never waits.
     pub fn hear(&self, heard: Heard) {
-        if self.0.try_send(heard).is_err() {
+        self.send(Said::Message(heard));
+    }
+
+    /// Leaves a certificate; never waits.
+    pub fn hear_polka(&self, polka: HeardPolka) {
+        self.send(Said::Polka(polka));
+    }
+
+    fn send(&self, said: Said) {
+        if self.0.try_send(said).is_err() {
             Self::missed(1);
         }
     }

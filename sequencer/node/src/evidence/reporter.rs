@@ -124,7 +124,7 @@ impl Reporter {
 
 /// Place of the member `own` in the order of reporters of member `culprit`: the seats after the culprit's come first,
 /// whoever is no member last.
-fn rank(set: &FrozenSet, culprit: u32, own: Option<Address>) -> u32 {
+pub(super) fn rank(set: &FrozenSet, culprit: u32, own: Option<Address>) -> u32 {
     let members = set.members().len() as u32;
     let index = own.and_then(|own| set.index_of_signer(own)).map(|index| index as u32);
     let rank = index.map_or(members - 1, |index| (index + members - culprit % members - 1) % members);

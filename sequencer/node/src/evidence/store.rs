@@ -4,10 +4,15 @@
 //! is one read. The newest lie in memory, in the tables' write buffers. Messages survive the death of the process at
 //! once and of the machine within a second; a contradiction is synced before anybody acts on it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, B256, keccak256};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use parking_lot::RwLock;
 use rota_protocol::{
     evidence::{Contradiction, Evidence, MessageKind, Place, Signed},
     vote::{Proposal, Signature65, Vote, VoteDomain, VoteKind},
@@ -57,7 +62,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn vote(&self, kind: VoteKind) -> Signed<Vote> {
+    pub(super) fn vote(&self, kind: VoteKind) -> Signed<Vote> {
         let Place { fork, height, round, .. } = self.place;
         let message = Vote { kind, fork, epoch: self.epoch, height, round, block_hash: self.block_hash };
         Signed { message, signature: self.signature }
@@ -122,6 +127,20 @@ impl Statement {
     }
 }
 
+/// The inverse of [`key`].
+fn place_of(key: &[u8]) -> Result<(Place, Address), StoreError> {
+    let corrupt = StoreError::Corrupt("a place");
+    let Some((height, rest)) = key.split_first_chunk::<8>() else { return Err(corrupt) };
+    let Some((signer, rest)) = rest.split_first_chunk::<20>() else { return Err(corrupt) };
+    let Some((fork, rest)) = rest.split_first_chunk::<4>() else { return Err(corrupt) };
+    let (Some((round, [kind])), height) = (rest.split_first_chunk::<4>(), u64::from_be_bytes(*height)) else {
+        return Err(corrupt);
+    };
+    let kind = MessageKind::from_byte(*kind).ok_or(corrupt)?;
+    let (fork, round) = (u32::from_be_bytes(*fork), u32::from_be_bytes(*round));
+    Ok((Place { kind, fork, height, round }, signer.into()))
+}
+
 /// height ‖ signer ‖ fork ‖ round ‖ kind, big endian: in order of heights.
 fn key(place: &Place, signer: Address) -> [u8; PLACE_LEN] {
     let mut out = [0; PLACE_LEN];
@@ -175,20 +194,25 @@ impl Case {
 #[derive(Clone)]
 pub struct EvidenceStore {
     db: Database,
-    meta: Keyspace,
     /// Height → round of the decision, of heights decided later than in round 0.
     rounds: Keyspace,
     /// Number of a finished segment → Unix seconds of its last block.
     ends: Keyspace,
     /// [`Case`]s by signer.
     cases: Keyspace,
+    /// Tables of messages.
+    segments: Arc<RwLock<BTreeMap<u64, Keyspace>>>,
+    /// Pairs of votes that may be amnesia, by signer.
+    pub(super) suspicions: Keyspace,
+    /// Accusations of amnesia that L1 knows, by operator.
+    pub(super) charges: Keyspace,
+    /// Polkas that single votes on record do not make up, by height.
+    pub(super) polkas: Keyspace,
+    pub(super) meta: Keyspace,
 }
 
 /// The tables of messages; one task writes them.
-pub struct Messages {
-    store: EvidenceStore,
-    segments: BTreeMap<u64, Keyspace>,
-}
+pub struct Messages(EvidenceStore);
 
 impl EvidenceStore {
     /// Opens or creates the database in `path` for the chain of `domain`.
@@ -200,6 +224,7 @@ impl EvidenceStore {
         let keyspace = |name: &str| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(4 << 20));
         let (meta, rounds, ends, cases) =
             (keyspace("meta")?, keyspace("rounds")?, keyspace("ends")?, keyspace("cases")?);
+        let (suspicions, charges, polkas) = (keyspace("suspicions")?, keyspace("charges")?, keyspace("polkas")?);
         let identity = keccak256(domain.separator());
         match meta.get(CHAIN)? {
             None => {
@@ -215,8 +240,9 @@ impl EvidenceStore {
                 segments.insert(number, keyspace(&name)?);
             }
         }
-        let store = Self { db, meta, rounds, ends, cases };
-        Ok((store.clone(), Messages { store, segments }))
+        let segments = Arc::new(RwLock::new(segments));
+        let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, polkas };
+        Ok((store.clone(), Messages(store)))
     }
 
     /// Height up to which the certificates of the decided chain are on record; 0 in a new database.
@@ -261,6 +287,11 @@ impl EvidenceStore {
     fn write(&self, case: &Case) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(case).map_err(|_| StoreError::Corrupt("a case"))?;
         self.cases.insert(case.key(), bytes)?;
+        self.sync()
+    }
+
+    /// Waits for the disk.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
         Ok(self.db.persist(PersistMode::SyncAll)?)
     }
 
@@ -280,17 +311,45 @@ impl EvidenceStore {
     pub fn flush(&self, to_disk: bool) -> Result<(), StoreError> {
         Ok(self.db.persist(if to_disk { PersistMode::SyncData } else { PersistMode::Buffer })?)
     }
-}
 
-impl Messages {
+    fn segment(&self, height: u64) -> Option<Keyspace> {
+        self.segments.read().get(&(height / SEGMENT)).cloned()
+    }
+
     /// What `signer` signed at `place`.
     ///
     /// # Errors
     /// Disk failure or corruption.
-    pub fn get(&self, place: &Place, signer: Address) -> Result<Option<Statement>, StoreError> {
-        let Some(segment) = self.segments.get(&(place.height / SEGMENT)) else { return Ok(None) };
+    pub fn message(&self, place: &Place, signer: Address) -> Result<Option<Statement>, StoreError> {
+        let Some(segment) = self.segment(place.height) else { return Ok(None) };
         let found = segment.get(key(place, signer))?;
         found.map(|bytes| Statement::decode(*place, signer, &bytes)).transpose()
+    }
+
+    /// What `signer`, or everybody, signed at `height`: the messages of each signer in order of fork, round and kind.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn messages_at(&self, height: u64, signer: Option<Address>) -> Result<Vec<Statement>, StoreError> {
+        let Some(segment) = self.segment(height) else { return Ok(Vec::new()) };
+        let mut prefix = height.to_be_bytes().to_vec();
+        prefix.extend(signer.iter().flat_map(|signer| signer.as_slice()));
+        let decode = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            let (place, signer) = place_of(&key)?;
+            Statement::decode(place, signer, &value)
+        };
+        segment.prefix(prefix).map(decode).collect()
+    }
+}
+
+impl Messages {
+    /// See [`EvidenceStore::message`].
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn get(&self, place: &Place, signer: Address) -> Result<Option<Statement>, StoreError> {
+        self.0.message(place, signer)
     }
 
     /// Records the first statement at its place.
@@ -299,11 +358,11 @@ impl Messages {
     /// Disk failure.
     pub fn insert(&mut self, statement: &Statement) -> Result<(), StoreError> {
         let number = statement.place.height / SEGMENT;
-        let segment = match self.segments.entry(number) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
+        let segment = match self.0.segments.write().entry(number) {
+            Entry::Occupied(entry) => entry.get().clone(),
+            Entry::Vacant(entry) => {
                 let options = || KeyspaceCreateOptions::default().max_memtable_size(8 << 20);
-                entry.insert(self.store.db.keyspace(&format!("{PREFIX}{number}"), options)?)
+                entry.insert(self.0.db.keyspace(&format!("{PREFIX}{number}"), options)?).clone()
             }
         };
         Ok(segment.insert(statement.key(), statement.encode())?)
@@ -314,7 +373,7 @@ impl Messages {
     /// # Errors
     /// Disk failure.
     pub fn certified(&mut self, height: u64, round: u32, timestamp: u64) -> Result<(), StoreError> {
-        let store = &self.store;
+        let store = &self.0;
         if round > 0 {
             store.rounds.insert(height.to_be_bytes(), u64::from(round).to_be_bytes())?;
         }
@@ -329,25 +388,32 @@ impl Messages {
     /// # Errors
     /// Disk failure.
     pub fn prune(&mut self, horizon: u64) -> Result<(), StoreError> {
-        while let Some((&segment, _)) = self.segments.first_key_value() {
-            let end = self.store.ends.get(segment.to_be_bytes())?.map(|bytes| number(&bytes)).transpose()?;
+        let store = &self.0;
+        loop {
+            let Some(segment) = store.segments.read().first_key_value().map(|(segment, _)| *segment) else {
+                return Ok(());
+            };
+            let end = store.ends.get(segment.to_be_bytes())?.map(|bytes| number(&bytes)).transpose()?;
             if end.is_none_or(|end| end >= horizon) {
                 return Ok(());
             }
-            for entry in self.store.rounds.range(..((segment + 1) * SEGMENT).to_be_bytes()) {
-                self.store.rounds.remove(entry.key()?)?;
+            let next = ((segment + 1) * SEGMENT).to_be_bytes();
+            for table in [&store.rounds, &store.polkas] {
+                for entry in table.range(..next) {
+                    table.remove(entry.key()?)?;
+                }
             }
-            self.store.ends.remove(segment.to_be_bytes())?;
-            if let Some(table) = self.segments.remove(&segment) {
-                self.store.db.delete_keyspace(table)?;
+            store.ends.remove(segment.to_be_bytes())?;
+            let table = store.segments.write().remove(&segment);
+            if let Some(table) = table {
+                store.db.delete_keyspace(table)?;
             }
             tracing::info!(segment, "messages of old heights are forgotten: nobody can be convicted by them any more");
         }
-        Ok(())
     }
 }
 
-fn number(bytes: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn number(bytes: &[u8]) -> Result<u64, StoreError> {
     let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt("a number"))?;
     Ok(u64::from_be_bytes(bytes))
 }

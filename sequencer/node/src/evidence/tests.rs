@@ -297,6 +297,64 @@ async fn nobody_is_convicted_by_what_it_did_not_sign_and_nothing_of_it_is_kept()
     assert!((4..300).all(|height| kept(at(MessageKind::Precommit, height, 0), 1).is_none()));
 }
 
+/// The prevotes of those members for `block` as a certificate brings them.
+fn certificate(members: &[u8], height: u64, round: u32, block: &str) -> HeardPolka {
+    let votes: Vec<_> = members.iter().map(|n| says(*n, at(MessageKind::Prevote, height, round), block)).collect();
+    let signatures = votes.iter().map(|vote| (vote.signer, vote.signature)).collect();
+    HeardPolka { height, round, block_hash: votes[0].block_hash, signatures }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_lock_is_suspected_unless_a_polka_explains_it() {
+    let mut bench = Bench::started();
+    let (prevote, precommit) =
+        (|round| at(MessageKind::Prevote, 1, round), |round| at(MessageKind::Precommit, 1, round));
+    // Member 1: no polka. Member 2: the later vote is heard before the lock. Member 3: prevotes nil, as it should.
+    bench.hear(&[says(1, precommit(0), "a"), says(1, prevote(2), "b")]);
+    bench.hear(&[says(2, prevote(2), "b"), says(2, precommit(0), "a")]);
+    bench.hear(&[says(3, precommit(0), "a"), says(3, prevote(2), "")]);
+    // In rounds 3 to 5 there is a polka for c in between.
+    let voters = [1, 2, 4].map(|n| says(n, prevote(3), "c"));
+    bench.hear(&voters);
+    bench.hear(&[says(3, precommit(1), "a"), says(3, prevote(5), "c")]);
+    bench.settle(1).await;
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let suspicions = store.suspicions().unwrap();
+    // Members 1 and 2 voted for c, too, while locked on a, and the polka of that very round is no excuse.
+    let mut found: Vec<_> = suspicions.iter().map(|found| (found.id, found.pair.rounds())).collect();
+    found.sort_by_key(|(id, rounds)| (*id, rounds.end));
+    assert_eq!(found, [(11, 0..2), (11, 0..3), (12, 0..2), (12, 0..3)]);
+    bench.stop().await;
+}
+
+/// A member that prevoted something else first must not take a polka from those who acted on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_polka_stands_though_its_votes_were_said_twice() {
+    let mut bench = Bench::started();
+    let prevote = |round| at(MessageKind::Prevote, 1, round);
+    bench.hear(&[says(2, prevote(3), "other")]);
+    let ear = &bench.running.as_ref().unwrap().ear;
+    // No quorum, a bad signature, a stranger: nothing is kept of these.
+    ear.hear_polka(certificate(&[2, 3], 1, 3, "c"));
+    let mut forged = certificate(&[2, 3, 4], 1, 4, "c");
+    forged.signatures[0].1 = forged.signatures[1].1;
+    ear.hear_polka(forged);
+    ear.hear_polka(certificate(&[2, 3, 4, 9], 1, 5, "c"));
+    ear.hear_polka(certificate(&[2, 3, 4], 1, 3, "c"));
+    bench.hear(&[says(1, at(MessageKind::Precommit, 1, 1), "a"), says(1, prevote(6), "c")]);
+    bench.wait(1).await;
+    bench.settle(1).await;
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let set = consensus::rules(&WEIGHTS).set;
+    let found = |rounds| store.polka(&set, 0, 1, rounds, keccak256("c")).unwrap();
+    assert_eq!(found(3..4).unwrap().signatures.len(), 3);
+    assert_eq!((found(0..3), found(4..5)), (None, None));
+    assert!(store.suspicions().unwrap().is_empty(), "{:?}", store.suspicions());
+    // Its votes are looked at as any others: member 2 said two things.
+    assert!(bench.cases().iter().any(|case| case.id == 12));
+    bench.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_member_cannot_fill_the_past() {
     let mut bench = Bench::started();

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rota_protocol::{evidence::MessageKind, member::FrozenSet, vote::VoteDomain};
+use rota_protocol::{certificate::CommitCertificate, evidence::MessageKind, member::FrozenSet, vote::VoteDomain};
 use tokio::sync::{Notify, broadcast::error::RecvError, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Heard,
+    Heard, HeardPolka, Said,
+    amnesia::{self, Suspicion},
     services::{At, Services, service},
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
 };
@@ -34,14 +35,16 @@ const SYNC: Duration = Duration::from_secs(1);
 const PRUNE: Duration = Duration::from_secs(60);
 
 /// How far beyond the present round of a height its messages are kept; the engine drops what is further, too.
-const ROUNDS_AHEAD: u32 = 10;
+pub(super) const ROUNDS_AHEAD: u32 = 10;
 /// Heights after whose decision messages of its later rounds are still kept.
 const RECENT: u64 = 256;
 /// Heights ahead of the running one whose messages wait until it is known who serves them.
 const HEIGHTS_AHEAD: u64 = 8;
 /// Messages that wait, in all, and of one signer for one height. Nobody has verified them.
-const MAX_WAITING: usize = 4_096;
-const MAX_WAITING_EACH: usize = 6;
+const MAX_WAITING: usize = 16_384;
+/// Certificates that wait for one height.
+const MAX_WAITING_POLKAS: usize = 16;
+const MAX_WAITING_EACH: usize = 3 * (ROUNDS_AHEAD as usize + 1);
 
 /// Looks up the set that was frozen for an epoch; `None` if this node does not know it.
 pub type Sets = Arc<dyn Fn(u32) -> Option<Arc<FrozenSet>> + Send + Sync>;
@@ -73,7 +76,7 @@ pub struct Watcher {
     /// The round of the running height.
     pub status: watch::Receiver<ConsensusStatus>,
     /// Messages of the network.
-    pub heard: mpsc::Receiver<Heard>,
+    pub heard: mpsc::Receiver<Said>,
     /// Contradictions.
     pub store: EvidenceStore,
     /// Messages on record.
@@ -93,6 +96,7 @@ struct Ledger {
     services: Services,
     waiting: BTreeMap<u64, Vec<Heard>>,
     waits: usize,
+    waiting_polkas: BTreeMap<u64, Vec<HeardPolka>>,
     /// Height up to which certificates are on record.
     certified: u64,
     /// Running height and its round.
@@ -148,8 +152,11 @@ impl Watcher {
             let (messages, reader) = (std::mem::take(&mut batch), Arc::clone(&chain));
             ledger = blocking(move || {
                 ledger.catch_up(&*reader)?;
-                for heard in messages {
-                    ledger.take(&heard)?;
+                for said in messages {
+                    match said {
+                        Said::Message(heard) => ledger.take(&heard)?,
+                        Said::Polka(polka) => ledger.take_polka(&polka)?,
+                    }
                 }
                 if due {
                     ledger.messages.prune(horizon(&*reader))?;
@@ -213,6 +220,7 @@ impl Ledger {
             services,
             waiting: BTreeMap::new(),
             waits: 0,
+            waiting_polkas: BTreeMap::new(),
             certified,
             running: (0, 0),
             found,
@@ -267,6 +275,15 @@ impl Ledger {
 
     /// Looks at what waited for heights that are known by now.
     fn take_waiting(&mut self) -> Result<(), WatchError> {
+        // What excuses comes before what it excuses.
+        while let Some(entry) = self.waiting_polkas.first_entry() {
+            if self.services.at(*entry.key()) == At::Later {
+                break;
+            }
+            for polka in entry.remove() {
+                self.take_polka(&polka)?;
+            }
+        }
         while let Some(entry) = self.waiting.first_entry() {
             if self.services.at(*entry.key()) == At::Later {
                 break;
@@ -295,10 +312,42 @@ impl Ledger {
         self.compare(&heard.under(service), &set, index, false)
     }
 
+    /// Looks at the votes of a polka, and keeps it whole if they do not make it up on record: a member that prevoted
+    /// something else first must not take the polka from those who acted on it.
+    fn take_polka(&mut self, polka: &HeardPolka) -> Result<(), WatchError> {
+        if self.services.at(polka.height) == At::Later && self.is_near(polka.height, polka.round) {
+            let waiting = self.waiting_polkas.entry(polka.height).or_default();
+            if waiting.len() < MAX_WAITING_POLKAS {
+                waiting.push(polka.clone());
+                return Ok(());
+            }
+        }
+        for vote in polka.votes() {
+            self.take(&vote)?;
+        }
+        let At::Known(service) = self.services.at(polka.height) else { return Ok(()) };
+        let Some(set) = (self.sets)(service.sigma) else { return Ok(()) };
+        if polka.round > self.last_round(polka.height)? || polka.block_hash.is_zero() {
+            return Ok(());
+        }
+        let (height, rounds) = (polka.height, polka.round..polka.round.saturating_add(1));
+        if self.store.polka(&set, service.fork, height, rounds, polka.block_hash)?.is_some() {
+            return Ok(());
+        }
+        let vote = amnesia::prevote(service.fork, &set, height, polka.round, polka.block_hash);
+        let Ok(certificate) = CommitCertificate::from_votes(&set, &vote, polka.signatures.iter().copied()) else {
+            return Ok(());
+        };
+        let signed = polka.votes().all(|vote| vote.under(service).is_signed(&self.domain));
+        if signed && self.store.keep_polka(&certificate)? {
+            tracing::info!(height, round = polka.round, block = %polka.block_hash, "kept a polka of votes said twice");
+        }
+        Ok(())
+    }
+
     /// Keeps a message for a height that nobody serves yet, if it can be of use.
     fn wait(&mut self, heard: &Heard) -> Result<(), WatchError> {
-        let near = heard.height <= self.certified.saturating_add(1 + HEIGHTS_AHEAD) && heard.round <= ROUNDS_AHEAD;
-        if !near || self.waits >= MAX_WAITING {
+        if !self.is_near(heard.height, heard.round) || self.waits >= MAX_WAITING {
             return ignore(heard, "too far ahead");
         }
         let waiting = self.waiting.entry(heard.height).or_default();
@@ -310,6 +359,11 @@ impl Ledger {
             self.waits += 1;
         }
         Ok(())
+    }
+
+    /// Whether it is worth waiting for somebody to serve that height.
+    fn is_near(&self, height: u64, round: u32) -> bool {
+        height <= self.certified.saturating_add(1 + HEIGHTS_AHEAD) && round <= ROUNDS_AHEAD
     }
 
     /// Last round of a height in which what is said is recorded. What lies long in the past was recorded when it was
@@ -341,7 +395,8 @@ impl Ledger {
         }
         let Some(first) = first else {
             metrics::counter!("rota_evidence_messages_total").increment(1);
-            return Ok(self.messages.insert(statement)?);
+            self.messages.insert(statement)?;
+            return self.suspect(statement, set, index);
         };
         let evidence = first.against(statement);
         let culprit = match evidence.verify(set, &self.domain) {
@@ -372,6 +427,40 @@ impl Ledger {
                 "a member signed two things at one place"
             );
             self.found.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Looks for amnesia in what was just recorded: a vote for a block, with the other votes of its signer.
+    fn suspect(&mut self, statement: &Statement, set: &FrozenSet, index: usize) -> Result<(), WatchError> {
+        let place = statement.place;
+        if place.kind == MessageKind::Proposal || statement.block_hash.is_zero() {
+            return Ok(());
+        }
+        let votes = self.store.messages_at(place.height, Some(statement.signer))?;
+        for pair in amnesia::pairs(&votes, place.fork, statement.epoch) {
+            if ![pair.lock.signature, pair.vote.signature].contains(&statement.signature) {
+                continue;
+            }
+            let vote = pair.vote.message;
+            if self.store.polka(set, vote.fork, vote.height, pair.rounds(), vote.block_hash)?.is_some() {
+                continue;
+            }
+            let Some(id) = set.members().get(index).map(|member| member.id) else { continue };
+            let suspicion = Suspicion::new(pair, statement.signer, id, index as u32);
+            if self.store.open_suspicion(&suspicion)? {
+                metrics::counter!("rota_amnesia_suspected_total").increment(1);
+                tracing::warn!(
+                    operator = id,
+                    signer = %statement.signer,
+                    height = vote.height,
+                    locked = %pair.lock.message.block_hash,
+                    lock_round = pair.lock.message.round,
+                    voted = %vote.block_hash,
+                    vote_round = vote.round,
+                    "a member may have forgotten a lock: it is accused unless a polka for the later block turns up"
+                );
+            }
         }
         Ok(())
     }

@@ -1,0 +1,348 @@
+//! Amnesia against the real contract on anvil; its neighbours are stand-ins that answer what they must.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy::{
+    providers::{DynProvider, Provider, ProviderBuilder, ext::AnvilApi},
+    rpc::types::{BlockNumberOrTag, TransactionRequest},
+};
+use alloy_node_bindings::AnvilInstance;
+use alloy_primitives::{Address, Bytes};
+use alloy_sol_types::SolCall;
+use rota_bindings::{AmnesiaFault, generated::amnesia_fault::IEvidence};
+use rota_protocol::{config::ContractsConfig, evidence::Place};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::{advocate::Memory, court::Standing, *};
+use crate::{
+    batcher::Submitter,
+    chain::L1Ref,
+    consensus::{ConsensusStatus, tests::rules},
+    evidence::{
+        EvidenceStore, Messages,
+        tests::{domain, statement},
+    },
+    keys,
+    l1::{
+        HttpSource, L1Progress,
+        tests::{anvil, relay},
+    },
+};
+
+/// 2, 3 and 4 are more than two thirds, 2 and 3 are not.
+const WEIGHTS: [u64; 4] = [20, 40, 40, 20];
+/// Time for an answer, seconds.
+const WINDOW: u64 = 1_000;
+const HEIGHT: u64 = 7;
+
+fn set() -> Arc<FrozenSet> {
+    rules(&WEIGHTS).set
+}
+
+fn said(n: u8, kind: MessageKind, round: u32, block: &str) -> Statement {
+    statement(n, Place { kind, fork: 0, height: HEIGHT, round }, block)
+}
+
+/// Member 1 locks X in round 1 and prevotes Y in round 3.
+fn broken_lock() -> [Statement; 2] {
+    [said(1, MessageKind::Precommit, 1, "X"), said(1, MessageKind::Prevote, 3, "Y")]
+}
+
+/// What makes that honest.
+fn polka() -> [Statement; 3] {
+    [2, 3, 4].map(|n| said(n, MessageKind::Prevote, 2, "Y"))
+}
+
+#[test]
+fn a_pair_is_a_lock_and_a_later_prevote_for_another_block() {
+    use MessageKind::{Precommit, Prevote, Proposal};
+    let found = |said: &[Statement]| -> Vec<(u32, u32)> {
+        let pair = |pair: &Pair| (pair.rounds().start, pair.rounds().end);
+        pairs(said, 0, 2).iter().map(pair).collect()
+    };
+    let vote = |kind, round, block| said(1, kind, round, block);
+    assert_eq!(found(&[vote(Precommit, 1, "X"), vote(Prevote, 3, "Y")]), [(1, 3)]);
+    // In one round the prevote comes first; nil neither locks nor breaks; the same block is no contradiction.
+    assert!(found(&[vote(Prevote, 1, "Y"), vote(Precommit, 1, "X")]).is_empty());
+    assert!(found(&[vote(Precommit, 1, ""), vote(Prevote, 2, "Y")]).is_empty());
+    assert!(found(&[vote(Precommit, 1, "X"), vote(Prevote, 2, "")]).is_empty());
+    assert!(found(&[vote(Precommit, 1, "X"), vote(Prevote, 2, "X")]).is_empty());
+    assert!(found(&[vote(Precommit, 1, "X"), vote(Proposal, 2, "Y")]).is_empty());
+    // The latest lock counts, unless it is on the block itself.
+    assert_eq!(found(&[vote(Precommit, 0, "X"), vote(Precommit, 2, "Z"), vote(Prevote, 3, "Y")]), [(2, 3)]);
+    assert_eq!(found(&[vote(Precommit, 0, "X"), vote(Precommit, 2, "Y"), vote(Prevote, 3, "Y")]), [(0, 3)]);
+    // Another fork, another set: nobody counts such a vote.
+    let both = [vote(Precommit, 1, "X"), vote(Prevote, 3, "Y")];
+    assert!(pairs(&both, 1, 2).is_empty() && pairs(&both, 0, 3).is_empty());
+}
+
+/// L1 with the contract, and how far everybody has seen it.
+struct Network {
+    _anvil: AnvilInstance,
+    l1: DynProvider,
+    fault: Address,
+    progress: watch::Sender<L1Progress>,
+    endpoint: String,
+    chain_id: u64,
+    /// Requests for gas estimates that fail before they are answered again.
+    silent: Arc<AtomicU32>,
+}
+
+/// Answers any call with `word`.
+fn stand_in(word: B256) -> Bytes {
+    [&[0x7f], word.as_slice(), &[0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]].concat().into()
+}
+
+impl Network {
+    async fn start() -> Self {
+        let anvil = anvil();
+        let signer = keys::development_signer(9).unwrap();
+        let l1 = ProviderBuilder::new().wallet(signer).connect_http(anvil.endpoint_url()).erased();
+        let (slasher, sequencer_set) = (Address::repeat_byte(0x51), Address::repeat_byte(0x5e));
+        l1.anvil_set_code(slasher, stand_in(B256::with_last_byte(1))).await.unwrap();
+        l1.anvil_set_code(sequencer_set, stand_in(set().hash())).await.unwrap();
+        let wiring = IEvidence::Wiring {
+            slasher,
+            sequencerSet: sequencer_set,
+            batchChain: domain().batch_chain(),
+            l2ChainId: domain().chain_id(),
+        };
+        let fault = *AmnesiaFault::deploy(&l1, wiring, WINDOW).await.unwrap().address();
+        let silent = Arc::new(AtomicU32::new(0));
+        let refusals = Arc::clone(&silent);
+        let refuse = move |request: &Value, answer: &mut Value| {
+            let refused = || refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if request["method"] == "eth_estimateGas" && refused().is_ok() {
+                let error = json!({ "code": -32000, "message": "overloaded" });
+                *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error });
+            }
+        };
+        let endpoint = relay(anvil.endpoint_url(), |_| (), refuse).await;
+        let (progress, chain_id) = (watch::Sender::new(L1Progress::default()), anvil.chain_id());
+        Self { _anvil: anvil, l1, fault, progress, endpoint, chain_id, silent }
+    }
+
+    /// Everybody sees all of L1.
+    async fn look(&self) {
+        let head = self.l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header;
+        let head = L1Ref { number: head.number, hash: head.hash, timestamp: head.timestamp };
+        self.progress.send_replace(L1Progress { head, confirmed: head, ..L1Progress::default() });
+    }
+
+    async fn state(&self, charge: B256) -> u8 {
+        let fault = AmnesiaFault::new(self.fault, self.l1.clone());
+        fault.accusationOf(charge).call().await.unwrap().state
+    }
+
+    async fn open_charge(&self, [lock, vote]: [Statement; 2]) -> B256 {
+        let pair = pairs(&[lock, vote], 0, 2)[0];
+        let call = court::accuse_call(&pair, &set(), Address::ZERO);
+        let request = TransactionRequest::default().to(self.fault).input(Bytes::from(call.abi_encode()).into());
+        assert!(self.l1.send_transaction(request).await.unwrap().get_receipt().await.unwrap().status());
+        pair.charge(11, &set()).unwrap().hash()
+    }
+}
+
+/// A node's record with its advocate.
+struct Node {
+    dir: TempDir,
+    advocate: Advocate,
+    messages: Messages,
+    memory: Memory,
+    status: watch::Sender<ConsensusStatus>,
+}
+
+impl Node {
+    /// `own` is the member whose key the node holds, `account` pays.
+    fn new(network: &Network, own: Option<u8>, account: u32) -> Self {
+        Self::in_folder(network, own, account, tempfile::tempdir().unwrap())
+    }
+
+    fn in_folder(network: &Network, own: Option<u8>, account: u32, dir: TempDir) -> Self {
+        let (store, messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        let contracts = ContractsConfig {
+            slasher: Address::repeat_byte(0x51),
+            amnesia_fault: network.fault,
+            ..ContractsConfig::default()
+        };
+        let source = Arc::new(HttpSource::new(std::slice::from_ref(&network.endpoint), contracts).unwrap());
+        let signer = keys::development_signer(account).unwrap();
+        let submitter = Arc::new(Submitter::new(Arc::clone(&source), signer, network.chain_id, u64::MAX));
+        let court = L1ChargeCourt::new(submitter, source, network.progress.subscribe(), contracts, 0, 2).unwrap();
+        let status = watch::Sender::new(ConsensusStatus { height: HEIGHT, ..ConsensusStatus::default() });
+        let advocate = Advocate {
+            store,
+            court: Arc::new(court),
+            sets: Arc::new(|epoch| (epoch == 2).then(set)),
+            own: own.map(|n| said(n, MessageKind::Prevote, 0, "").signer),
+            recipient: Address::repeat_byte(9),
+            turn: Duration::ZERO,
+            grace: Duration::ZERO,
+            status: status.subscribe(),
+        };
+        let memory = Memory::new(&*advocate.court);
+        Self { dir, advocate, messages, memory, status }
+    }
+
+    fn restarted(self, network: &Network, own: Option<u8>, account: u32) -> Self {
+        let Self { dir, advocate, messages, .. } = self;
+        drop((advocate, messages));
+        Self::in_folder(network, own, account, dir)
+    }
+
+    fn hears(&mut self, said: &[Statement]) {
+        said.iter().for_each(|said| self.messages.insert(said).unwrap());
+    }
+
+    fn suspects(&self, [lock, vote]: [Statement; 2]) {
+        let pair = pairs(&[lock, vote], 0, 2)[0];
+        assert!(self.advocate.store.open_suspicion(&Suspicion::new(pair, lock.signer, 11, 0)).unwrap());
+    }
+
+    fn decided(&mut self) {
+        self.messages.certified(HEIGHT, 4, 1_000).unwrap();
+    }
+
+    /// One look at everything; whether L1 failed.
+    async fn round(&mut self, network: &Network) -> bool {
+        network.look().await;
+        let failed = self.advocate.round(&mut self.memory).await.unwrap();
+        network.look().await;
+        failed
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.advocate.store.suspicions().unwrap()[0].status
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_excused_by_a_polka_is_cleared_by_its_own_node_or_any_other() {
+    for (own, account) in [(Some(1), 1), (Some(3), 2), (None, 3)] {
+        let network = Network::start().await;
+        // Whoever accuses has not heard of the polka.
+        let mut accuser = Node::new(&network, Some(4), 4);
+        accuser.hears(&broken_lock());
+        accuser.suspects(broken_lock());
+        accuser.decided();
+        assert!(!accuser.round(&network).await);
+        let charge = pairs(&broken_lock(), 0, 2)[0].charge(11, &set()).unwrap().hash();
+        assert_eq!(network.state(charge).await, 1, "accused");
+
+        let mut node = Node::new(&network, own, account);
+        node.hears(&broken_lock());
+        node.hears(&polka());
+        // L1 fails at first: nothing is lost by it, nor by a restart in the middle.
+        network.silent.store(1, Ordering::SeqCst);
+        assert!(node.round(&network).await);
+        assert_eq!(network.state(charge).await, 1);
+        let mut node = node.restarted(&network, own, account);
+        assert!(!node.round(&network).await);
+        assert_eq!(network.state(charge).await, 2, "answered by {own:?}");
+        assert!(!node.round(&network).await);
+        assert_eq!(node.advocate.store.accusations().unwrap()[0].status, ChargeStatus::Closed);
+        assert!(!accuser.round(&network).await);
+        assert_eq!(accuser.verdict(), Verdict::Answered);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amnesiac_is_convicted_after_the_window_and_not_before() {
+    let network = Network::start().await;
+    let mut node = Node::new(&network, Some(2), 1);
+    node.hears(&broken_lock());
+    // A prevote less than a polka, and a polka of a round too late and of one for another block, excuse nothing.
+    node.hears(&polka()[..2]);
+    node.hears(&[2, 3, 4].map(|n| said(n, MessageKind::Prevote, 3, "Y")));
+    node.suspects(broken_lock());
+    let charge = pairs(&broken_lock(), 0, 2)[0].charge(11, &set()).unwrap().hash();
+    // Neither decided nor long past: what excuses it may be on its way.
+    node.round(&network).await;
+    assert_eq!(network.state(charge).await, 0);
+    node.status.send_replace(ConsensusStatus { height: HEIGHT, round: 13, ..ConsensusStatus::default() });
+    node.round(&network).await;
+    assert_eq!(network.state(charge).await, 1, "accused");
+
+    let mut node = node.restarted(&network, Some(2), 1);
+    node.round(&network).await;
+    assert_eq!((network.state(charge).await, node.verdict()), (1, Verdict::Pending), "the window runs");
+    network.l1.anvil_increase_time(WINDOW).await.unwrap();
+    network.l1.anvil_mine(Some(1), None).await.unwrap();
+    node.round(&network).await;
+    assert_eq!(network.state(charge).await, 3, "convicted");
+    node.round(&network).await;
+    assert_eq!(node.verdict(), Verdict::Convicted);
+    assert_eq!(node.advocate.store.accusations().unwrap()[0].status, ChargeStatus::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_accused_whom_a_late_polka_excuses_nor_oneself_nor_within_the_grace() {
+    let network = Network::start().await;
+    let charge = pairs(&broken_lock(), 0, 2)[0].charge(11, &set()).unwrap().hash();
+    let mut itself = Node::new(&network, Some(1), 1);
+    itself.hears(&broken_lock());
+    itself.suspects(broken_lock());
+    itself.decided();
+    itself.round(&network).await;
+    assert_eq!(itself.verdict(), Verdict::Pending);
+
+    let mut node = Node::new(&network, Some(2), 2);
+    node.advocate.grace = Duration::from_secs(3_600);
+    node.hears(&broken_lock());
+    node.suspects(broken_lock());
+    node.decided();
+    node.round(&network).await;
+    assert_eq!(network.state(charge).await, 0, "within the grace");
+    node.hears(&polka());
+    node.round(&network).await;
+    assert!(node.advocate.store.suspicions().unwrap().is_empty(), "excused");
+    assert_eq!(network.state(charge).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accusations_are_followed_from_the_first_l1_block_in_small_steps() {
+    let network = Network::start().await;
+    let charge = network.open_charge(broken_lock()).await;
+    network.l1.anvil_mine(Some(7), None).await.unwrap();
+    let mut node = Node::new(&network, None, 1);
+    node.hears(&polka());
+    assert!(!node.round(&network).await);
+    assert_eq!(network.state(charge).await, 2);
+    let standing = node.advocate.court.standing(charge, true).await.unwrap();
+    assert_eq!(standing, Standing::Answered);
+}
+
+#[test]
+fn what_one_operator_can_fill_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+    let pair = pairs(&broken_lock(), 0, 2)[0];
+    let suspicion = |height| {
+        let mut suspicion = Suspicion::new(pair, broken_lock()[0].signer, 11, 0);
+        suspicion.pair.vote.message.height = height;
+        suspicion
+    };
+    assert_eq!((0..20).filter(|height| store.open_suspicion(&suspicion(*height)).unwrap()).count(), 4);
+    // Settled ones make room, and the oldest of them are forgotten.
+    for height in 0..60 {
+        store.open_suspicion(&suspicion(height)).unwrap();
+        store.settle_suspicion(&suspicion(height), Verdict::Answered).unwrap();
+    }
+    assert_eq!(store.suspicions().unwrap().len(), 16);
+
+    let charge = pair.charge(11, &set()).unwrap();
+    let accusation =
+        |height| Accusation { charge: Charge { height, ..charge }, convictable_from: 1, status: ChargeStatus::Open };
+    let many: Vec<_> = (0..100).map(accusation).collect();
+    assert_eq!(store.accused(&many, 5).unwrap(), 36);
+    assert_eq!((store.accusations().unwrap().len(), store.accusations_from().unwrap()), (64, Some(5)));
+    assert_eq!(store.accused(&[Accusation { charge: Charge { id: 12, ..charge }, ..many[0] }], 6).unwrap(), 0);
+}
