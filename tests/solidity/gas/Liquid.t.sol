@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IAllocator} from "contracts/interfaces/IAllocator.sol";
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IExitReceipt} from "contracts/interfaces/IExitReceipt.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
 import {ChargeBook} from "../harness/LiquidFixture.sol";
@@ -77,6 +78,32 @@ contract LiquidGasTest is NetworkKit {
         vm.prank(BOB);
         queue.claim(1, BOB, BOB);
         _measured("claim of one request, to an empty account", 100_000);
+    }
+
+    function test_gas_receipts() public {
+        IExitReceipt receipts =
+            IExitReceipt(vm.deployCode("ExitReceipt.sol:ExitReceipt", abi.encode(address(queue), "name", "symbol")));
+        vm.prank(ALICE);
+        IERC20(address(st)).approve(address(receipts), type(uint256).max);
+        vm.prank(ALICE);
+        queue.requestRedeem(1e18, ALICE, ALICE);
+        vm.prank(ALICE);
+        receipts.request(10e18, ALICE, ALICE);
+        _measured("receipt, first of a batch", 260_000);
+        vm.prank(ALICE);
+        receipts.request(10e18, ALICE, ALICE);
+        _measured("receipt", 180_000);
+        vm.warp(queue.sealableFrom());
+        queue.seal();
+        skip(parameters.epochSeconds);
+        queue.finalize();
+        token.transfer(ALICE, 1);
+        vm.prank(ALICE);
+        receipts.redeem(1, ALICE);
+        _measured("redeem a receipt, first of a batch", 160_000);
+        vm.prank(ALICE);
+        receipts.redeem(2, ALICE);
+        _measured("redeem a receipt", 90_000);
     }
 
     function test_gas_sealThatUndelegates() public {

@@ -25,7 +25,7 @@ contract LiquidInvariants is Test {
         handler = new LiquidHandler();
         (IStakedToken s, IExitQueue q, address t, address v) = handler.contracts();
         (st, queue, token, vault) = (s, q, IERC20(t), IStakeVault(v));
-        bytes4[] memory selectors = new bytes4[](26);
+        bytes4[] memory selectors = new bytes4[](28);
         selectors[0] = handler.deposit.selector;
         selectors[1] = handler.mint.selector;
         selectors[2] = handler.transfer.selector;
@@ -53,6 +53,8 @@ contract LiquidInvariants is Test {
         selectors[24] = handler.warp.selector;
         // Twice as likely, so that exits mature.
         selectors[25] = handler.warp.selector;
+        selectors[26] = handler.unlist.selector;
+        selectors[27] = handler.accuse.selector;
         targetSelector(FuzzSelector({addr: address(handler), selectors: selectors}));
         targetContract(address(handler));
     }

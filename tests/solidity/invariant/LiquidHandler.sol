@@ -1,50 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IAllocator} from "contracts/interfaces/IAllocator.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
-import {LiquidFixture} from "../harness/LiquidFixture.sol";
+import {LiquidBooks} from "./LiquidBooks.sol";
 
 /// @notice Drives liquid staking with random actions of holders, strangers, keepers, slasher and governance. What one action
 /// must and must not do is asserted here, what holds at all times in `LiquidInvariants`. An action never reverts by itself:
 /// expected refusals are caught, and any other reason fails the campaign.
-contract LiquidHandler is LiquidFixture {
-    uint256 private constant HOLDERS = 4;
-
-    /// @dev Tokens that came in and went out by every door.
-    uint256 public deposited = 1e18;
-    uint256 public paidInstantly;
-    uint256 public paidToQueue;
-    uint256 public feesPaid;
-    uint256 public gained;
-    uint256 public covered;
-    uint256 public funded;
-    uint256 public lost;
-
-    /// @dev Calls into the stake vault that may round the books down, and slashes.
-    uint256 public roundings;
-
-    /// @dev Final amounts as they were when they became final.
-    mapping(uint256 requestId => uint256 assets) public finalAssets;
-    uint256 public finalised = 1;
-
-    /// @dev Stake on its way out that was not collected.
-    struct Ticket {
-        uint32 id;
-        uint32 cohort;
-    }
-
-    Ticket[] private _tickets;
-    mapping(uint32 id => uint32 cohort) private _noted;
-
-    mapping(bytes32 action => uint256[2] counts) public calls;
-    bytes32[] private _actions;
-
-    /// @dev Actions so far.
-    uint256 public turn;
-
+contract LiquidHandler is LiquidBooks {
     constructor() {
         _deployLiquid();
         for (uint256 i = 0; i < HOLDERS; ++i) {
@@ -356,7 +322,8 @@ contract LiquidHandler is LiquidFixture {
 
     /// @dev The heart of it: who bears a slash (Q16), what cover and drip pay first, and that views know it at once (Q18).
     function slash(uint256 which, uint256 age, uint256 fraction) external {
-        uint32 sigma = _epoch() - uint32(age % 3);
+        // Mostly a fault of these days; now and then one as old as evidence can be, for which every exit answers.
+        uint32 sigma = _epoch() - uint32(age % 7 == 0 ? age % 16 : age % 3);
         fraction = fraction % 25 == 0
             ? WAD
             : fraction % 3 == 0 ? _bound(fraction, 1, 0.2e18) : _bound(fraction, 1e14, 0.02e18);
@@ -447,8 +414,50 @@ contract LiquidHandler is LiquidFixture {
     }
 
     function setWeight(uint256 which, uint16 weight) external {
-        allocator.setWeight(_id(which), weight % 300);
-        _count("setWeight", true);
+        uint32 id = _id(which);
+        try allocator.setWeight(id, weight % 300) {
+            _count("setWeight", true);
+        } catch (bytes memory reason) {
+            // Only one that left the list has to be in good standing to come back.
+            assertEq(bytes4(reason), IAllocator.Allocator_OperatorNotAccepting.selector);
+            assertFalse(registry.acceptsStake(id));
+            _count("setWeight", false);
+        }
+    }
+
+    /// @dev An operator leaves the list for good, with stake on its way out.
+    function unlist(uint256 which) external {
+        uint32 id = _id(which);
+        (uint16 weight,) = allocator.weightOf(id);
+        bool inUse = weight != 0 || st.activeOf(id) != 0;
+        uint256 total = st.totalAssets();
+        try allocator.unlist(id) {
+            assertFalse(inUse, "unlisted with stake");
+            _count("unlist", true);
+        } catch {
+            _count("unlist", false);
+        }
+        assertEq(st.totalAssets(), total, "Q6: unlist");
+    }
+
+    /// @dev Charges come and go. While they hold much of the stake, nobody gets in or out at once; all else goes on.
+    function accuse(uint256 which, uint256 coin) external {
+        uint32 id = _id(which);
+        if (coin % 5 == 0) charges.accuse(id);
+        else if (charges.openCharges(id) != 0) charges.close(id);
+        uint256 total = st.totalAssets();
+        bool held = watch.heldUntil(block.timestamp) != 0;
+        assertEq(held, watch.accusedStake() != 0 && watch.accusedStake() * 10_000 >= total * WATCH_BPS);
+        if (held) {
+            assertEq(st.maxDeposit(_holder(which)) + st.maxRedeem(_holder(which)), 0, "open during an accusation");
+        }
+        (uint256 head, uint256 tail) = st.exitRange();
+        if (head != tail) {
+            (,, uint256 from) = st.exitOf(head);
+            uint256 latest = block.timestamp + watch.HOLD_SECONDS();
+            assertLe(from, _max(latest, st.position().bunkerUntil), "held without end");
+        }
+        _count("accuse", true);
     }
 
     function fundCover(uint256 amount) external {
@@ -471,113 +480,5 @@ contract LiquidHandler is LiquidFixture {
         skip(_bound(by, 1, by % 6 == 0 ? 12 * EPOCH : EPOCH));
         assertGe(st.totalAssets(), total, "Q5: time lowers nothing");
         _count("warp", true);
-    }
-
-    // --- reading
-
-    function contracts() external view returns (IStakedToken, IExitQueue, address, address) {
-        return (st, queue, address(token), address(vault));
-    }
-
-    /// @dev What the cover fund will pay for slashes that no action has met yet.
-    function pendingCover() external view returns (uint256) {
-        return covered + cover.held() - funded;
-    }
-
-    function tickets() external view returns (Ticket[] memory) {
-        return _tickets;
-    }
-
-    function actions() external view returns (bytes32[] memory) {
-        return _actions;
-    }
-
-    function holders() external pure returns (uint256) {
-        return HOLDERS;
-    }
-
-    function holderAt(uint256 index) external pure returns (address) {
-        return _holder(index);
-    }
-
-    // --- kit
-
-    function _holder(uint256 index) private pure returns (address) {
-        return address(uint160(0xB01DE0 + index % HOLDERS));
-    }
-
-    function _id(uint256 which) private pure returns (uint32) {
-        return uint32(which % 4) + 1;
-    }
-
-    function _min(uint256 a, uint256 b) private pure returns (uint256) {
-        return a < b ? a : b;
-    }
-
-    function _depositAs(address holder, uint256 amount) private returns (uint256) {
-        token.transfer(holder, amount);
-        vm.prank(holder);
-        st.deposit(amount, holder);
-        return amount;
-    }
-
-    function _paid(address holder, uint256 amount) private {
-        paidInstantly += amount;
-        _takeBack(holder, amount);
-    }
-
-    /// @dev Holders keep no tokens, so that balances tell what an action paid.
-    function _takeBack(address holder, uint256 amount) private {
-        vm.prank(holder);
-        token.transfer(address(this), amount);
-    }
-
-    function _claimable(address holder) private view returns (uint256) {
-        for (uint256 id = 1;; ++id) {
-            if (queue.claimableRedeemRequest(id, holder) != 0) return id;
-        }
-        revert();
-    }
-
-    /// @dev Cohorts of this epoch into which stake went.
-    function _noteTickets() private {
-        uint32 epoch = _epoch();
-        for (uint32 id = 1; id <= 4; ++id) {
-            (uint32 last,) = st.operatorOf(id);
-            if (last != epoch || _noted[id] == epoch) continue;
-            _noted[id] = epoch;
-            _tickets.push(Ticket(id, epoch));
-        }
-    }
-
-    function _rate() private view returns (uint256 total, uint256 supply) {
-        return (st.totalAssets(), share.totalSupply());
-    }
-
-    /// @dev Q5, Q6: the same worth for every share, but for `down` wei of rounding against the holders, and roundings for them: at
-    /// most one wei of a share for each of two, and the dust that a call into the vault brought to light.
-    function _continuous(uint256 total, uint256 supply, uint256 down, string memory action) private view {
-        (uint256 newTotal, uint256 newSupply) = _rate();
-        uint256 fair = (total + 1) * (newSupply + 1) / (supply + 1);
-        assertGe(newTotal + 1 + down, fair, string.concat("Q5: the rate fell: ", action));
-        uint256 wei_ = (total + 1) / (supply + 1) + 1;
-        assertLe(newTotal + 1, fair + 3 * wei_ + 3, string.concat("Q6: the rate jumped: ", action));
-    }
-
-    function _owed(uint32 sigma) private view returns (uint256[] memory owed, uint256 liable) {
-        (uint256 head, uint256 tail) = st.exitRange();
-        owed = new uint256[](tail - head);
-        for (uint256 i = 0; i < owed.length; ++i) {
-            uint32 epoch;
-            (owed[i], epoch,) = st.exitOf(head + i);
-            if (uint256(epoch) + 1 >= sigma) liable += owed[i];
-        }
-    }
-
-    function _count(bytes32 action, bool succeeded) private {
-        uint256[2] storage counts = calls[action];
-        if (counts[0] + counts[1] == 0) _actions.push(action);
-        ++counts[succeeded ? 0 : 1];
-        ++turn;
     }
 }

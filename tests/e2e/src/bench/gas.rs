@@ -13,7 +13,10 @@ const METIS_BATCH: &str = "Metis `batchSubmitRewards` 96,000 + 10,600 per operat
 const BSC_SET: &str = "BSC `updateValidatorSet` 2,630,000 at 41";
 const POST_PEERS: &str = "Polygon checkpoint 2,350,000 at 200; Aztec propose 265,000–466,000 at 48";
 
-/// Peers: gas of their transactions on Ethereum or of their own published measurements.
+const LIDO_REQUEST: &str = "Lido `requestWithdrawals` 228,163 (a token each)";
+
+/// Peers: gas of their transactions on Ethereum or of their own published measurements. Lido's are the limits of its own widget
+/// for staking (`consts/tx.ts`); the plain vaults are measured in `snapshots/LiquidPeers.json`.
 const TABLE: &[Entry] = &[
     Entry("register and first bond", "Staking", &["register", "first bond"], 1, 300_000, "Metis `lockFor` 376,584"),
     Entry(
@@ -58,6 +61,50 @@ const TABLE: &[Entry] = &[
     Entry("post a batch, set of 64", "Rollup", &["post, set of 64, 43 signatures"], 1, 380_000, POST_PEERS),
     Entry("post a batch, set of 128", "Rollup", &["post, set of 128, 86 signatures"], 1, 630_000, POST_PEERS),
     Entry("credit an epoch, per operator (of 8)", "Rewards", &["credit an epoch, 8 operators"], 8, 60_000, METIS_BATCH),
+    Entry(
+        "liquid: deposit, new holder",
+        "Liquid",
+        &["deposit, new holder"],
+        1,
+        130_000,
+        "Lido `submit` 90,000; plain ERC-4626 70,070 (Solady), 71,309 (OpenZeppelin)",
+    ),
+    Entry("liquid: transfer, new holder", "Liquid", &["transfer, new holder"], 1, 55_000, "plain ERC-20 50,904"),
+    Entry(
+        "liquid: instant exit",
+        "Liquid",
+        &["instant exit"],
+        1,
+        125_000,
+        "plain ERC-4626 `redeem` 53,365 (Solady), 54,558 (OpenZeppelin); Lido: none",
+    ),
+    Entry(
+        "liquid: request to exit, first of a batch",
+        "Liquid",
+        &["request, first of a batch"],
+        1,
+        130_000,
+        LIDO_REQUEST,
+    ),
+    Entry("liquid: request to exit", "Liquid", &["request"], 1, 130_000, LIDO_REQUEST),
+    Entry("liquid: request with a receipt", "Liquid", &["receipt"], 1, 180_000, LIDO_REQUEST),
+    Entry("liquid: claim an exit", "Liquid", &["claim"], 1, 90_000, "Lido `claimWithdrawals` 89,818"),
+    Entry(
+        "liquid: harvest, one operator",
+        "Liquid",
+        &["harvest, one operator"],
+        1,
+        110_000,
+        "Lido: an oracle's report",
+    ),
+    Entry(
+        "liquid: harvest, each further operator",
+        "Liquid",
+        &["harvest, each further operator"],
+        1,
+        110_000,
+        "Lido: an oracle's report",
+    ),
 ];
 
 /// One line of the gas table.
@@ -86,7 +133,7 @@ impl Gas {
 /// When a snapshot is missing or is no number.
 pub fn table(folder: &Path) -> Result<Vec<Gas>> {
     let mut groups: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
-    for group in ["Staking", "Rollup", "Rewards"] {
+    for group in ["Staking", "Rollup", "Rewards", "Liquid"] {
         let file = folder.join(group).with_extension("json");
         let text = std::fs::read(&file).wrap_err_with(|| format!("cannot read {}", file.display()))?;
         groups.insert(group, serde_json::from_slice(&text).wrap_err_with(|| format!("{} is damaged", file.display()))?);
@@ -131,7 +178,7 @@ mod tests {
     #[test]
     fn a_missing_snapshot_is_an_error() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        for group in ["Staking", "Rollup", "Rewards"] {
+        for group in ["Staking", "Rollup", "Rewards", "Liquid"] {
             std::fs::write(folder.path().join(group).with_extension("json"), "{}")?;
         }
         let error = table(folder.path()).err().ok_or_else(|| eyre!("read from nothing"))?;
