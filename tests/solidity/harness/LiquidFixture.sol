@@ -180,6 +180,10 @@ abstract contract LiquidFixture is StakingFixture {
         return queue.requestRedeem(shares, who, who);
     }
 
+    function _nextEpoch() internal {
+        _toEpoch(_epoch() + 1);
+    }
+
     /// @dev Seals in the second half of the current epoch.
     function _seal() internal returns (uint256 requestId, uint256 assets) {
         if (block.timestamp < queue.sealableFrom()) vm.warp(queue.sealableFrom());

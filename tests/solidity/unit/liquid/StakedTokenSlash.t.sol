@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
+
+import {LiquidFixture} from "../../harness/LiquidFixture.sol";
+
+/// @notice What a slash does to the books, and who bears it.
+contract StakedTokenSlashTest is LiquidFixture {
+    function setUp() public {
+        _deployLiquid();
+    }
+
+    // --- slashes
+
+    function test_slash_coverThenDripThenRate() public {
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _fundCover(4e18);
+        _harvest(1, 10e18);
+        uint256 total = st.totalAssets();
+        // 5 % of 237.5 is 11.875; booked a wei lower than the vault holds.
+        _slash(1, _epoch(), 0.05e18);
+        IStakedToken.Position memory p = st.position();
+        assertEq(p.active, 950e18 - 11.875e18 - 1);
+        assertEq(p.buffer, 60e18 + 4e18);
+        assertEq(p.locked, 9e18 - 7.875e18 - 1);
+        assertEq(st.totalAssets(), total, "nothing is left for the rate");
+        st.sync(type(uint256).max);
+        assertEq(keccak256(abi.encode(st.position())), keccak256(abi.encode(p)), "Q10: view and action agree");
+        assertEq(cover.held(), 0);
+        assertGe(token.balanceOf(address(st)), p.buffer, "Q1");
+        _slash(2, _epoch(), 0.05e18);
+        p = st.position();
+        assertEq(p.locked, 0);
+        assertEq(p.lossCarry, total - st.totalAssets());
+    }
+
+    function test_Q18_viewsSeeASlashBeforeAnyAction() public {
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        uint256 shares = st.previewDeposit(1e18);
+        _slash(3, _epoch(), 0.004e18);
+        _slash(3, _epoch() - 1, 0.004e18);
+        _slash(4, _epoch(), 0.004e18);
+        assertGt(st.previewDeposit(1e18), shares);
+        uint256 total = st.totalAssets();
+        uint256 active = st.activeOf(3);
+        assertLe(active, _real(3));
+        assertApproxEqAbs(active, _real(3), 4);
+        st.sync(2);
+        assertEq(st.totalAssets(), total);
+        st.sync(2);
+        assertEq(st.totalAssets(), total);
+        assertEq(st.activeOf(3), active);
+    }
+
+    function test_Q16_liableExitsAndStayersLoseTheSamePart() public {
+        _deposit(ALICE, 499e18);
+        uint256 early = _deposit(BOB, 250e18);
+        uint256 late = _deposit(CAROL, 250e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(BOB, early);
+        _seal();
+        _toEpoch(_epoch() + 2);
+        _request(CAROL, late);
+        _seal();
+        uint32 sigma = _epoch();
+        (uint256 owedEarly,,) = st.exitOf(1);
+        (uint256 owedLate,,) = st.exitOf(2);
+        uint256 total = st.totalAssets();
+        uint256 held = st.position().active + st.position().thawing;
+        _slash(1, sigma, 0.2e18);
+        uint256 loss = held - st.position().active - st.position().thawing;
+        assertGt(loss, 0);
+        (uint256 after0,,) = st.exitOf(1);
+        (uint256 after1,,) = st.exitOf(2);
+        assertEq(after0, owedEarly, "sealed two epochs before the set: not liable");
+        uint256 base = total + owedLate;
+        assertApproxEqAbs(owedLate - after1, owedLate * loss / base, 1);
+        assertApproxEqAbs(total - st.totalAssets(), total * loss / base, 1);
+    }
+
+    /// @notice In either order the same is lost, and each bears the same of it, up to roundings.
+    function test_Q17_slashesCommute() public {
+        _deposit(ALICE, 699e18);
+        uint256 shares = _deposit(BOB, 300e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(BOB, shares);
+        _seal();
+        uint256 state = vm.snapshotState();
+        _slash(1, _epoch(), 0.07e18);
+        _slash(2, _epoch(), 0.31e18);
+        _slash(1, _epoch(), 0.5e18);
+        IStakedToken.Position memory one = st.position();
+        uint256 total = st.totalAssets();
+        vm.revertToState(state);
+        _slash(1, _epoch(), 0.5e18);
+        st.sync(1);
+        _slash(1, _epoch(), 0.07e18);
+        _slash(2, _epoch(), 0.31e18);
+        IStakedToken.Position memory other = st.position();
+        assertApproxEqAbs(one.active, other.active, 3);
+        assertApproxEqAbs(one.thawing, other.thawing, 3);
+        assertApproxEqAbs(one.owed, other.owed, 5);
+        assertApproxEqAbs(total, st.totalAssets(), 8);
+        assertLt(total, 699e18 * 9 / 10);
+    }
+
+    function test_slash_ofEverythingLeavesExitsPayable() public {
+        uint256 shares = _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(ALICE, shares / 2);
+        _seal();
+        for (uint32 id = 1; id <= 4; ++id) {
+            _slash(id, _epoch(), 1e18);
+        }
+        st.sync(type(uint256).max);
+        IStakedToken.Position memory p = st.position();
+        assertEq(p.active + p.thawing, 0);
+        // What is left, the buffer, is shared by those who stay and the liable exit.
+        assertApproxEqRel(p.owed, p.buffer / 2, 1e15);
+        vm.warp(p.bunkerUntil + 3 * EPOCH);
+        queue.finalize();
+        vm.prank(ALICE);
+        assertEq(queue.redeem(shares / 2, ALICE, ALICE), p.owed);
+    }
+
+    function test_wipedOut_takesNoDeposits() public {
+        // Stake of others is left, so that the part of all stake is no reason.
+        _operator(5, OPERATOR_BOND);
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        vm.prank(ALICE);
+        st.withdraw(50e18, ALICE, ALICE);
+        for (uint32 id = 1; id <= 4; ++id) {
+            _slash(id, _epoch(), 1e18);
+        }
+        st.sync(type(uint256).max);
+        vm.warp(st.position().bunkerUntil);
+        // The buffer was empty: nothing is left, and shares at no price could not be counted.
+        assertEq(st.totalAssets(), 0);
+        assertEq(st.maxDeposit(BOB), 0);
+        assertEq(st.maxMint(BOB), 0);
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_DepositTooLarge.selector, 1, 0));
+        st.deposit(1, BOB);
+    }
+
+    function test_replenish_afterASlashOfThawingStake() public {
+        _deposit(ALICE, 499e18);
+        uint256 shares = _deposit(BOB, 500e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(BOB, shares);
+        _seal();
+        vm.expectRevert(IStakedToken.StakedToken_NothingLacking.selector);
+        st.replenish();
+        // Operators are drawn on one after the other; those drawn on thaw more than their part of the loss.
+        for (uint32 id = 1; id <= 4; ++id) {
+            if (st.ticketOf(id, _epoch()) > 100e18) _slash(id, _epoch(), 0.5e18);
+        }
+        uint256 lacking = st.lacking();
+        assertGt(lacking, 0);
+        st.replenish();
+        assertEq(st.lacking(), 0);
+    }
+}
