@@ -160,8 +160,8 @@ contract Lens is ILens {
         for (uint32 id = from; id < uint32(last); ++id) {
             uint256 fraction = SLASHER.topUpDue(id);
             if (fraction != 0) {
-                ISlasher.Conviction memory conviction = SLASHER.convictionOf(id);
-                list[found++] = OpenFault(id, conviction.kind, conviction.sigma, fraction, 0);
+                (, uint32 sigma) = SLASHER.rateDue(id);
+                list[found++] = OpenFault(id, SLASHER.convictionOf(id).kind, sigma, fraction, 0);
             }
             found = _openAbsences(id, list, found);
         }

@@ -199,14 +199,14 @@ fn rewards(reason: &str) -> Option<&'static str> {
 
 fn slashing(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "AlreadyConvicted" => "one conviction per operator: nothing more to report about it",
+        "AlreadyConvicted" => "one conviction per operator and set: this adds nothing to it; a fault under another set counts",
         "AppealOver" => "a case can be vetoed only before appealUntil",
         "AppealRunning" => "wait until appealUntil (Unix seconds): the case can still be vetoed",
         "EvidenceTooOld" => "too late: evidence was taken up to lastEpoch",
         "FirstAbsence" => "the jail is the penalty; only a repeat within 30 days is slashed",
         "NoOpenCase" => "no such case, or it was vetoed or slashed already; openFaults() lists what is open",
         "NotConvicted" => "only a conviction can be topped up; openFaults() lists those that are due",
-        "NothingToTopUp" => "the conviction is at its final rate: nothing to do",
+        "NothingToTopUp" => "the operator is at the rate its convictions call for today: nothing to do",
         "NotModule" => "penalties are decided by the fault modules: send the proof to the one that fits",
         "NotSlasher" => SLASHER_ONLY,
         "SameAbsence" => "the operator is jailed for this absence already",
@@ -240,7 +240,7 @@ fn evidence(reason: &str) -> Option<&'static str> {
         "WrongMembers" => "pass the members as EpochFrozen of that epoch emitted them",
         "SpareMembers" => "pass the second list of members only when the messages name two epochs",
         "NotAMember" | "NotAMemberOfEither" => "the key was no member of a set that can still be judged",
-        "NobodyToConvict" => "nobody signed both certificates who is not convicted already",
+        "NobodyToConvict" => "nobody signed both certificates who is not convicted under their sets already",
         "AlreadyAccused" => "this accusation was made already; accusationOf(hash) tells where it stands",
         "NotOpen" => "no such accusation, or it was answered or judged already",
         "WindowRunning" => "wait until convictableFrom (Unix seconds): the accused may answer",

@@ -120,7 +120,7 @@ interface IAmnesiaFault is IEvidence {
     function convict(Charge calldata charge) external returns (uint256 taken);
 
     /// @notice Closes a charge that nothing can come of any more: it is too old to be slashed, or its operator is convicted
-    /// already. Anyone may call.
+    /// under its σ already. Anyone may call.
     /// @dev Emits `Expired`. Reverts in this order: `NotOpen`, `NotExpired`.
     /// @param charge The charge, as emitted.
     function expire(Charge calldata charge) external;

@@ -10,7 +10,7 @@ import {IEvidence} from "./IEvidence.sol";
 /// same offence a `DoubleVoteFault` would find, in bulk.
 /// @dev Certificates of two rounds need no double vote; that fault is `IAmnesiaFault`.
 interface IConflictingCertificatesFault is IEvidence {
-    /// @notice Nobody signed both certificates, or all who did are convicted already.
+    /// @notice Nobody signed both certificates, or all who did are convicted under their sets already.
     error ConflictingCertificatesFault_NobodyToConvict(uint256 intersection);
 
     /// @notice Convicts who signed both certificates, in member order, at most `limit` of them: a large set takes more than
@@ -19,7 +19,7 @@ interface IConflictingCertificatesFault is IEvidence {
     /// @dev The slasher emits `Convicted` for each. In a set of 64 the evidence costs about 680,000 gas and each
     /// conviction 140,000.
     ///
-    /// Under which set, when the certificates are of two: as in `IDoubleVoteFault.report`, for each member apart.
+    /// Certificates of two epochs convict under both sets, as in `IDoubleVoteFault.report`.
     ///
     /// Reverts in this order: `Evidence_DifferentForks`, `DifferentHeights`, `DifferentRounds`, `NoContradiction`,
     /// `SpareMembers`, every `CommitCertificate_` error for each certificate, what `ISlasher.checkEvidence` answers when

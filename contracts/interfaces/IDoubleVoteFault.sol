@@ -10,9 +10,9 @@ interface IDoubleVoteFault is IEvidence {
     /// @notice Convicts the signer of two contradicting votes. Anyone may call; the order of the votes does not matter.
     /// @dev The slasher emits `Convicted`. The kind of the offence is the kind of the votes.
     ///
-    /// Votes that name one epoch convict under it. Votes that name two convict under the one in whose set the signer's
-    /// share of the weight is larger, among the sets evidence is still taken for: a voter cannot make its fault cheap by
-    /// signing for a set in which it is small. Then both sets have to be shown.
+    /// Votes that name one epoch convict under it. Votes that name two convict under both, of whose sets the signer was a
+    /// member, evidence is still taken and it is not convicted already: a voter cannot make its fault cheap by signing for
+    /// a set in which it is small. Then both sets have to be shown.
     ///
     /// Reverts in this order: `Evidence_DifferentKinds`, `DifferentForks`, `DifferentHeights`, `DifferentRounds`,
     /// `NoContradiction`; for each signature `UnknownVoteKind`, `WrongSignatureLength`, `HighS`, `BadRecoveryId`,

@@ -16,9 +16,12 @@ library FaultKind {
 /// @notice Turns proven faults into penalties (protocol sections 2 and 10): how much, once, from whom, and who is paid
 /// for the proof. What happened is decided by the fault modules alone, a set that is fixed for ever.
 /// @dev Equivocation (kinds 1 to 4) is slashed at once, without a veto, and tombstones the operator. An operator is
-/// convicted of it once: thirty double votes of one restored backup are one offence. The rate grows with the square of
-/// all weight convicted within `CORRELATION_EPOCHS` of the same σ, `max(5 %, 9 · share²)`; `topUp` raises earlier
-/// convictions to what later ones made of their rate, so the order of the proofs does not matter (invariant S4).
+/// convicted once under each σ. A conviction under σ calls for the rate `max(5 %, 9 · share²)`, at most 100 %, where
+/// `share` sums, over all operators, the largest share each was convicted with within `CORRELATION_EPOCHS` of σ: an
+/// operator counts once, so that thirty double votes of one restored backup are one offence. An operator pays the highest
+/// rate that one of its convictions calls for, in all. Sums and maxima do not depend on the order of the proofs, so
+/// neither does what an operator pays once `topUp` has raised it (invariant S4), and nobody gains by being convicted of
+/// something else first.
 ///
 /// Being offline (kind 5) jails at once. Only a repeat is slashed, after a window in which it can be vetoed.
 ///
@@ -77,20 +80,18 @@ interface ISlasher {
         address reporter;
     }
 
-    /// @notice What an operator was convicted of. All zero for one that was not.
-    /// @param sigma Epoch of the set the fault was committed under.
-    /// @param share Its part of that set's weight, 1e18 = all, rounded up.
+    /// @notice What an operator was convicted of, in one slot. All zero for one that was not.
+    /// @param firstSigma First epoch under whose set it is convicted.
+    /// @param lastSigma Last one.
     /// @param rate Fraction taken so far, 1e18 = all.
-    /// @param kind `FaultKind`.
-    /// @param height L2 height.
+    /// @param kind `FaultKind` of what it was convicted of first.
     /// @param taken Token wei taken so far.
     struct Conviction {
-        uint32 sigma;
-        uint64 share;
+        uint32 firstSigma;
+        uint32 lastSigma;
         uint64 rate;
         uint8 kind;
-        uint64 height;
-        uint128 taken;
+        uint104 taken;
     }
 
     /// @notice Where an offline case stands.
@@ -113,7 +114,8 @@ interface ISlasher {
         address reporter;
     }
 
-    /// @notice Operator `id` was convicted: `taken` token wei were slashed at `rate` (1e18 = all), and it is tombstoned.
+    /// @notice Operator `id` was convicted under `sigma`. It is tombstoned, `taken` token wei were slashed by this proof, and
+    /// `rate` (1e18 = all) is what all of them took together.
     event Convicted(
         uint32 indexed id,
         uint8 indexed kind,
@@ -125,8 +127,9 @@ interface ISlasher {
         address reporter
     );
 
-    /// @notice The conviction of `id` was raised to `rate` (1e18 = all), which took `taken` more token wei.
-    event ToppedUp(uint32 indexed id, uint256 rate, uint256 taken);
+    /// @notice `id` was raised to the `rate` (1e18 = all) that its conviction under `sigma` calls for, which took `taken` more
+    /// token wei.
+    event ToppedUp(uint32 indexed id, uint32 indexed sigma, uint256 rate, uint256 taken);
 
     /// @notice Operator `id` was offline in epoch `sigma` and is jailed; the case can be vetoed before `appealUntil`.
     event OfflineJailed(uint32 indexed id, uint32 indexed sigma, uint256 appealUntil, address reporter);
@@ -167,13 +170,13 @@ interface ISlasher {
     /// @notice Evidence against members of `sigma` was taken up to `lastEpoch`.
     error Slasher_EvidenceTooOld(uint32 sigma, uint32 lastEpoch);
 
-    /// @notice The operator is convicted of an equivocation: no other one is slashed.
-    error Slasher_AlreadyConvicted(uint32 id);
+    /// @notice The operator is convicted under this set: no other fault under it counts.
+    error Slasher_AlreadyConvicted(uint32 id, uint32 sigma);
 
     /// @notice The operator is not convicted of anything.
     error Slasher_NotConvicted(uint32 id);
 
-    /// @notice The conviction is at its final rate, 1e18 = all.
+    /// @notice The operator is at the highest rate its convictions call for, 1e18 = all.
     error Slasher_NothingToTopUp(uint32 id, uint256 rate);
 
     /// @notice The operator was jailed for an absence that epoch `sigma` belongs to: new ones are of epoch
@@ -193,16 +196,19 @@ interface ISlasher {
     error Slasher_FirstAbsence(uint32 id, uint32 sigma);
 
     /// @notice Slashes and tombstones an operator for a proven equivocation. Only a module.
-    /// @dev Emits `Convicted`. The rate is `rateFor(sigma, share)`. Works whatever the state of the operator, its pool
-    /// and the network (invariant S6). Reverts in this order: `NotModule`, `UnknownKind`, `InvalidWeight`,
+    /// @dev Emits `Convicted`. If the operator is convicted under another σ already, takes `(new − old) / (1 − old)` of what
+    /// is left, rounded up, of all that backed this σ; nothing if this one does not call for more. It counts in either
+    /// case. The reporter has its part of what this proof took. Works whatever the state of the operator, its pool and
+    /// the network (invariant S6). Reverts in this order: `NotModule`, `UnknownKind`, `InvalidWeight`,
     /// `AlreadyConvicted`, `SetNotStarted`, `EvidenceTooOld`. Amnesia is judged after a response window: its module
     /// calls `checkEvidence` when it accuses, and here the limit is the one of `lastSlashEpoch`.
     /// @return taken Token wei that left the vault.
     function convict(Offence calldata offence) external returns (uint256 taken);
 
-    /// @notice Raises the conviction of `id` to the rate that all convictions around its σ call for today. Anyone.
-    /// @dev Emits `ToppedUp`. Takes `(new − old) / (1 − old)` of what is left, rounded up. Pays no reporter: who proved
-    /// the faults was paid for them, and raising one is arithmetic. Reverts: `NotConvicted`, `NothingToTopUp`.
+    /// @notice Raises `id` to `rateDue(id)`, the highest rate its convictions call for today. Anyone.
+    /// @dev Emits `ToppedUp`. Takes `(new − old) / (1 − old)` of what is left, rounded up, of all that backed the σ of
+    /// `rateDue`. Pays no reporter: who proved the faults was paid for them, and raising one is arithmetic. Reverts:
+    /// `NotConvicted`, `NothingToTopUp`.
     /// @return taken Token wei that left the vault.
     function topUp(uint32 id) external returns (uint256 taken);
 
@@ -240,15 +246,28 @@ interface ISlasher {
     /// @notice What `id` was convicted of; all zero if it was not.
     function convictionOf(uint32 id) external view returns (Conviction memory);
 
-    /// @notice True if `id` was convicted: `convict` refuses it.
+    /// @notice True if `id` was convicted of an equivocation, under whatever set.
     function isConvicted(uint32 id) external view returns (bool);
 
-    /// @notice Part of the weight of `sigma` that was convicted of faults under it, 1e18 = all.
+    /// @notice True if `id` was convicted under `sigma`: `convict` refuses the pair.
+    function isProven(uint32 id, uint32 sigma) external view returns (bool);
+
+    /// @notice What counts for the rate under `sigma`: the shares convicted within `CORRELATION_EPOCHS` of it, of each
+    /// operator the largest. In steps of 1e-9 of all, 1e18 = all of a set, each share rounded up. It can exceed 1e18, as
+    /// shares are of several sets, and stays at 4.29e18.
     function convictedShare(uint32 sigma) external view returns (uint256);
 
-    /// @notice Rate at which a further conviction under `sigma` would be slashed now, 1e18 = all, rounded up.
-    /// @param share Part of the set's weight it adds, 1e18 = all.
+    /// @notice Rate that a conviction under `sigma` would call for now, 1e18 = all, if its operator had none within
+    /// `CORRELATION_EPOCHS` of `sigma`.
+    /// @param share Part of the set's weight it adds, 1e18 = all; rounded up to a multiple of 1e9.
     function rateFor(uint32 sigma, uint256 share) external view returns (uint256 rate);
+
+    /// @notice The highest rate that a conviction of `id` calls for today, and the first σ that calls for it; 0 for one that
+    /// is not convicted.
+    /// @dev Looks at two slots for every eight epochs from `firstSigma` to `lastSigma`. Both are epochs of frozen sets that
+    /// were judged in one time of unbonding, so there are few unless no set was frozen for long.
+    /// @return rate 1e18 = all; never below what was taken.
+    function rateDue(uint32 id) external view returns (uint256 rate, uint32 sigma);
 
     /// @notice What `topUp` would take of what is left, 1e18 = all; 0: nothing is due.
     function topUpDue(uint32 id) external view returns (uint256 fraction);
@@ -278,7 +297,7 @@ interface ISlasher {
     /// @notice Epochs after the end of a set's service in which evidence against its members is taken.
     function EVIDENCE_EPOCHS() external view returns (uint32);
 
-    /// @notice Epochs before and after σ whose convictions raise the rate.
+    /// @notice Epochs before and after σ whose convictions count for the rate.
     function CORRELATION_EPOCHS() external view returns (uint32);
 
     /// @notice Longest correlation window, epochs to each side; bounds the work of `convict`.

@@ -11,9 +11,12 @@ import {ISequencerSet} from "../interfaces/ISequencerSet.sol";
 import {ISlashEscrow} from "../interfaces/ISlashEscrow.sol";
 import {FaultKind, ISlasher} from "../interfaces/ISlasher.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {EpochShares} from "./EpochShares.sol";
 
 /// @title Slasher
 contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransient {
+    using EpochShares for EpochShares.Shares;
+
     /// @dev One slot. `nextSigma` is the first epoch that does not belong to the latest absence.
     struct Absences {
         uint32 lastSigma;
@@ -58,8 +61,11 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
 
     mapping(uint32 id => Conviction conviction) private _convictions;
 
-    /// @inheritdoc ISlasher
-    mapping(uint32 sigma => uint256 share) public convictedShare;
+    /// @dev The share of an operator in each set it is convicted under, 0 in the others.
+    mapping(uint32 id => EpochShares.Shares shares) private _proven;
+
+    /// @dev Of each epoch, the shares proven within `CORRELATION_EPOCHS` of it: of each operator the largest, once.
+    EpochShares.Shares private _correlated;
 
     mapping(uint32 id => Absences absences) private _absences;
 
@@ -108,40 +114,32 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         if (offence.weight == 0 || offence.weight > offence.totalWeight) {
             revert Slasher_InvalidWeight(offence.weight, offence.totalWeight);
         }
-        Conviction storage conviction = _convictions[id];
-        if (conviction.rate != 0) revert Slasher_AlreadyConvicted(id);
+        if (isProven(id, sigma)) revert Slasher_AlreadyConvicted(id, sigma);
         _checkAge(sigma, offence.kind == FaultKind.AMNESIA ? UNBONDING_EPOCHS : EVIDENCE_EPOCHS);
 
-        uint256 share = FixedPointMathLib.mulDivUp(offence.weight, _WAD, offence.totalWeight);
-        uint256 rate = rateFor(sigma, share);
-        convictedShare[sigma] += share;
-        // Both are at most 1e18.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        (conviction.sigma, conviction.share, conviction.rate) = (sigma, uint64(share), uint64(rate));
-        (conviction.kind, conviction.height) = (offence.kind, offence.height);
-        taken = _slash(id, sigma, rate, offence.reporter);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        conviction.taken = uint128(taken);
-        REGISTRY.tombstone(id);
-        emit Convicted(id, offence.kind, sigma, offence.height, offence.round, rate, taken, offence.reporter);
+        Conviction memory conviction = _convictions[id];
+        bool first = conviction.rate == 0;
+        _prove(id, sigma, FixedPointMathLib.mulDivUp(offence.weight, EpochShares.ALL, offence.totalWeight), first);
+        if (first) (conviction.firstSigma, conviction.lastSigma, conviction.kind) = (sigma, sigma, offence.kind);
+        else if (sigma < conviction.firstSigma) conviction.firstSigma = sigma;
+        else if (sigma > conviction.lastSigma) conviction.lastSigma = sigma;
+        uint256 newRate = _rate(_correlated.shareAt(sigma));
+        if (newRate > conviction.rate) taken = _raise(id, conviction, sigma, newRate, offence.reporter);
+        else _convictions[id] = conviction;
+        if (first) REGISTRY.tombstone(id);
+        emit Convicted(id, offence.kind, sigma, offence.height, offence.round, conviction.rate, taken, offence.reporter);
     }
 
     /// @inheritdoc ISlasher
     // As above.
     // slither-disable-next-line reentrancy-no-eth
     function topUp(uint32 id) external nonReentrant returns (uint256 taken) {
-        Conviction storage conviction = _convictions[id];
-        (uint256 rate, uint32 sigma) = (conviction.rate, conviction.sigma);
-        if (rate == 0) revert Slasher_NotConvicted(id);
-        uint256 newRate = rateFor(sigma, 0);
-        if (newRate <= rate) revert Slasher_NothingToTopUp(id, rate);
-        // At most 1e18.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        conviction.rate = uint64(newRate);
-        taken = _slash(id, sigma, _extraUp(rate, newRate), address(0));
-        // forge-lint: disable-next-line(unsafe-typecast)
-        conviction.taken += uint128(taken);
-        emit ToppedUp(id, newRate, taken);
+        Conviction memory conviction = _convictions[id];
+        if (conviction.rate == 0) revert Slasher_NotConvicted(id);
+        (uint256 newRate, uint32 sigma) = rateDue(id);
+        if (newRate == conviction.rate) revert Slasher_NothingToTopUp(id, newRate);
+        taken = _raise(id, conviction, sigma, newRate, address(0));
+        emit ToppedUp(id, sigma, newRate, taken);
     }
 
     /// @inheritdoc ISlasher
@@ -208,25 +206,44 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
     }
 
     /// @inheritdoc ISlasher
-    function rateFor(uint32 sigma, uint256 share) public view returns (uint256 rate) {
-        uint256 last = uint256(sigma) + CORRELATION_EPOCHS;
-        for (uint256 e = FixedPointMathLib.zeroFloorSub(sigma, CORRELATION_EPOCHS); e <= last; ++e) {
-            // Beyond 32 bits only sets that can never start.
-            // forge-lint: disable-next-line(unsafe-typecast)
-            share += convictedShare[uint32(e)];
+    function isProven(uint32 id, uint32 sigma) public view returns (bool) {
+        return _proven[id].shareAt(sigma) != 0;
+    }
+
+    /// @inheritdoc ISlasher
+    function convictedShare(uint32 sigma) external view returns (uint256) {
+        return _correlated.shareAt(sigma) * (_WAD / EpochShares.ALL);
+    }
+
+    /// @inheritdoc ISlasher
+    function rateFor(uint32 sigma, uint256 share) external view returns (uint256 rate) {
+        share = FixedPointMathLib.divUp(FixedPointMathLib.min(share, _WAD), _WAD / EpochShares.ALL);
+        return _rate(_correlated.shareAt(sigma) + share);
+    }
+
+    /// @inheritdoc ISlasher
+    function rateDue(uint32 id) public view returns (uint256 rate, uint32 sigma) {
+        Conviction memory conviction = _convictions[id];
+        if (conviction.rate == 0) return (0, 0);
+        for (uint256 first = conviction.firstSigma & ~uint256(7); first <= conviction.lastSigma; first += 8) {
+            uint256 own = _proven[id].eightAt(first);
+            if (own == 0) continue;
+            uint256 all = _correlated.eightAt(first);
+            for (uint256 epoch = first; epoch < first + 8; ++epoch) {
+                if (EpochShares.ofEight(own, epoch) == 0) continue;
+                uint256 here = _rate(EpochShares.ofEight(all, epoch));
+                // A proven epoch has 32 bits.
+                // forge-lint: disable-next-line(unsafe-typecast)
+                if (here > rate) (rate, sigma) = (here, uint32(epoch));
+            }
         }
-        share = FixedPointMathLib.min(share, _WAD);
-        rate = FixedPointMathLib.mulDivUp(_CORRELATION_FACTOR * share, share, _WAD);
-        rate = FixedPointMathLib.min(FixedPointMathLib.max(rate, MIN_RATE), _WAD);
     }
 
     /// @inheritdoc ISlasher
     function topUpDue(uint32 id) external view returns (uint256 fraction) {
-        Conviction storage conviction = _convictions[id];
-        uint256 rate = conviction.rate;
-        if (rate == 0) return 0;
-        uint256 newRate = rateFor(conviction.sigma, 0);
-        return newRate <= rate ? 0 : _extraUp(rate, newRate);
+        uint256 rate = _convictions[id].rate;
+        (uint256 newRate,) = rateDue(id);
+        return newRate == rate ? 0 : _extraUp(rate, newRate);
     }
 
     /// @inheritdoc ISlasher
@@ -272,6 +289,43 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         }
     }
 
+    /// @dev Enters the share of `id` under `sigma`, and in each epoch that sees it what it adds to the largest of `id` that
+    /// this epoch saw before. A sum of largest shares is the same in whatever order they came.
+    function _prove(uint32 id, uint32 sigma, uint256 share, bool first) private {
+        EpochShares.Shares storage own = _proven[id];
+        uint256 reach = CORRELATION_EPOCHS;
+        // From `sigma - 2 * reach` on; `sigma` itself, where nothing is proven yet, in the middle.
+        uint256[] memory largest = new uint256[](4 * reach + 1);
+        uint256 middle = 2 * reach;
+        for (uint256 i = 1; !first && i <= middle; ++i) {
+            uint256 before = i > sigma ? 0 : own.shareAt(sigma - i);
+            largest[middle - i] = FixedPointMathLib.max(largest[middle - i + 1], before);
+            largest[middle + i] = FixedPointMathLib.max(largest[middle + i - 1], own.shareAt(sigma + i));
+        }
+        // The epoch that is `i - reach` after `sigma` sees those from `i` on up to `i + 2 * reach`, across the middle.
+        for (uint256 i = 0; i <= middle; ++i) {
+            uint256 seen = FixedPointMathLib.max(largest[i], largest[i + middle]);
+            if (share > seen && sigma + i >= reach) _correlated.add(sigma + i - reach, share - seen);
+        }
+        own.add(sigma, share);
+    }
+
+    /// @dev Takes what lacks to `newRate`, and keeps what is known about the operator.
+    function _raise(uint32 id, Conviction memory conviction, uint32 sigma, uint256 newRate, address reporter)
+        private
+        returns (uint256 taken)
+    {
+        uint256 fraction = _extraUp(conviction.rate, newRate);
+        // At most 1e18.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        conviction.rate = uint64(newRate);
+        _convictions[id] = conviction;
+        taken = _slash(id, sigma, fraction, reporter);
+        // All stake there is has 104 bits, and none comes after a conviction.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _convictions[id].taken = conviction.taken + uint104(taken);
+    }
+
     /// @dev Takes a fraction of everything that backed `sigma` and books where it goes.
     function _slash(uint32 id, uint32 sigma, uint256 fraction, address reporter) private returns (uint256 taken) {
         taken = VAULT.slash(id, sigma, fraction);
@@ -312,7 +366,12 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         return low + span - 1;
     }
 
-    /// @dev What to take of what a first slash of `rate` left, so that together they are a slash of `newRate`.
+    /// @dev Shares count in 1e-9, so their product in 1e-18.
+    function _rate(uint256 share) private pure returns (uint256) {
+        return FixedPointMathLib.min(FixedPointMathLib.max(_CORRELATION_FACTOR * share * share, MIN_RATE), _WAD);
+    }
+
+    /// @dev What to take of what slashes of `rate` in all left, so that together they are a slash of `newRate`.
     function _extraUp(uint256 rate, uint256 newRate) private pure returns (uint256) {
         return FixedPointMathLib.mulDivUp(newRate - rate, _WAD, _WAD - rate);
     }

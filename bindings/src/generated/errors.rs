@@ -216,7 +216,7 @@ alloy::sol! {
         error SlashEscrow_NothingDue(address account);
         error SlashEscrow_NothingToBurn();
         error SlashEscrow_ZeroAddress();
-        error Slasher_AlreadyConvicted(uint32 id);
+        error Slasher_AlreadyConvicted(uint32 id, uint32 sigma);
         error Slasher_AppealOver(uint32 id, uint32 sigma, uint256 appealUntil);
         error Slasher_AppealRunning(uint32 id, uint32 sigma, uint256 appealUntil);
         error Slasher_DuplicateModule(address module);
@@ -740,7 +740,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::SlashEscrow_NothingDue(error) => vec![("account", error.account.to_string())],
         Rota::RotaErrors::SlashEscrow_NothingToBurn(_) => vec![],
         Rota::RotaErrors::SlashEscrow_ZeroAddress(_) => vec![],
-        Rota::RotaErrors::Slasher_AlreadyConvicted(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::Slasher_AlreadyConvicted(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string())],
         Rota::RotaErrors::Slasher_AppealOver(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("appealUntil", error.appealUntil.to_string())],
         Rota::RotaErrors::Slasher_AppealRunning(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("appealUntil", error.appealUntil.to_string())],
         Rota::RotaErrors::Slasher_DuplicateModule(error) => vec![("module", error.module.to_string())],

@@ -85,11 +85,7 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
             Evidence.Standing({
                 sigma: charge.sigma, id: charge.id, weight: charge.weight, totalWeight: charge.totalWeight
             }),
-            FaultKind.AMNESIA,
-            charge.fork,
-            charge.height,
-            charge.voteRound,
-            accusation.reporter
+            Fault(FaultKind.AMNESIA, charge.fork, charge.height, charge.voteRound, accusation.reporter)
         );
     }
 
@@ -97,7 +93,7 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
     function expire(Charge calldata charge) external {
         (bytes32 chargeHash, Accusation storage accusation) = _opened(charge);
         uint32 last = SLASHER.lastSlashEpoch(charge.sigma);
-        if (IEpochClock(address(SET)).currentEpoch() <= last && !SLASHER.isConvicted(charge.id)) {
+        if (IEpochClock(address(SET)).currentEpoch() <= last && !SLASHER.isProven(charge.id, charge.sigma)) {
             revert AmnesiaFault_NotExpired(chargeHash, last);
         }
 

@@ -44,8 +44,11 @@ contract ConflictingCertificatesFault is IConflictingCertificatesFault, FaultMod
 
         Court memory firstCourt = _court(first.epoch);
         Court memory secondCourt = _court(second.epoch);
+        // One set judges once.
+        if (first.epoch == second.epoch) secondCourt.judged = false;
         if (!firstCourt.judged && !secondCourt.judged) SLASHER.checkEvidence(first.epoch);
 
+        Fault memory fault = Fault(FaultKind.PRECOMMIT, first.fork, first.height, first.round, reporter);
         uint256 intersection;
         uint256 count = firstMembers.length / 32;
         for (uint256 i = 0; i < count; ++i) {
@@ -55,16 +58,10 @@ contract ConflictingCertificatesFault is IConflictingCertificatesFault, FaultMod
             if (!both) continue;
             ++intersection;
             // A key is bound to one operator for ever: both members have the same id.
-            if (convicted == limit || SLASHER.isConvicted(one.id())) continue;
-            ++convicted;
-            _convict(
-                _heavier(_standingOf(one, firstCourt), _standingOf(two, secondCourt), firstCourt, secondCourt),
-                FaultKind.PRECOMMIT,
-                first.fork,
-                first.height,
-                first.round,
-                reporter
-            );
+            if (convicted == limit) continue;
+            // Not `||`: it is convicted under both sets.
+            bool anew = _convictIn(firstCourt, one, fault);
+            if (_convictIn(secondCourt, two, fault) || anew) ++convicted;
         }
         if (convicted == 0) revert ConflictingCertificatesFault_NobodyToConvict(intersection);
     }
@@ -87,19 +84,14 @@ contract ConflictingCertificatesFault is IConflictingCertificatesFault, FaultMod
         return (false, member);
     }
 
-    function _standingOf(SetMember member, Court memory court) private pure returns (Evidence.Standing memory) {
-        return Evidence.Standing({
+    /// @dev Convicts a member of the court's set, unless it is convicted under it already or evidence is not taken now.
+    function _convictIn(Court memory court, SetMember member, Fault memory fault) private returns (bool) {
+        if (!court.judged) return false;
+        Evidence.Standing memory standing = Evidence.Standing({
             sigma: court.sigma, id: member.id(), weight: member.weight(), totalWeight: court.totalWeight
         });
-    }
-
-    function _heavier(
-        Evidence.Standing memory one,
-        Evidence.Standing memory two,
-        Court memory firstCourt,
-        Court memory secondCourt
-    ) private pure returns (Evidence.Standing memory) {
-        if (!secondCourt.judged || (firstCourt.judged && !_isHeavier(two, one))) return one;
-        return two;
+        if (_isProven(standing)) return false;
+        _convict(standing, fault);
+        return true;
     }
 }

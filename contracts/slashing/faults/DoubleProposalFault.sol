@@ -31,7 +31,7 @@ contract DoubleProposalFault is IDoubleProposalFault, FaultModule {
         address other = Evidence.proposalSigner(second, domainSeparator);
         if (signer != other) revert Evidence_DifferentSigners(signer, other);
 
-        Evidence.Standing memory standing = _standing(signer, first.epoch, second.epoch, firstMembers, secondMembers);
-        return _convict(standing, FaultKind.PROPOSAL, first.fork, first.height, first.round, reporter);
+        Fault memory fault = Fault(FaultKind.PROPOSAL, first.fork, first.height, first.round, reporter);
+        return _convictUnder(signer, first.epoch, second.epoch, firstMembers, secondMembers, fault);
     }
 }

@@ -31,7 +31,7 @@ contract DoubleVoteFault is IDoubleVoteFault, FaultModule {
         address other = Evidence.voteSigner(second, domainSeparator);
         if (signer != other) revert Evidence_DifferentSigners(signer, other);
 
-        Evidence.Standing memory standing = _standing(signer, first.epoch, second.epoch, firstMembers, secondMembers);
-        return _convict(standing, first.kind, first.fork, first.height, first.round, reporter);
+        Fault memory fault = Fault(first.kind, first.fork, first.height, first.round, reporter);
+        return _convictUnder(signer, first.epoch, second.epoch, firstMembers, secondMembers, fault);
     }
 }

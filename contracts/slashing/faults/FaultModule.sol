@@ -12,6 +12,15 @@ import {Evidence} from "./Evidence.sol";
 /// @notice What the modules that judge by signatures share: their wiring, and under which frozen set a key answers.
 /// @dev A module decides what happened and nothing else: it holds no funds and no roles, and `ISlasher` knows the rest.
 abstract contract FaultModule is IEvidence {
+    /// @dev What was done, as `ISlasher.Offence` has it, and who is paid for the proof.
+    struct Fault {
+        uint8 kind;
+        uint32 fork;
+        uint64 height;
+        uint32 round;
+        address reporter;
+    }
+
     /// @inheritdoc IEvidence
     bytes32 public immutable domainSeparator;
 
@@ -28,29 +37,33 @@ abstract contract FaultModule is IEvidence {
         domainSeparator = CommitCertificate.domainSeparator(wiring.l2ChainId, wiring.batchChain);
     }
 
-    /// @dev As what a key answers that signed messages for the epochs `first` and `second`.
+    /// @dev Convicts a key that signed contradicting messages for the epochs `first` and `second`.
     ///
-    /// Usually they are one. A key that signs two, of which only one can be σ of the height, must not choose the cheaper
-    /// set by reporting itself: it answers in the one where its share of the weight is larger, among those evidence is
-    /// still taken for.
-    function _standing(
+    /// Usually they are one. Who signs two, of which only one can be σ of the height, answers in both sets, so that nobody
+    /// chooses the cheaper one; whichever evidence is still taken for and is not convicted under already.
+    function _convictUnder(
         address signer,
         uint32 first,
         uint32 second,
         bytes calldata firstMembers,
-        bytes calldata secondMembers
-    ) internal view returns (Evidence.Standing memory) {
+        bytes calldata secondMembers,
+        Fault memory fault
+    ) internal returns (uint256 taken) {
         if (first == second) {
             if (secondMembers.length != 0) {
                 revert Evidence_SpareMembers(first, secondMembers.length);
             }
-            return _standingIn(signer, first, firstMembers);
+            return _convict(_standingIn(signer, first, firstMembers), fault);
         }
         (bool inFirst, Evidence.Standing memory one) = _findJudged(signer, first, firstMembers);
         (bool inSecond, Evidence.Standing memory two) = _findJudged(signer, second, secondMembers);
         if (!inFirst && !inSecond) revert Evidence_NotAMemberOfEither(signer, first, second);
-        if (!inSecond || (inFirst && !_isHeavier(two, one))) return one;
-        return two;
+        (bool asOne, bool asTwo) = (inFirst && !_isProven(one), inSecond && !_isProven(two));
+        if (!asOne && !asTwo) {
+            revert ISlasher.Slasher_AlreadyConvicted(inFirst ? one.id : two.id, inFirst ? first : second);
+        }
+        if (asOne) taken = _convict(one, fault);
+        if (asTwo) taken += _convict(two, fault);
     }
 
     /// @dev As what a key answers in the one set it signed for.
@@ -71,31 +84,24 @@ abstract contract FaultModule is IEvidence {
         return sigma <= current && current <= SLASHER.lastEvidenceEpoch(sigma);
     }
 
-    /// @dev Whether `a` is a larger part of its set than `b` of its own.
-    function _isHeavier(Evidence.Standing memory a, Evidence.Standing memory b) internal pure returns (bool) {
-        return uint256(a.weight) * b.totalWeight > uint256(b.weight) * a.totalWeight;
+    /// @dev Whether the member is convicted under its set.
+    function _isProven(Evidence.Standing memory standing) internal view returns (bool) {
+        return SLASHER.isProven(standing.id, standing.sigma);
     }
 
     /// @dev Hands the verdict to the slasher.
-    function _convict(
-        Evidence.Standing memory standing,
-        uint8 kind,
-        uint32 fork,
-        uint64 height,
-        uint32 round,
-        address reporter
-    ) internal returns (uint256 taken) {
+    function _convict(Evidence.Standing memory standing, Fault memory fault) internal returns (uint256 taken) {
         return SLASHER.convict(
             ISlasher.Offence({
                 id: standing.id,
-                kind: kind,
-                fork: fork,
+                kind: fault.kind,
+                fork: fault.fork,
                 sigma: standing.sigma,
-                height: height,
-                round: round,
+                height: fault.height,
+                round: fault.round,
                 weight: standing.weight,
                 totalWeight: standing.totalWeight,
-                reporter: reporter
+                reporter: fault.reporter
             })
         );
     }

@@ -3,7 +3,7 @@
 //! backed the vote pays, also if it undelegated since, who had left before does not, and the chain goes on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -143,17 +143,17 @@ async fn conviction(net: &TestNet, culprit: u32, stakes: &Stakes) -> Result<()> 
 
     let one = U256::from(10).pow(U256::from(18));
     let conviction = slasher.convictionOf(culprit).call().await?;
-    let set = rota::epoch::frozen_set(network, conviction.sigma).await?;
+    let set = rota::epoch::frozen_set(network, conviction.firstSigma).await?;
     let weight = set.members().iter().find(|member| member.id == culprit).map(|member| member.weight);
-    let weight = weight.ok_or_else(|| eyre!("operator {culprit} was no member of epoch {}", conviction.sigma))?;
-    // Everything rounds against the culprit: 9·share², at least 5 %, at most all.
-    let share = (U256::from(weight) * one).div_ceil(U256::from(set.total_weight()));
-    let rate = (U256::from(9) * share * share).div_ceil(one).clamp(one / U256::from(20), one);
+    let weight = weight.ok_or_else(|| eyre!("operator {culprit} was no member of epoch {}", conviction.firstSigma))?;
+    // 9·share², at least 5 %, at most all, of a share in steps of 1e-9. Everything rounds against the culprit.
+    let share = (U256::from(weight) * U256::from(1_000_000_000)).div_ceil(U256::from(set.total_weight()));
+    let rate = (U256::from(9) * share * share).clamp(one / U256::from(20), one);
     ensure!(U256::from(conviction.rate) == rate, "the rate is {}, not {rate}", conviction.rate);
     ensure!(
-        conviction.sigma >= stakes.left.0 + 2,
+        conviction.firstSigma >= stakes.left.0 + 2,
         "σ is {}: too early for who left in {}",
-        conviction.sigma,
+        conviction.firstSigma,
         stakes.left.0
     );
     let loss = |held: U256| (held * rate).div_ceil(one);
@@ -177,7 +177,8 @@ async fn conviction(net: &TestNet, culprit: u32, stakes: &Stakes) -> Result<()> 
     net.say(&format!("operator {culprit} is convicted; who backed it lost {taken} of {} wei", held + leaving));
 
     let events = slasher.Convicted_filter().from_block(0).query().await?;
-    ensure!(events.len() == 1, "{} convictions", events.len());
+    let pairs: BTreeSet<_> = events.iter().map(|(event, _)| (event.id, event.sigma)).collect();
+    ensure!(pairs.len() == events.len() && pairs.iter().all(|(id, _)| *id == culprit), "convictions: {pairs:?}");
     let reporter = events.first().map(|(event, _)| event.reporter).unwrap_or_default();
     let held = network.token().balanceOf(reporter).call().await?;
     let escrow = SlashEscrow::new(contracts.slash_escrow, l1);

@@ -8,7 +8,7 @@ import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {SlashingFixture} from "../harness/SlashingFixture.sol";
 
 /// @notice Drives slasher, escrow and vault with faults of several operators in every order, while delegators come and go,
-/// and keeps its own books: which sets served when, who was convicted of what, which absences count. Whether an action
+/// and keeps its own books: which sets served when, who was convicted under which of them, which absences count. Whether an action
 /// may succeed, and exactly what it takes, follows from the books; an answer that differs is a failure.
 contract SlashingHandler is SlashingFixture {
     uint256 public constant DELEGATORS = 3;
@@ -16,11 +16,10 @@ contract SlashingHandler is SlashingFixture {
     uint8 public constant SEATS = 6;
     uint64 private constant TOTAL = 1000;
 
-    struct Booked {
+    struct Proof {
         uint32 id;
         uint32 sigma;
         uint256 share;
-        uint256 rate;
     }
 
     struct Absence {
@@ -45,8 +44,11 @@ contract SlashingHandler is SlashingFixture {
     /// @dev What left the escrow again.
     uint256 public paidOut;
 
-    Booked[] private _convictions;
-    mapping(uint32 id => uint256 index) private _convictionOf;
+    Proof[] private _proofs;
+    mapping(uint32 id => mapping(uint32 sigma => bool)) private _proven;
+    /// @dev In the order of their first conviction; what was taken of each, 1e18 = all.
+    uint32[] private _convicts;
+    mapping(uint32 id => uint256 rate) private _rates;
     mapping(uint32 id => Absence[] list) private _absences;
     uint32[] private _frozen;
     Ticket[] private _tickets;
@@ -117,41 +119,43 @@ contract SlashingHandler is SlashingFixture {
 
     // --- equivocation
 
-    /// @dev S1, S2, S4, S6, S9: refused only for age, a set that has not started or an earlier conviction; otherwise exactly
-    /// the rate of the formula over the books, from exactly the pool and the cohorts in reach.
+    /// @dev S1, S2, S4, S6, S9: refused only for age, a set that has not started or an earlier conviction under it;
+    /// otherwise exactly what lacks to the rate of the formula over the books, from exactly the pool and the cohorts in
+    /// reach.
     function convict(uint256 which, uint256 age, uint256 weight, bool amnesia) external {
         uint32 id = _id(which);
-        // Rarely, or nobody would be left.
-        if (which % 3 != 0) return;
-        uint32 current = _epoch();
-        // Mostly fresh.
-        if (age % 3 != 0) age = age % 5;
-        uint32 sigma = age % 16 == 0 ? current + 1 : current - uint32(_bound(age, 0, 12 > current ? current : 12));
-        // Half of the time near the last one, so that they correlate.
-        if (age % 2 == 0 && _convictions.length != 0) {
-            uint32 near = _convictions[_convictions.length - 1].sigma + uint32(age % 3);
-            if (near <= current) sigma = near;
-        }
+        // Of new ones few, or nobody would be left; others again and again.
+        if (which % 3 == 1 && _convicts.length != 0) id = _convicts[which % _convicts.length];
+        else if (which % 3 != 0) return;
         ISlasher.Offence memory offence =
-            _offence(id, sigma, uint64(_bound(weight, 1, weight % 4 == 0 ? 400 : 120)), TOTAL);
+            _offence(id, _sigma(age), uint64(_bound(weight, 1, weight % 4 == 0 ? 400 : 120)), TOTAL);
         offence.kind = amnesia ? FaultKind.AMNESIA : uint8(1 + weight % 3);
         if (weight % 7 == 0) offence.reporter = address(0);
 
-        uint256 share = uint256(offence.weight) * WAD / TOTAL;
-        uint256 rate = _rate(sigma, share);
-        uint256 expected = _atStake(id, sigma, rate);
+        bytes memory refusal = _refusal(id, offence.sigma, amnesia ? UNBONDING : EVIDENCE);
+        uint256 expected;
+        uint256 rate = _rates[id];
+        if (refusal.length == 0) {
+            _proofs.push(Proof(id, offence.sigma, uint256(offence.weight) * WAD / TOTAL));
+            _proven[id][offence.sigma] = true;
+            uint256 called = _rateUnder(offence.sigma);
+            if (called > rate) {
+                expected = _atStake(id, offence.sigma, _extra(rate, called));
+                if (rate == 0) _convicts.push(id);
+                rate = called;
+            }
+        }
         uint256 reward = slashEscrow.rewardOf(reporter);
-        bytes memory refusal = _refusal(id, sigma, amnesia ? UNBONDING : EVIDENCE);
         vm.prank(which % 2 == 0 ? voteFault : proposalFault);
         try slashing.convict(offence) returns (uint256 took) {
-            _count("convict", true);
+            _count(_rates[id] == 0 ? bytes32("convict") : bytes32("convict again"), true);
+            if (rate > _rates[id] && _rates[id] != 0) _count("convict again, dearer", true);
             assertEq(refusal.length, 0, "convicted against the rules");
             assertEq(took, expected, "S2: not what was at stake");
             taken += took;
             if (offence.reporter != address(0)) rewarded += took * 5 / 100;
             assertEq(slashEscrow.rewardOf(reporter) - reward, offence.reporter == address(0) ? 0 : took * 5 / 100, "S9");
-            _convictions.push(Booked(id, sigma, share, rate));
-            _convictionOf[id] = _convictions.length;
+            _rates[id] = rate;
         } catch (bytes memory reason) {
             _count("convict", false);
             assertEq(reason, refusal, "S6: refused against the rules");
@@ -161,9 +165,7 @@ contract SlashingHandler is SlashingFixture {
     /// @dev S4: raises exactly to the rate the books call for.
     function topUp(uint256 which) external {
         // Half of the time one that is convicted.
-        uint32 id =
-            which % 2 == 0 && _convictions.length != 0 ? _convictions[which % _convictions.length].id : _id(which);
-        _topUp(id);
+        _topUp(which % 2 == 0 && _convicts.length != 0 ? _convicts[which % _convicts.length] : _id(which));
     }
 
     // --- absences
@@ -299,8 +301,8 @@ contract SlashingHandler is SlashingFixture {
         set.freeze(next);
         _frozen.push(next);
         _count("freeze", true);
-        for (uint256 i = 0; i < _convictions.length; ++i) {
-            (bool seated,) = set.seatOf(_convictions[i].id);
+        for (uint256 i = 0; i < _convicts.length; ++i) {
+            (bool seated,) = set.seatOf(_convicts[i]);
             assertFalse(seated, "S7: a convict in the set");
         }
     }
@@ -316,17 +318,18 @@ contract SlashingHandler is SlashingFixture {
     }
 
     function convictionCount() external view returns (uint256) {
-        return _convictions.length;
+        return _convicts.length;
     }
 
     function convictionAt(uint256 index) external view returns (uint32 id, uint256 rate, uint256 due) {
-        Booked storage booked = _convictions[index];
-        return (booked.id, booked.rate, _rate(booked.sigma, 0));
+        id = _convicts[index];
+        (due,) = _rateDue(id);
+        return (id, _rates[id], due);
     }
 
     function topUpAll() external {
-        for (uint256 i = 0; i < _convictions.length; ++i) {
-            _topUp(_convictions[i].id);
+        for (uint256 i = 0; i < _convicts.length; ++i) {
+            _topUp(_convicts[i]);
         }
     }
 
@@ -341,8 +344,8 @@ contract SlashingHandler is SlashingFixture {
     // --- internals
 
     function _topUp(uint32 id) private {
-        uint256 index = _convictionOf[id];
-        if (index == 0) {
+        uint256 rate = _rates[id];
+        if (rate == 0) {
             try slashing.topUp(id) {
                 fail();
             } catch (bytes memory reason) {
@@ -350,36 +353,64 @@ contract SlashingHandler is SlashingFixture {
             }
             return;
         }
-        Booked storage booked = _convictions[index - 1];
-        uint256 rate = _rate(booked.sigma, 0);
+        (uint256 due, uint32 sigma) = _rateDue(id);
         // Never called for when nothing is to be raised: the divisor would be zero at 100 %.
-        uint256 fraction = rate > booked.rate ? ((rate - booked.rate) * WAD - 1) / (WAD - booked.rate) + 1 : 0;
+        uint256 fraction = due > rate ? _extra(rate, due) : 0;
         assertEq(slashing.topUpDue(id), fraction);
-        uint256 expected = _atStake(id, booked.sigma, fraction);
+        uint256 expected = _atStake(id, sigma, fraction);
         try slashing.topUp(id) returns (uint256 took) {
             _count("topUp", true);
             assertGt(fraction, 0, "raised against the rules");
             assertEq(took, expected, "S4: not what was due");
             taken += took;
-            booked.rate = rate;
+            _rates[id] = due;
         } catch (bytes memory reason) {
             _count("topUp", false);
-            assertEq(
-                reason, abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, id, booked.rate), "not raised"
-            );
+            assertEq(reason, abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, id, rate), "not raised");
             assertEq(fraction, 0);
         }
     }
 
-    /// @dev The formula over the books. Shares are exact: weights are of 1000.
-    function _rate(uint32 sigma, uint256 share) private view returns (uint256 rate) {
-        for (uint256 i = 0; i < _convictions.length; ++i) {
-            uint32 other = _convictions[i].sigma;
-            if ((other > sigma ? other - sigma : sigma - other) <= CORRELATION) share += _convictions[i].share;
+    /// @dev Mostly fresh; half of the time near the last proof, so that they correlate.
+    function _sigma(uint256 age) private view returns (uint32) {
+        uint32 current = _epoch();
+        if (age % 2 == 0 && _proofs.length != 0) {
+            uint32 near = _proofs[_proofs.length - 1].sigma + uint32(age % 7);
+            if (near > 3 && near <= current + 3) return near - 3;
+        }
+        if (age % 3 != 0) age = age % 5;
+        return age % 16 == 0 ? current + 1 : current - uint32(_bound(age, 0, 12 > current ? current : 12));
+    }
+
+    /// @dev The highest rate that a proof of `id` calls for, and the first set that does.
+    function _rateDue(uint32 id) private view returns (uint256 rate, uint32 sigma) {
+        for (uint256 i = 0; i < _proofs.length; ++i) {
+            if (_proofs[i].id != id) continue;
+            uint256 here = _rateUnder(_proofs[i].sigma);
+            if (here > rate || (here == rate && _proofs[i].sigma < sigma)) (rate, sigma) = (here, _proofs[i].sigma);
+        }
+    }
+
+    /// @dev The formula over the books: of each operator the largest share in the window. Exact: weights are of 1000.
+    function _rateUnder(uint32 sigma) private view returns (uint256 rate) {
+        uint256[] memory largest = new uint256[](MAX_OPERATORS + 1);
+        for (uint256 i = 0; i < _proofs.length; ++i) {
+            Proof memory proof = _proofs[i];
+            if ((proof.sigma > sigma ? proof.sigma - sigma : sigma - proof.sigma) > CORRELATION) continue;
+            if (proof.share > largest[proof.id]) largest[proof.id] = proof.share;
+        }
+        uint256 share;
+        for (uint256 i = 0; i < largest.length; ++i) {
+            share += largest[i];
         }
         if (3 * share >= WAD) return WAD;
         rate = 9 * share * share / WAD;
         return rate < 0.05e18 ? 0.05e18 : rate;
+    }
+
+    /// @dev What to take of what is left.
+    function _extra(uint256 rate, uint256 newRate) private pure returns (uint256) {
+        return ((newRate - rate) * WAD - 1) / (WAD - rate) + 1;
     }
 
     /// @dev What a slash takes: from the pool, and from the cohorts c of the window with c + 1 >= sigma.
@@ -396,7 +427,7 @@ contract SlashingHandler is SlashingFixture {
     }
 
     function _refusal(uint32 id, uint32 sigma, uint32 span) private view returns (bytes memory) {
-        if (_isConvicted(id)) return abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, id);
+        if (_proven[id][sigma]) return abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, id, sigma);
         return _ageRefusal(sigma, span);
     }
 
@@ -436,7 +467,7 @@ contract SlashingHandler is SlashingFixture {
     }
 
     function _isConvicted(uint32 id) private view returns (bool) {
-        return _convictionOf[id] != 0;
+        return _rates[id] != 0;
     }
 
     function _id(uint256 which) private view returns (uint32) {

@@ -25,7 +25,7 @@ contract RecordingSlasher {
 
     uint32 public evidenceEpochs = 3;
     ISlasher.Offence[] private _offences;
-    mapping(uint32 id => bool) public isConvicted;
+    mapping(uint32 id => mapping(uint32 sigma => bool)) public isProven;
 
     uint32 public jailedId;
     uint32 public jailedSigma;
@@ -38,9 +38,10 @@ contract RecordingSlasher {
     }
 
     function convict(ISlasher.Offence calldata offence) external returns (uint256 taken) {
-        if (isConvicted[offence.id]) revert ISlasher.Slasher_AlreadyConvicted(offence.id);
-        if (offence.kind != 4) checkEvidence(offence.sigma);
-        isConvicted[offence.id] = true;
+        (uint32 id, uint32 sigma) = (offence.id, offence.sigma);
+        if (isProven[id][sigma]) revert ISlasher.Slasher_AlreadyConvicted(id, sigma);
+        if (offence.kind != 4) checkEvidence(sigma);
+        isProven[id][sigma] = true;
         _offences.push(offence);
         return 1e18 * uint256(offence.id);
     }
@@ -54,8 +55,8 @@ contract RecordingSlasher {
         return 7e18;
     }
 
-    function markConvicted(uint32 id) external {
-        isConvicted[id] = true;
+    function markProven(uint32 id, uint32 sigma) external {
+        isProven[id][sigma] = true;
     }
 
     function checkEvidence(uint32 sigma) public view {

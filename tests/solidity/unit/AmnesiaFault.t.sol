@@ -334,7 +334,10 @@ contract AmnesiaFaultTest is FaultKit {
         _accuse();
         vm.expectRevert(abi.encodeWithSelector(IAmnesiaFault.AmnesiaFault_NotExpired.selector, chargeHash, SIGMA + 6));
         amnesia.expire(charge);
-        slasher.markConvicted(2);
+        slasher.markProven(2, SIGMA + 1);
+        vm.expectRevert(abi.encodeWithSelector(IAmnesiaFault.AmnesiaFault_NotExpired.selector, chargeHash, SIGMA + 6));
+        amnesia.expire(charge);
+        slasher.markProven(2, SIGMA);
         amnesia.expire(charge);
         assertEq(amnesia.openCharges(2), 0);
     }

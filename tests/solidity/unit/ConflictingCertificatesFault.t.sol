@@ -47,7 +47,7 @@ contract ConflictingCertificatesFaultTest is FaultKit {
     }
 
     function test_aConvictionThatCameBetweenSpoilsNothing() public {
-        slasher.markConvicted(2);
+        slasher.markProven(2, SIGMA);
         assertEq(_report(10), 1);
         _assertOffence(0, 2, SIGMA, 102, totalWeight);
     }
@@ -58,7 +58,7 @@ contract ConflictingCertificatesFaultTest is FaultKit {
         assertEq(_report(10), 4);
     }
 
-    function test_twoSets_convictsByKeyWhereTheShareIsLarger() public {
+    function test_twoSets_convictsByKeyUnderBoth() public {
         // Keys 2 and 1 change places; key 0 and 3 are gone.
         bytes memory later =
             abi.encodePacked(vm.addr(_secret(2)), uint32(3), uint64(90), vm.addr(_secret(1)), uint32(2), uint64(10));
@@ -67,9 +67,28 @@ contract ConflictingCertificatesFaultTest is FaultKit {
         two.signatures = bytes.concat(_voteOf(2), _voteOf(1));
         sets.setEpoch(SIGMA + 1);
         assertEq(certificates.report(one, two, members, later, 10, REPORTER), 2);
-        // 101/406 is more than 10/100; 90/100 is more than 102/406.
+        assertEq(slasher.count(), 4);
         _assertOffence(0, 1, SIGMA, 101, totalWeight);
-        _assertOffence(1, 2, SIGMA + 1, 90, 100);
+        _assertOffence(1, 1, SIGMA + 1, 10, 100);
+        _assertOffence(2, 2, SIGMA, 102, totalWeight);
+        _assertOffence(3, 2, SIGMA + 1, 90, 100);
+        vm.expectRevert(_nobody(2));
+        certificates.report(one, two, members, later, 10, REPORTER);
+    }
+
+    function test_twoSets_whatIsNotConvictedYet() public {
+        bytes memory later =
+            abi.encodePacked(vm.addr(_secret(2)), uint32(3), uint64(90), vm.addr(_secret(1)), uint32(2), uint64(10));
+        _secondSet(later, 100);
+        two.signers = 3;
+        two.signatures = bytes.concat(_voteOf(2), _voteOf(1));
+        sets.setEpoch(SIGMA + 1);
+        slasher.markProven(2, SIGMA);
+        slasher.markProven(3, SIGMA + 1);
+        assertEq(certificates.report(one, two, members, later, 10, REPORTER), 2);
+        assertEq(slasher.count(), 2);
+        _assertOffence(0, 1, SIGMA + 1, 10, 100);
+        _assertOffence(1, 2, SIGMA, 102, totalWeight);
     }
 
     function test_twoSets_aMemberThatSignedOneIsSpared() public {
@@ -80,7 +99,9 @@ contract ConflictingCertificatesFaultTest is FaultKit {
         two.signatures = _voteOf(2);
         sets.setEpoch(SIGMA + 1);
         assertEq(certificates.report(one, two, members, later, 10, REPORTER), 1);
-        _assertOffence(0, 2, SIGMA + 1, 90, 100);
+        assertEq(slasher.count(), 2);
+        _assertOffence(0, 2, SIGMA, 102, totalWeight);
+        _assertOffence(1, 2, SIGMA + 1, 90, 100);
     }
 
     function test_twoSets_theOneStillJudged() public {

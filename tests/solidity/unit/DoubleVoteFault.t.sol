@@ -85,34 +85,41 @@ contract DoubleVoteFaultTest is FaultKit {
     function test_twoEpochsSameBlockContradict() public {
         bytes memory later = _secondEpoch(SIGMA + 1, 1, X);
         doubleVote.report(one, two, members, later, REPORTER);
-        _assertConvicted(1, 2, SIGMA, 101, totalWeight, 3);
+        assertEq(slasher.count(), 2);
     }
 
-    function test_twoEpochs_convictsWhereTheShareIsLarger() public {
+    /// @dev Nobody chooses the set it answers in: it answers in both, whatever the order of the votes.
+    function test_twoEpochs_convictsUnderBoth() public {
         bytes memory later = _secondEpoch(SIGMA + 1, 300, Y);
+        uint256 taken = doubleVote.report(one, two, members, later, REPORTER);
+        assertEq(taken, 4e18, "of both");
+        assertEq(slasher.count(), 2);
+        _assertOffence(0, SIGMA, 101, totalWeight);
+        _assertOffence(1, SIGMA + 1, 300, 400);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 2, SIGMA));
         doubleVote.report(one, two, members, later, REPORTER);
-        _assertConvicted(1, 2, SIGMA + 1, 300, 400, 3);
     }
 
-    function test_twoEpochs_convictsWhereTheShareIsLarger_eitherOrder() public {
+    function test_twoEpochs_convictsUnderBoth_eitherOrder() public {
         bytes memory later = _secondEpoch(SIGMA + 1, 300, Y);
         doubleVote.report(two, one, later, members, REPORTER);
-        _assertConvicted(1, 2, SIGMA + 1, 300, 400, 3);
+        assertEq(slasher.count(), 2);
+        _assertOffence(0, SIGMA + 1, 300, 400);
+        _assertOffence(1, SIGMA, 101, totalWeight);
     }
 
-    function test_twoEpochs_aCheapSetCannotBeChosen() public {
-        bytes memory later = _secondEpoch(SIGMA + 1, 1, Y);
-        doubleVote.report(two, one, later, members, REPORTER);
-        _assertConvicted(1, 2, SIGMA, 101, totalWeight, 3);
-    }
-
-    function test_twoEpochs_weightIsComparedAsAShare() public {
-        // 102 of 1102 is a smaller part than 101 of 406.
-        uint64[] memory weights = new uint64[](2);
-        (weights[0], weights[1]) = (1000, 102);
-        bytes memory later = _secondEpoch(SIGMA + 1, weights, Y);
+    /// @dev Who had itself convicted under one of them answers in the other.
+    function test_twoEpochs_convictsUnderWhatIsLeft() public {
+        bytes memory later = _secondEpoch(SIGMA + 1, 300, Y);
+        slasher.markProven(2, SIGMA);
+        uint256 start = vm.snapshotState();
         doubleVote.report(one, two, members, later, REPORTER);
-        _assertConvicted(1, 2, SIGMA, 101, totalWeight, 3);
+        assertEq(slasher.count(), 1);
+        _assertOffence(0, SIGMA + 1, 300, 400);
+        vm.revertToState(start);
+        doubleVote.report(two, one, later, members, REPORTER);
+        assertEq(slasher.count(), 1);
+        _assertOffence(0, SIGMA + 1, 300, 400);
     }
 
     function test_twoEpochs_aSetNotStartedIsNotRead() public {
@@ -311,7 +318,7 @@ contract DoubleVoteFaultTest is FaultKit {
 
     function test_S1_refusesEvidenceAlreadyUsed() public {
         _report();
-        _refuse(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 2));
+        _refuse(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 2, SIGMA));
     }
 
     function test_refusesOldEvidence() public {
@@ -336,6 +343,15 @@ contract DoubleVoteFaultTest is FaultKit {
     }
 
     // -------------------------------------------------------------------------------------------------------- helpers
+
+    function _assertOffence(uint256 index, uint32 sigma, uint64 weight, uint64 total) private view {
+        ISlasher.Offence memory offence = slasher.offenceAt(index);
+        assertEq(offence.id, 2);
+        assertEq(offence.sigma, sigma);
+        assertEq(offence.weight, weight);
+        assertEq(offence.totalWeight, total);
+        assertEq(offence.reporter, REPORTER);
+    }
 
     function _report() private returns (uint256) {
         return doubleVote.report(one, two, members, "", REPORTER);

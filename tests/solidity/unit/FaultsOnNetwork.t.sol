@@ -63,12 +63,12 @@ contract FaultsOnNetworkTest is FaultsFixture {
         for (uint32 round = 1; round < 30; ++round) {
             IEvidence.SignedVote memory one = _vote(0, uint8(1 + round % 2), SIGMA, round, X);
             IEvidence.SignedVote memory two = _vote(0, uint8(1 + round % 2), SIGMA, round, Y);
-            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1));
+            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1, SIGMA));
             doubleVote.report(one, two, members, "", reporter);
         }
         IEvidence.SignedProposal memory first = _proposal(0, SIGMA, X);
         IEvidence.SignedProposal memory second = _proposal(0, SIGMA, Y);
-        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1, SIGMA));
         doubleProposal.report(first, second, members, "", reporter);
     }
 

@@ -34,12 +34,14 @@ contract SlasherTest is SlashingFixture {
         assertEq(uint8(registry.statusOf(1)), uint8(ISequencerRegistry.Status.Tombstoned));
         assertTrue(slashing.isConvicted(1));
         ISlasher.Conviction memory conviction = slashing.convictionOf(1);
-        assertEq(conviction.sigma, 10);
-        assertEq(conviction.share, 0.1e18);
+        assertEq(conviction.firstSigma, 10);
+        assertEq(conviction.lastSigma, 10);
         assertEq(conviction.rate, 0.09e18);
         assertEq(conviction.kind, FaultKind.PRECOMMIT);
-        assertEq(conviction.height, 1000);
         assertEq(conviction.taken, 135e18);
+        assertTrue(slashing.isProven(1, 10));
+        assertFalse(slashing.isProven(1, 11));
+        assertFalse(slashing.isProven(2, 10));
         assertEq(slashing.convictedShare(10), 0.1e18);
         assertEq(slashEscrow.rewardOf(reporter), 6.75e18, "5 % of it");
         assertEq(token.balanceOf(escrow), 135e18);
@@ -57,15 +59,17 @@ contract SlasherTest is SlashingFixture {
         assertEq(slashing.rateFor(10, 0.2e18), 0.36e18);
         assertEq(slashing.rateFor(10, 1), 0.05e18);
         // One third or more loses everything; no share can cost more.
-        assertEq(slashing.rateFor(10, WAD / 3 + 1), WAD);
+        assertEq(slashing.rateFor(10, WAD / 3), WAD);
+        assertLt(slashing.rateFor(10, WAD / 3 - 1e9), WAD);
         assertEq(slashing.rateFor(10, WAD), WAD);
         assertEq(slashing.rateFor(10, 5 * WAD), WAD);
         assertEq(slashing.rateFor(10, 1 << 200), WAD);
         assertEq(slashing.MIN_RATE(), 0.05e18);
-        // Rounded up.
-        assertEq(slashing.rateFor(10, 0.1e18 + 1), 0.09e18 + 2);
+        // Shares are rounded up to 1e-9.
+        assertEq(slashing.rateFor(10, 0.1e18 + 1), 9 * 0.100000001e9 * 0.100000001e9);
+        assertEq(slashing.rateFor(10, 0.1e18 + 1e9), slashing.rateFor(10, 0.1e18 + 1));
         assertEq(_convict(1, 10, 1, 3), 1000e18, "a third");
-        assertEq(slashing.convictionOf(1).share, WAD / 3 + 1, "rounded up");
+        assertEq(slashing.convictedShare(10), 0.333333334e18, "rounded up");
     }
 
     function test_convict_correlatesWithinTheWindow() public {
@@ -88,21 +92,150 @@ contract SlasherTest is SlashingFixture {
         assertEq(slashing.rateFor(type(uint32).max, 0.1e18), 0.09e18);
     }
 
-    function test_S1_onceForEachOperator() public {
+    /// @dev Thirty votes of one restored backup are one offence: another height, round, kind or fork is refused, another
+    /// set of the same days takes nothing and counts for nobody else.
+    function test_S1_onceForEachSet() public {
+        _freezeUntil(11, 11);
         _convict(1, 10, 1, 10);
         uint256 seq = vault.slashSeq();
-        // The same proof again, another height, round, kind, fork or set: thirty votes of one backup are one offence.
+        uint256 reward = slashEscrow.rewardOf(reporter);
         for (uint32 i = 0; i < 30; ++i) {
-            ISlasher.Offence memory offence = _offence(1, 10 - i % 2, 1, 10);
+            uint32 sigma = 9 + i % 3;
+            ISlasher.Offence memory offence = _offence(1, sigma, 1, 10);
             offence.height += i;
             offence.kind = uint8(i % 4 + 1);
             (offence.round, offence.fork) = (i % 3, i % 5);
-            vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1));
+            if (slashing.isProven(1, sigma)) {
+                vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 1, sigma));
+            } else {
+                vm.expectEmit(address(slashing));
+                emit ISlasher.Convicted(
+                    1, offence.kind, sigma, offence.height, offence.round, 0.09e18, 0, offence.reporter
+                );
+            }
             vm.prank(i % 2 == 0 ? voteFault : proposalFault);
             slashing.convict(offence);
         }
-        assertEq(vault.slashSeq(), seq);
-        assertEq(slashing.convictedShare(10), 0.1e18);
+        assertEq(vault.slashSeq(), seq, "nothing was taken");
+        assertEq(slashEscrow.rewardOf(reporter), reward, "nor paid");
+        for (uint32 sigma = 7; sigma <= 13; ++sigma) {
+            assertEq(slashing.convictedShare(sigma), 0.1e18, "it counts once wherever it is seen");
+        }
+        assertEq(slashing.topUpDue(1), 0);
+        ISlasher.Conviction memory conviction = slashing.convictionOf(1);
+        assertEq(conviction.firstSigma, 9);
+        assertEq(conviction.lastSigma, 11);
+        assertEq(conviction.kind, FaultKind.PRECOMMIT, "of the first");
+        assertEq(conviction.rate, 0.09e18);
+    }
+
+    // ---------------------------------------------------------------------- the order of proofs, and which come first
+
+    /// @dev Two quarters that split the chain report themselves first, under sets far from each other in which they were
+    /// small. It gains them nothing.
+    function test_S4_selfReportsOutsideTheWindow() public {
+        _freezeUntil(11, 16);
+        assertEq(_convictAs(FaultKind.AMNESIA, 1, 10, 1, 1000), 50e18, "the least");
+        assertEq(_convictAs(FaultKind.AMNESIA, 2, 16, 1, 1000), 50e18);
+        // The true proofs: a quarter each, three epochs from both.
+        assertApproxEqAbs(_convict(1, 13, 1, 4), 512.5e18, 1000);
+        assertEq(slashing.convictionOf(1).rate, 0.5625e18, "alone so far");
+        assertEq(_convict(2, 13, 1, 4), 950e18, "half of the weight");
+        slashing.topUp(1);
+        assertEq(slashing.convictionOf(1).rate, WAD);
+        assertEq(slashing.convictionOf(2).rate, WAD);
+        for (uint32 id = 1; id <= 2; ++id) {
+            (uint256 tokens,) = vault.pool(id);
+            assertEq(tokens, 0);
+        }
+    }
+
+    /// @dev The same under sets within the window.
+    function test_S4_selfReportsInsideTheWindow() public {
+        _freezeUntil(11, 12);
+        _convict(1, 11, 1, 1000);
+        _convict(2, 12, 1, 1000);
+        _convict(1, 10, 1, 4);
+        assertEq(slashing.convictedShare(10), 0.251e18, "of each the largest it sees");
+        assertEq(slashing.convictedShare(13), 0.002e18, "which does not see 10");
+        assertEq(slashing.convictedShare(8), 0.25e18, "nor this one 11 and 12");
+        _convict(2, 10, 1, 4);
+        assertEq(slashing.convictedShare(10), 0.5e18);
+        slashing.topUp(1);
+        assertEq(slashing.convictionOf(1).rate, WAD);
+        assertEq(slashing.convictionOf(2).rate, WAD);
+    }
+
+    /// @dev A proof that takes nothing now counts for others, and for its own operator later.
+    function test_S4_aProofThatTakesNothingCounts() public {
+        _freezeUntil(11, 13);
+        _convict(1, 13, 1, 10);
+        assertEq(_convict(1, 10, 1, 10), 0, "9 % are taken");
+        assertEq(slashing.convictionOf(1).firstSigma, 10);
+        assertEq(_convict(2, 10, 1, 10), 360e18, "with the first one's share");
+        (uint256 rate, uint32 sigma) = slashing.rateDue(1);
+        assertEq(rate, 0.36e18);
+        assertEq(sigma, 10, "13 still calls for 9 %");
+        uint256 extra = slashing.topUpDue(1);
+        vm.expectEmit(address(slashing));
+        emit ISlasher.ToppedUp(1, 10, 0.36e18, _lossUp(910e18, extra));
+        slashing.topUp(1);
+        (, uint32 last,) = vault.slashAt(vault.slashSeq());
+        assertEq(last, 10, "of all that backed 10");
+    }
+
+    /// @dev Of several sets that call for the highest rate, the first: it reaches the most cohorts.
+    function test_topUp_underTheFirstSetThatCallsForIt() public {
+        _freezeUntil(11, 12);
+        _convict(1, 12, 1, 10);
+        _convict(1, 11, 1, 10);
+        _convict(1, 10, 1, 10);
+        _convict(2, 12, 4, 10);
+        (uint256 rate, uint32 sigma) = slashing.rateDue(1);
+        assertEq(rate, WAD);
+        assertEq(sigma, 10);
+        (rate, sigma) = slashing.rateDue(2);
+        assertEq(rate, WAD);
+        assertEq(sigma, 12);
+        (rate, sigma) = slashing.rateDue(3);
+        assertEq(rate, 0);
+        assertEq(sigma, 0);
+    }
+
+    /// @dev Who proves the worse fault is paid for what its proof took.
+    function test_S9_aLaterProofPaysForWhatItTook() public {
+        _freezeUntil(11, 13);
+        _convictAs(FaultKind.AMNESIA, 1, 9, 1, 1000);
+        uint256 before = slashEscrow.rewardOf(reporter);
+        assertEq(before, 2.5e18);
+        uint256 taken = _convict(1, 13, 1, 4);
+        assertEq(slashEscrow.rewardOf(reporter) - before, taken * 5 / 100);
+        assertEq(slashing.convictionOf(1).taken, 50e18 + taken);
+        assertApproxEqAbs(50e18 + taken, 562.5e18, 1000, "together one slash of 56.25 %");
+    }
+
+    /// @dev An operator is tombstoned by the first proof, and later ones find it wherever it went.
+    function test_S6_aLaterProofOfWhoHasNothingLeft() public {
+        _convict(1, 10, 1, 1);
+        assertEq(slashing.convictionOf(1).rate, WAD);
+        assertEq(_convict(1, 9, 1, 1), 0);
+        assertEq(_convict(1, 8, 1, 100), 0);
+        assertEq(slashing.convictedShare(6), 0.01e18, "8 is all it sees");
+        assertEq(slashing.convictedShare(7), WAD);
+    }
+
+    function test_shareOfAnEpochStaysAtTheLargest() public {
+        for (uint32 id = 1; id <= 4; ++id) {
+            _convict(id, 10, 1, 1);
+        }
+        assertEq(slashing.convictedShare(10), 4e18);
+        uint32 fifth = _newcomer();
+        _convict(fifth, 10, 1, 1);
+        assertEq(slashing.convictedShare(10), uint256(type(uint32).max) * 1e9);
+        assertEq(slashing.convictedShare(9), uint256(type(uint32).max) * 1e9, "nothing runs over");
+        assertEq(slashing.convictedShare(13), 0);
+        assertEq(slashing.convictedShare(7), 0);
+        assertEq(slashing.rateFor(10, 0), WAD);
     }
 
     function test_revert_convict_notModule() public {
@@ -318,7 +451,7 @@ contract SlasherTest is SlashingFixture {
         assertEq(slashing.topUpDue(2), 0);
         uint256 reward = slashEscrow.rewardOf(reporter);
         vm.expectEmit(address(slashing));
-        emit ISlasher.ToppedUp(1, 0.36e18, _lossUp(910e18, extra));
+        emit ISlasher.ToppedUp(1, 10, 0.36e18, _lossUp(910e18, extra));
         vm.prank(ALICE);
         uint256 taken = slashing.topUp(1);
         assertApproxEqAbs(taken, 270e18, 1000, "36 % of 1000 together");
@@ -607,6 +740,17 @@ contract SlasherTest is SlashingFixture {
     function _convictRaw(ISlasher.Offence memory offence) private returns (uint256) {
         vm.prank(voteFault);
         return slashing.convict(offence);
+    }
+
+    function _convictAs(uint8 kind, uint32 id, uint32 sigma, uint64 weight, uint64 total) private returns (uint256) {
+        ISlasher.Offence memory offence = _offence(id, sigma, weight, total);
+        offence.kind = kind;
+        return _convictRaw(offence);
+    }
+
+    function _newcomer() private returns (uint32) {
+        _operator(4, 1000e18);
+        return registry.operatorCount();
     }
 
     function _refuseAsTooOld(uint32 sigma, uint32 lastEpoch) private {

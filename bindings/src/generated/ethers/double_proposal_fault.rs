@@ -584,6 +584,32 @@ pub mod double_proposal_fault {
                         },
                     ],
                 ),
+                (
+                    ::std::borrow::ToOwned::to_owned("Slasher_AlreadyConvicted"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "Slasher_AlreadyConvicted",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
             ]),
             receive: false,
             fallback: false,
@@ -985,6 +1011,25 @@ pub mod double_proposal_fault {
     pub struct Evidence_ZeroWiring {
         pub name: ::std::string::String,
     }
+    ///Custom Error type `Slasher_AlreadyConvicted` with signature `Slasher_AlreadyConvicted(uint32,uint32)` and selector `0x277aeb49`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "Slasher_AlreadyConvicted",
+        abi = "Slasher_AlreadyConvicted(uint32,uint32)"
+    )]
+    pub struct Slasher_AlreadyConvicted {
+        pub id: u32,
+        pub sigma: u32,
+    }
     ///Container type for all of the contract's custom errors
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum DoubleProposalFaultErrors {
@@ -1006,6 +1051,7 @@ pub mod double_proposal_fault {
         Evidence_WrongMembers(Evidence_WrongMembers),
         Evidence_WrongSignatureLength(Evidence_WrongSignatureLength),
         Evidence_ZeroWiring(Evidence_ZeroWiring),
+        Slasher_AlreadyConvicted(Slasher_AlreadyConvicted),
         /// The standard solidity revert string, with selector
         /// Error(string) -- 0x08c379a0
         RevertString(::std::string::String),
@@ -1110,6 +1156,11 @@ pub mod double_proposal_fault {
             ) {
                 return Ok(Self::Evidence_ZeroWiring(decoded));
             }
+            if let Ok(decoded) = <Slasher_AlreadyConvicted as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::Slasher_AlreadyConvicted(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData.into())
         }
     }
@@ -1168,6 +1219,9 @@ pub mod double_proposal_fault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::Evidence_ZeroWiring(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::Slasher_AlreadyConvicted(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::RevertString(s) => ::ethers::core::abi::AbiEncode::encode(s),
@@ -1250,6 +1304,10 @@ pub mod double_proposal_fault {
                     == <Evidence_ZeroWiring as ::ethers::contract::EthError>::selector() => {
                     true
                 }
+                _ if selector
+                    == <Slasher_AlreadyConvicted as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
                 _ => false,
             }
         }
@@ -1305,6 +1363,9 @@ pub mod double_proposal_fault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::Evidence_ZeroWiring(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::Slasher_AlreadyConvicted(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RevertString(s) => ::core::fmt::Display::fmt(s, f),
@@ -1406,6 +1467,11 @@ pub mod double_proposal_fault {
     impl ::core::convert::From<Evidence_ZeroWiring> for DoubleProposalFaultErrors {
         fn from(value: Evidence_ZeroWiring) -> Self {
             Self::Evidence_ZeroWiring(value)
+        }
+    }
+    impl ::core::convert::From<Slasher_AlreadyConvicted> for DoubleProposalFaultErrors {
+        fn from(value: Slasher_AlreadyConvicted) -> Self {
+            Self::Slasher_AlreadyConvicted(value)
         }
     }
     ///Container type for all input parameters for the `domainSeparator` function with signature `domainSeparator()` and selector `0xf698da25`

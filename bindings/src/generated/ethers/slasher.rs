@@ -288,7 +288,7 @@ pub mod slasher {
                             ],
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("share"),
+                                    name: ::std::string::String::new(),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
                                     ),
@@ -322,11 +322,10 @@ pub mod slasher {
                                     kind: ::ethers::core::abi::ethabi::ParamType::Tuple(
                                         ::std::vec![
                                             ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
-                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(8usize),
-                                            ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
-                                            ::ethers::core::abi::ethabi::ParamType::Uint(128usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(104usize),
                                         ],
                                     ),
                                     internal_type: ::core::option::Option::Some(
@@ -490,6 +489,41 @@ pub mod slasher {
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("allowed"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("isProven"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("isProven"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Bool,
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("bool"),
@@ -770,6 +804,43 @@ pub mod slasher {
                                     ),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("rateDue"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("rateDue"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("rate"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
                                     ),
                                 },
                             ],
@@ -1140,6 +1211,11 @@ pub mod slasher {
                                     indexed: true,
                                 },
                                 ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    indexed: true,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
                                     name: ::std::borrow::ToOwned::to_owned("rate"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
@@ -1317,6 +1393,13 @@ pub mod slasher {
                             inputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint32"),
@@ -1947,6 +2030,16 @@ pub mod slasher {
                 .method_hash([66, 246, 227, 137], module)
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `isProven` (0x3a4c9558) function
+        pub fn is_proven(
+            &self,
+            id: u32,
+            sigma: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([58, 76, 149, 88], (id, sigma))
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `jailOffline` (0xc0e0fb58) function
         pub fn jail_offline(
             &self,
@@ -2032,6 +2125,18 @@ pub mod slasher {
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
                 .method_hash([253, 18, 36, 55], (id, sigma))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `rateDue` (0x4deb9fc0) function
+        pub fn rate_due(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            (::ethers::core::types::U256, u32),
+        > {
+            self.0
+                .method_hash([77, 235, 159, 192], id)
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `rateFor` (0x2c5f05d4) function
@@ -2287,7 +2392,7 @@ pub mod slasher {
         abi = "ReentrancyGuardReentrantCall()"
     )]
     pub struct ReentrancyGuardReentrantCall;
-    ///Custom Error type `Slasher_AlreadyConvicted` with signature `Slasher_AlreadyConvicted(uint32)` and selector `0xb8660563`
+    ///Custom Error type `Slasher_AlreadyConvicted` with signature `Slasher_AlreadyConvicted(uint32,uint32)` and selector `0x277aeb49`
     #[derive(
         Clone,
         ::ethers::contract::EthError,
@@ -2300,10 +2405,11 @@ pub mod slasher {
     )]
     #[etherror(
         name = "Slasher_AlreadyConvicted",
-        abi = "Slasher_AlreadyConvicted(uint32)"
+        abi = "Slasher_AlreadyConvicted(uint32,uint32)"
     )]
     pub struct Slasher_AlreadyConvicted {
         pub id: u32,
+        pub sigma: u32,
     }
     ///Custom Error type `Slasher_AppealOver` with signature `Slasher_AppealOver(uint32,uint32,uint256)` and selector `0xb0cff1bc`
     #[derive(
@@ -3292,10 +3398,12 @@ pub mod slasher {
         Eq,
         Hash
     )]
-    #[ethevent(name = "ToppedUp", abi = "ToppedUp(uint32,uint256,uint256)")]
+    #[ethevent(name = "ToppedUp", abi = "ToppedUp(uint32,uint32,uint256,uint256)")]
     pub struct ToppedUpFilter {
         #[ethevent(indexed)]
         pub id: u32,
+        #[ethevent(indexed)]
+        pub sigma: u32,
         pub rate: ::ethers::core::types::U256,
         pub taken: ::ethers::core::types::U256,
     }
@@ -3637,6 +3745,22 @@ pub mod slasher {
     pub struct IsModuleCall {
         pub module: ::ethers::core::types::Address,
     }
+    ///Container type for all input parameters for the `isProven` function with signature `isProven(uint32,uint32)` and selector `0x3a4c9558`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "isProven", abi = "isProven(uint32,uint32)")]
+    pub struct IsProvenCall {
+        pub id: u32,
+        pub sigma: u32,
+    }
     ///Container type for all input parameters for the `jailOffline` function with signature `jailOffline(uint32,uint32,address)` and selector `0xc0e0fb58`
     #[derive(
         Clone,
@@ -3774,6 +3898,21 @@ pub mod slasher {
         pub id: u32,
         pub sigma: u32,
     }
+    ///Container type for all input parameters for the `rateDue` function with signature `rateDue(uint32)` and selector `0x4deb9fc0`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "rateDue", abi = "rateDue(uint32)")]
+    pub struct RateDueCall {
+        pub id: u32,
+    }
     ///Container type for all input parameters for the `rateFor` function with signature `rateFor(uint32,uint256)` and selector `0x2c5f05d4`
     #[derive(
         Clone,
@@ -3888,6 +4027,7 @@ pub mod slasher {
         IsConsumingScheduledOp(IsConsumingScheduledOpCall),
         IsConvicted(IsConvictedCall),
         IsModule(IsModuleCall),
+        IsProven(IsProvenCall),
         JailOffline(JailOfflineCall),
         LastEvidenceEpoch(LastEvidenceEpochCall),
         LastOfflineSigma(LastOfflineSigmaCall),
@@ -3897,6 +4037,7 @@ pub mod slasher {
         OfflineDue(OfflineDueCall),
         OfflineFault(OfflineFaultCall),
         OfflineRate(OfflineRateCall),
+        RateDue(RateDueCall),
         RateFor(RateForCall),
         SetAuthority(SetAuthorityCall),
         SlashOffline(SlashOfflineCall),
@@ -3999,6 +4140,11 @@ pub mod slasher {
             ) {
                 return Ok(Self::IsModule(decoded));
             }
+            if let Ok(decoded) = <IsProvenCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::IsProven(decoded));
+            }
             if let Ok(decoded) = <JailOfflineCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -4043,6 +4189,11 @@ pub mod slasher {
                 data,
             ) {
                 return Ok(Self::OfflineRate(decoded));
+            }
+            if let Ok(decoded) = <RateDueCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::RateDue(decoded));
             }
             if let Ok(decoded) = <RateForCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4126,6 +4277,9 @@ pub mod slasher {
                 Self::IsModule(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::IsProven(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::JailOffline(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -4153,6 +4307,7 @@ pub mod slasher {
                 Self::OfflineRate(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::RateDue(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::RateFor(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::SetAuthority(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
@@ -4195,6 +4350,7 @@ pub mod slasher {
                 }
                 Self::IsConvicted(element) => ::core::fmt::Display::fmt(element, f),
                 Self::IsModule(element) => ::core::fmt::Display::fmt(element, f),
+                Self::IsProven(element) => ::core::fmt::Display::fmt(element, f),
                 Self::JailOffline(element) => ::core::fmt::Display::fmt(element, f),
                 Self::LastEvidenceEpoch(element) => ::core::fmt::Display::fmt(element, f),
                 Self::LastOfflineSigma(element) => ::core::fmt::Display::fmt(element, f),
@@ -4204,6 +4360,7 @@ pub mod slasher {
                 Self::OfflineDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineFault(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineRate(element) => ::core::fmt::Display::fmt(element, f),
+                Self::RateDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RateFor(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SlashOffline(element) => ::core::fmt::Display::fmt(element, f),
@@ -4303,6 +4460,11 @@ pub mod slasher {
             Self::IsModule(value)
         }
     }
+    impl ::core::convert::From<IsProvenCall> for SlasherCalls {
+        fn from(value: IsProvenCall) -> Self {
+            Self::IsProven(value)
+        }
+    }
     impl ::core::convert::From<JailOfflineCall> for SlasherCalls {
         fn from(value: JailOfflineCall) -> Self {
             Self::JailOffline(value)
@@ -4346,6 +4508,11 @@ pub mod slasher {
     impl ::core::convert::From<OfflineRateCall> for SlasherCalls {
         fn from(value: OfflineRateCall) -> Self {
             Self::OfflineRate(value)
+        }
+    }
+    impl ::core::convert::From<RateDueCall> for SlasherCalls {
+        fn from(value: RateDueCall) -> Self {
+            Self::RateDue(value)
         }
     }
     impl ::core::convert::From<RateForCall> for SlasherCalls {
@@ -4499,9 +4666,7 @@ pub mod slasher {
         Eq,
         Hash
     )]
-    pub struct ConvictedShareReturn {
-        pub share: ::ethers::core::types::U256,
-    }
+    pub struct ConvictedShareReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `convictionOf` function with signature `convictionOf(uint32)` and selector `0xf02b44bd`
     #[derive(
         Clone,
@@ -4594,6 +4759,18 @@ pub mod slasher {
     pub struct IsModuleReturn {
         pub allowed: bool,
     }
+    ///Container type for all return fields from the `isProven` function with signature `isProven(uint32,uint32)` and selector `0x3a4c9558`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct IsProvenReturn(pub bool);
     ///Container type for all return fields from the `lastEvidenceEpoch` function with signature `lastEvidenceEpoch(uint32)` and selector `0xdb38d2cf`
     #[derive(
         Clone,
@@ -4694,6 +4871,21 @@ pub mod slasher {
     pub struct OfflineRateReturn {
         pub rate: ::ethers::core::types::U256,
     }
+    ///Container type for all return fields from the `rateDue` function with signature `rateDue(uint32)` and selector `0x4deb9fc0`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct RateDueReturn {
+        pub rate: ::ethers::core::types::U256,
+        pub sigma: u32,
+    }
     ///Container type for all return fields from the `rateFor` function with signature `rateFor(uint32,uint256)` and selector `0x2c5f05d4`
     #[derive(
         Clone,
@@ -4775,7 +4967,7 @@ pub mod slasher {
         pub genesis: u64,
         pub epoch_seconds: u64,
     }
-    ///`Conviction(uint32,uint64,uint64,uint8,uint64,uint128)`
+    ///`Conviction(uint32,uint32,uint64,uint8,uint104)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -4787,11 +4979,10 @@ pub mod slasher {
         Hash
     )]
     pub struct Conviction {
-        pub sigma: u32,
-        pub share: u64,
+        pub first_sigma: u32,
+        pub last_sigma: u32,
         pub rate: u64,
         pub kind: u8,
-        pub height: u64,
         pub taken: u128,
     }
     ///`Offence(uint32,uint8,uint32,uint32,uint64,uint32,uint64,uint64,address)`

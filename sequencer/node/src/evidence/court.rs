@@ -42,17 +42,18 @@ pub enum Ruling {
 /// Convicts by evidence.
 #[async_trait]
 pub trait Court: Send + Sync + 'static {
-    /// Whether operator `id` is convicted as of the newest L1 block.
+    /// Whether operator `id` is convicted under the set of epoch `sigma` as of the newest L1 block. Being convicted under
+    /// another set does not count: each may call for a higher penalty, for itself and for others.
     ///
     /// # Errors
     /// L1 does not answer.
-    async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError>;
+    async fn is_convicted(&self, id: u32, sigma: u32) -> Result<bool, SubmitError>;
 
-    /// Whether it is convicted for good: as of the newest confirmed L1 block.
+    /// Whether it is convicted so for good: as of the newest confirmed L1 block.
     ///
     /// # Errors
     /// L1 does not answer.
-    async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError>;
+    async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError>;
 
     /// Reports a case about a member of `set`; its reward goes to `recipient`.
     ///
@@ -84,20 +85,20 @@ impl L1Court {
 
 #[async_trait]
 impl Court for L1Court {
-    async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError> {
-        let call = Slasher::isConvictedCall { id };
+    async fn is_convicted(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
+        let call = Slasher::isProvenCall { id, sigma };
         Ok(self.source.view(self.contracts.slasher, &call).await?)
     }
 
-    async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError> {
-        let (call, block) = (Slasher::isConvictedCall { id }, self.l1.progress().confirmed.number);
+    async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
+        let (call, block) = (Slasher::isProvenCall { id, sigma }, self.l1.progress().confirmed.number);
         Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
     }
 
     async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError> {
         let (module, input) = report_call(&self.contracts, &case.evidence, set, recipient);
-        let id = case.id;
-        let obsolete = || async move { self.is_convicted(id).await.unwrap_or(false) }.boxed();
+        let (id, sigma) = (case.id, case.evidence.epoch());
+        let obsolete = || async move { self.is_convicted(id, sigma).await.unwrap_or(false) }.boxed();
         match self.submitter.send(module, input, obsolete).await {
             Ok(Some(receipt)) => Ok(Ruling::Convicted(receipt.transaction_hash)),
             // Included after all, but somebody else's came before: the next look at L1 tells.
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn refusals_are_told_apart() {
         let refused = |data: Vec<u8>| ruling(&decode_revert(&data));
-        let convicted = Slasher::Slasher_AlreadyConvicted { id: 3 };
+        let convicted = Slasher::Slasher_AlreadyConvicted { id: 3, sigma: 2 };
         assert_eq!(refused(convicted.abi_encode()), Some(Ruling::AlreadyConvicted));
         let old = Slasher::Slasher_EvidenceTooOld { sigma: 1, lastEpoch: 2 };
         assert_eq!(refused(old.abi_encode()), Some(Ruling::TooOld));

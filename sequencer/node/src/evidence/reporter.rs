@@ -1,7 +1,7 @@
 //! Has every contradiction convicted on L1, once and without anybody's help.
 //!
 //! What is to be done follows from the record of cases and from L1 alone: a case is pending until its signer is
-//! convicted in a confirmed block, whoever reported it. So nothing is lost by a restart, a failing L1 or a
+//! convicted under the case's set in a confirmed block, whoever reported it. So nothing is lost by a restart, a failing L1 or a
 //! reorganisation, and nothing is sent that L1 has already.
 
 use std::{
@@ -98,15 +98,16 @@ impl Reporter {
 
     async fn step(&self, case: &Case, since: Instant) -> Result<Step, SubmitError> {
         let Some(court) = &self.court else { return Ok(Step::Waits) };
-        if court.is_convicted(case.id).await? {
-            let confirmed = court.is_confirmed(case.id).await?;
+        let sigma = case.evidence.epoch();
+        if court.is_convicted(case.id, sigma).await? {
+            let confirmed = court.is_confirmed(case.id, sigma).await?;
             return Ok(if confirmed { Step::Closed(Status::Convicted) } else { Step::Waits });
         }
         if self.own == Some(case.signer) {
             return Ok(Step::Waits);
         }
         // A restarted node knows the set again once it has read L1.
-        let Some(set) = (self.sets)(case.evidence.epoch()) else { return Ok(Step::Waits) };
+        let Some(set) = (self.sets)(sigma) else { return Ok(Step::Waits) };
         if since.elapsed() < self.turn * rank(&set, case.index, self.own) {
             return Ok(Step::Waits);
         }
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
     use crate::{
         consensus::tests::rules,
-        evidence::tests::{domain, statement},
+        evidence::tests::{domain, statement_under},
         l1::L1Error,
     };
 
@@ -154,9 +155,10 @@ mod tests {
 
     #[derive(Default)]
     struct Docket {
-        convicted: BTreeSet<u32>,
-        confirmed: BTreeSet<u32>,
-        reports: Vec<(u32, Address)>,
+        /// Operators, and the sets they are convicted under.
+        convicted: BTreeSet<(u32, u32)>,
+        confirmed: BTreeSet<(u32, u32)>,
+        reports: Vec<(u32, u32, Address)>,
         /// Requests that fail before L1 answers again.
         silent: u32,
         too_old: bool,
@@ -175,12 +177,12 @@ mod tests {
 
     #[async_trait]
     impl Court for FakeCourt {
-        async fn is_convicted(&self, id: u32) -> Result<bool, SubmitError> {
-            self.answer(|docket| docket.convicted.contains(&id))
+        async fn is_convicted(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
+            self.answer(|docket| docket.convicted.contains(&(id, sigma)))
         }
 
-        async fn is_confirmed(&self, id: u32) -> Result<bool, SubmitError> {
-            self.answer(|docket| docket.confirmed.contains(&id))
+        async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
+            self.answer(|docket| docket.confirmed.contains(&(id, sigma)))
         }
 
         async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError> {
@@ -189,8 +191,9 @@ mod tests {
                 if docket.too_old {
                     return Ruling::TooOld;
                 }
-                docket.reports.push((case.id, recipient));
-                docket.convicted.insert(case.id);
+                let sigma = case.evidence.epoch();
+                docket.reports.push((case.id, sigma, recipient));
+                docket.convicted.insert((case.id, sigma));
                 Ruling::Convicted(B256::ZERO)
             })
         }
@@ -212,10 +215,12 @@ mod tests {
             cases.iter().for_each(|case| assert!(store.open_case(case).unwrap()));
             let (court, found) = (Arc::new(FakeCourt(Mutex::new(docket))), Arc::new(Notify::new()));
             let set = rules(&[4, 3, 2, 1]).set;
+            let set_of =
+                move |epoch| FrozenSet::new(epoch, B256::ZERO, set.members().to_vec()).map(Arc::new).ok();
             let reporter = Reporter {
                 store: store.clone(),
                 court: Some(court.clone()),
-                sets: Arc::new(move |_| Some(Arc::clone(&set))),
+                sets: Arc::new(set_of),
                 own,
                 recipient: Address::repeat_byte(9),
                 turn: Duration::from_millis(1),
@@ -245,36 +250,42 @@ mod tests {
     }
 
     fn case(n: u8, height: u64) -> Case {
+        case_under(2, n, height)
+    }
+
+    fn case_under(sigma: u32, n: u8, height: u64) -> Case {
         let place = Place { kind: MessageKind::Prevote, fork: 0, height, round: 0 };
-        let (a, b) = (statement(n, place, "a"), statement(n, place, "b"));
+        let (a, b) = (statement_under(sigma, n, place, "a"), statement_under(sigma, n, place, "b"));
         let (signer, id, index) = (a.signer, 10 + u32::from(n), u32::from(n) - 1);
         Case { evidence: a.against(&b), signer, id, index, status: Status::Pending }
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn each_operator_is_reported_once_and_done_when_that_is_confirmed() {
+    async fn each_operator_is_reported_once_for_each_set_and_done_when_that_is_confirmed() {
         let docket = Docket { silent: 5, ..Docket::default() };
-        // Three cases of one operator: one report.
-        let bench = Bench::start(docket, &[case(1, 5), case(1, 6), case(1, 7), case(2, 5)], None);
-        bench.wait(|docket, _| docket.convicted.len() == 2).await;
+        // Three cases of one operator under one set: one report. Under another set: one more, convicted or not.
+        let cases = [case(1, 5), case(1, 6), case(1, 7), case_under(3, 1, 8), case(2, 5)];
+        let bench = Bench::start(docket, &cases, None);
+        bench.wait(|docket, _| docket.convicted.len() == 3).await;
         let pending = |cases: &[Case]| cases.iter().filter(|case| case.status == Status::Pending).count();
-        assert_eq!(pending(&bench.store.cases().unwrap()), 4, "not confirmed yet");
-        // A reorganisation takes the second report away: it is made again.
-        bench.court.0.lock().confirmed.insert(11);
-        bench.court.0.lock().convicted.remove(&12);
-        bench.wait(|docket, cases| docket.convicted.contains(&12) && pending(cases) == 1).await;
-        bench.court.0.lock().confirmed.insert(12);
+        assert_eq!(pending(&bench.store.cases().unwrap()), 5, "not confirmed yet");
+        // A reorganisation takes the last report away: it is made again.
+        bench.court.0.lock().confirmed.insert((11, 2));
+        bench.court.0.lock().convicted.remove(&(12, 2));
+        bench.wait(|docket, cases| docket.convicted.contains(&(12, 2)) && pending(cases) == 2).await;
+        bench.court.0.lock().confirmed.extend([(11, 3), (12, 2)]);
         bench.wait(|_, cases| cases.iter().all(|case| case.status == Status::Convicted)).await;
         let mut reports = bench.court.0.lock().reports.clone();
         reports.sort_unstable();
-        let recipient = Address::repeat_byte(9);
-        assert_eq!(reports, [(11, recipient), (12, recipient), (12, recipient)]);
+        let pairs: Vec<_> = reports.iter().map(|(id, sigma, _)| (*id, *sigma)).collect();
+        assert_eq!(pairs, [(11, 2), (11, 3), (12, 2), (12, 2)]);
+        assert!(reports.iter().all(|(_, _, recipient)| *recipient == Address::repeat_byte(9)));
         bench.stop().await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn nobody_reports_what_is_convicted_too_old_or_itself() {
-        let convicted = Docket { convicted: [11].into(), confirmed: [11].into(), ..Docket::default() };
+        let convicted = Docket { convicted: [(11, 2)].into(), confirmed: [(11, 2)].into(), ..Docket::default() };
         let bench = Bench::start(convicted, &[case(1, 5)], None);
         bench.wait(|_, cases| cases[0].status == Status::Convicted).await;
         assert!(bench.court.0.lock().reports.is_empty());
@@ -286,7 +297,7 @@ mod tests {
 
         let own = case(1, 5).signer;
         let bench = Bench::start(Docket::default(), &[case(1, 5), case(2, 5)], Some(own));
-        bench.wait(|docket, _| docket.convicted.contains(&12)).await;
+        bench.wait(|docket, _| docket.convicted.contains(&(12, 2))).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(bench.court.0.lock().reports.len(), 1);
         bench.stop().await;

@@ -39,19 +39,24 @@ fn key(n: u8) -> SigningKey {
 
 /// What member `n` (from 1) says at `place` about a block of that name; "" is nil.
 pub(crate) fn statement(n: u8, place: Place, block: &str) -> Statement {
+    statement_under(SIGMA, n, place, block)
+}
+
+/// The same under another σ.
+pub(crate) fn statement_under(epoch: u32, n: u8, place: Place, block: &str) -> Statement {
     let block_hash = if block.is_empty() { B256::ZERO } else { keccak256(block) };
     let Place { kind, fork, height, round } = place;
     let pol_round = if kind == MessageKind::Proposal { -1 } else { 0 };
-    let vote = |kind| vote::Vote { kind, fork, epoch: SIGMA, height, round, block_hash }.digest(&domain());
+    let vote = |kind| vote::Vote { kind, fork, epoch, height, round, block_hash }.digest(&domain());
     let digest = match kind {
         MessageKind::Prevote => vote(VoteKind::Prevote),
         MessageKind::Precommit => vote(VoteKind::Precommit),
         MessageKind::Proposal => {
-            vote::Proposal { fork, epoch: SIGMA, height, round, pol_round, block_hash }.digest(&domain())
+            vote::Proposal { fork, epoch, height, round, pol_round, block_hash }.digest(&domain())
         }
     };
     let signature = vote::sign(&key(n), digest).unwrap();
-    Statement { place, signer: address_of(&key(n)), epoch: SIGMA, block_hash, pol_round, signature }
+    Statement { place, signer: address_of(&key(n)), epoch, block_hash, pol_round, signature }
 }
 
 fn at(kind: MessageKind, height: u64, round: u32) -> Place {

@@ -101,8 +101,7 @@ async fn tell(id: u32, standing: Standing, before: Option<Standing>, l1: &HttpSo
             error!(
                 operator = id,
                 fault,
-                height = conviction.as_ref().map(|conviction| conviction.height),
-                epoch = conviction.as_ref().map(|conviction| conviction.sigma),
+                epoch = conviction.as_ref().map(|conviction| conviction.firstSigma),
                 lost_percent = conviction.as_ref().map(|conviction| conviction.rate as f64 / 1e16),
                 "the operator is tombstoned, convicted of signing two truths: no later set contains it, and this node \
                  only follows after the ones that do. Somebody else runs this key if this node did not: stop everything \

@@ -257,7 +257,7 @@ fn outcome(reason: &RotaError) -> Option<Outcome> {
         | "AmnesiaFault_NotOpen"
         | "AmnesiaFault_WindowRunning"
         | "Slasher_SetNotStarted" => Some(Outcome::Again),
-        // One conviction of an operator is enough, whatever it was for.
+        // Convicted under this set already: the charge would add nothing.
         "Slasher_AlreadyConvicted" | "Slasher_EvidenceTooOld" => Some(Outcome::Never),
         _ => None,
     }
