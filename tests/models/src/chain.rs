@@ -63,7 +63,6 @@ pub type Outcome<T> = std::result::Result<T, Bytes>;
 /// A chain with one contract call in each block; gas is free and nobody needs a nonce.
 pub struct Chain {
     evm: MainnetEvm<MainnetContext<Database>>,
-    deployed: u64,
 }
 
 impl Chain {
@@ -84,7 +83,7 @@ impl Chain {
             })
             .build_mainnet();
         evm.ctx.block.number = U256::from(1);
-        let mut chain = Self { evm, deployed: 0 };
+        let mut chain = Self { evm };
         chain.warp(snapshot.timestamp);
         chain
     }
@@ -104,9 +103,13 @@ impl Chain {
         self.evm.ctx.block.timestamp = U256::from(timestamp);
     }
 
-    /// Where the contract will be that `deployer` creates after `more` others.
-    pub fn next_address(&self, deployer: Address, more: u64) -> Address {
-        deployer.create(self.deployed + more)
+    /// Where the contract will be that `creator` creates after `more` other transactions.
+    ///
+    /// # Errors
+    /// Never, with a database in memory.
+    pub fn next_address(&mut self, creator: Address, more: u64) -> Result<Address> {
+        let account = self.evm.ctx.journaled_state.database.load_account(creator)?;
+        Ok(creator.create(account.info.nonce + more))
     }
 
     /// Creates a contract; `arguments` are the ABI encoding of the constructor's.
@@ -115,9 +118,7 @@ impl Chain {
     /// If the constructor reverts.
     pub fn deploy(&mut self, deployer: Address, mut code: Vec<u8>, arguments: &[u8]) -> Result<Address> {
         code.extend_from_slice(arguments);
-        let transaction = TxEnv { nonce: self.deployed, ..transaction(deployer, TxKind::Create, code.into()) };
-        self.deployed += 1;
-        match self.evm.transact_commit(transaction)? {
+        match self.evm.transact_commit(transaction(deployer, TxKind::Create, code.into()))? {
             ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => Ok(address),
             other => bail!("a constructor failed: {other:?}"),
         }

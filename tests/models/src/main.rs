@@ -6,7 +6,8 @@ use clap::{Parser, ValueEnum};
 use eyre::Result;
 use rota_models::{
     chain::Artifacts,
-    history::{Campaign, Tally},
+    history::{Campaign, Pair},
+    liquid::{LiquidPair, LiquidWorld},
     stake::{StakePair, StakeWorld},
 };
 
@@ -18,9 +19,9 @@ struct Arguments {
     /// Number of histories.
     #[arg(long, default_value_t = 2_000)]
     histories: u64,
-    /// Operations in each history.
-    #[arg(long, default_value_t = 40)]
-    length: usize,
+    /// Operations in each history; 40 of stake, 60 of liquid staking if it is not given.
+    #[arg(long)]
+    length: Option<usize>,
     /// Seed of the first history; random if it is not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -36,29 +37,40 @@ struct Arguments {
 enum Subject {
     /// `StakeVault`.
     Stake,
+    /// `StakedToken`, `ExitQueue`, `Allocator` and `CoverFund`, on `StakeVault`.
+    Liquid,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let Arguments { histories, length, jobs, .. } = arguments;
+    let Arguments { subject, histories, jobs, .. } = arguments;
+    let length = arguments.length.unwrap_or(match subject {
+        Subject::Stake => 40,
+        Subject::Liquid => 60,
+    });
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    println!("{:?}: {histories} histories of {length} operations from seed {seed}", arguments.subject);
+    println!("{subject:?}: {histories} histories of {length} operations from seed {seed}");
     let campaign = Campaign { histories, length, seed, jobs };
     let artifacts = Artifacts::new(arguments.out);
     let started = Instant::now();
-    let tally = match arguments.subject {
+    match subject {
         Subject::Stake => {
             let world = StakeWorld::deploy(&artifacts)?;
-            campaign.run(|| StakePair::new(&world))?
+            run(&campaign, || StakePair::new(&world))?;
         }
-    };
-    print(&tally);
+        Subject::Liquid => {
+            let world = LiquidWorld::deploy(&artifacts)?;
+            run(&campaign, || LiquidPair::new(&world))?;
+        }
+    }
     println!("model and contracts agree, after {} s", started.elapsed().as_secs());
     Ok(())
 }
 
-fn print(tally: &Tally) {
-    for (outcome, count) in tally {
+fn run<P: Pair>(campaign: &Campaign, begin: impl Fn() -> P + Sync) -> Result<()> {
+    let tally = campaign.run(begin)?;
+    for (outcome, count) in &tally {
         println!("{count:>12}  {outcome}");
     }
+    campaign.check::<P>(&tally)
 }

@@ -39,18 +39,18 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// Same outcome: the same return value, or the same error with the same arguments. Hands on which.
+/// Same outcome: the same return value, or the same error with the same arguments. Hands it on.
 ///
 /// # Errors
 /// If model and contract differ.
 pub fn agree<T: PartialEq + fmt::Debug>(
     expected: std::result::Result<T, Refusal>,
     actual: Outcome<T>,
-) -> Result<std::result::Result<(), Refusal>> {
+) -> Result<std::result::Result<T, Refusal>> {
     match (expected, actual) {
         (Ok(expected), Ok(actual)) => {
             ensure!(actual == expected, "it returned {actual:?}, the model says {expected:?}");
-            Ok(Ok(()))
+            Ok(Ok(actual))
         }
         (Err(refusal), Err(data)) => {
             ensure!(data == *refusal.data(), "it reverted with {data}, the model says {refusal:?}");

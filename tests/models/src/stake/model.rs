@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 use rota_bindings::{
+    Guardian::Guardian_CoolingDown,
     SequencerRegistry::{SequencerRegistry_UnknownOperator, SequencerRegistry_WrongStatus},
     StakeVault::{
         StakeVault_ClaimTooEarly, StakeVault_FutureSet, StakeVault_InsufficientUnits, StakeVault_InvalidFraction,
@@ -25,6 +26,9 @@ pub const WAD: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// What is changed in epoch `c` counts from `c + DELAY`.
 const DELAY: u32 = 2;
+
+/// Longest pause, and the shortest time between two, seconds.
+const MAX_PAUSE: u64 = 72 * 3600;
 
 /// `MAX_POOL_CEILING`, whole tokens.
 const MAX_POOL_CEILING: u64 = 20_000_000;
@@ -235,6 +239,16 @@ impl StakeModel {
     /// Refuses while paused.
     pub fn is_paused(&self) -> bool {
         self.now < self.paused_until
+    }
+
+    /// The guardian pauses for `seconds`.
+    pub fn pause(&mut self, seconds: u64) -> Result<(), Refusal> {
+        let until = self.paused_until;
+        if until != 0 && self.now < until + MAX_PAUSE {
+            return Err(Guardian_CoolingDown { pausableFrom: until + MAX_PAUSE }.into());
+        }
+        self.paused_until = self.now + seconds;
+        Ok(())
     }
 
     /// True if operator `id` takes stake.

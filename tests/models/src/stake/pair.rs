@@ -6,8 +6,7 @@ use alloy_primitives::{Address, U256};
 use eyre::Result;
 use rand::rngs::StdRng;
 use rota_bindings::{
-    Guardian::{self, Guardian_CoolingDown},
-    NativeToken, SequencerRegistry,
+    Guardian, NativeToken, SequencerRegistry,
     StakeVault::{self, StakeVault_NotSlasher},
 };
 
@@ -21,9 +20,6 @@ use crate::{
     history::{Pair, choose},
     refusal::{Refusal, agree},
 };
-
-/// Longest pause, and the shortest time between two, seconds.
-const MAX_PAUSE: u64 = 72 * 3600;
 
 /// Name and outcome of an operation, and what it may change.
 type Step = (&'static str, Result<(), Refusal>, Cause);
@@ -57,7 +53,7 @@ impl<'a> StakePair<'a> {
                     *self.purse(who) -= amount;
                 }
                 let actual = self.chain.call(who, vault, &StakeVault::delegateCall { id, amount })?;
-                ("delegate", agree(expected, actual)?, Cause::Own { id, who })
+                ("delegate", agree(expected, actual)?.map(drop), Cause::Own { id, who })
             }
             Operation::Undelegate { pick, part } => {
                 let held = self.model.pools.iter().flat_map(|(id, pool)| {
@@ -82,13 +78,17 @@ impl<'a> StakePair<'a> {
                 let expected = self.model.slash(id, sigma, fraction);
                 let call = StakeVault::slashCall { id, sigma, fractionWad: fraction };
                 let actual = self.chain.call(SLASHER, vault, &call)?;
-                ("slash", agree(expected, actual)?, Cause::Slash(SlashEntry { id, sigma, fraction }))
+                ("slash", agree(expected, actual)?.map(drop), Cause::Slash(SlashEntry { id, sigma, fraction }))
             }
             Operation::SlashByStranger { id } => {
                 let caller = StakeWorld::person(0);
                 let expected: Result<U256, Refusal> = Err(StakeVault_NotSlasher { caller }.into());
                 let call = StakeVault::slashCall { id, sigma: self.model.epoch(), fractionWad: U256::ONE };
-                ("slash by a stranger", agree(expected, self.chain.call(caller, vault, &call)?)?, Cause::Other)
+                (
+                    "slash by a stranger",
+                    agree(expected, self.chain.call(caller, vault, &call)?)?.map(drop),
+                    Cause::Other,
+                )
             }
             Operation::Jail { id } => {
                 let expected = self.model.change_status(id, Status::Jailed, |status| match status {
@@ -142,7 +142,7 @@ impl<'a> StakePair<'a> {
                 ("set the owner's room", Ok(()), Cause::Other)
             }
             Operation::Pause { seconds } => {
-                let expected = self.pause(seconds);
+                let expected = self.model.pause(seconds);
                 let call = Guardian::pauseCall { duration: seconds };
                 let actual = self.chain.call(DEPLOYER, self.world.guardian, &call)?;
                 ("pause", agree(expected, actual.map(|_| ()))?, Cause::Other)
@@ -170,7 +170,7 @@ impl<'a> StakePair<'a> {
         let expected = self.model.undelegate(who, id, burned);
         let actual = self.chain.call(who, self.world.vault, &StakeVault::undelegateCall { id, burned })?;
         let actual = actual.map(|r| (r.amount, r.cohortEpoch, r.shares));
-        Ok(("undelegate", agree(expected, actual)?, Cause::Own { id, who }))
+        Ok(("undelegate", agree(expected, actual)?.map(drop), Cause::Own { id, who }))
     }
 
     fn claim(&mut self, who: Address, id: u32, epoch: u32) -> Result<Step> {
@@ -180,20 +180,11 @@ impl<'a> StakePair<'a> {
         }
         let call = StakeVault::claimCall { id, cohortEpoch: epoch };
         let actual = self.chain.call(who, self.world.vault, &call)?;
-        Ok(("claim", agree(expected, actual)?, Cause::Own { id, who }))
+        Ok(("claim", agree(expected, actual)?.map(drop), Cause::Own { id, who }))
     }
 
     fn owner(&self, id: u32) -> Address {
         self.model.operators.get(&id).map_or(DEPLOYER, |operator| operator.owner)
-    }
-
-    fn pause(&mut self, seconds: u64) -> Result<(), Refusal> {
-        let until = self.model.paused_until;
-        if until != 0 && self.model.now < until + MAX_PAUSE {
-            return Err(Guardian_CoolingDown { pausableFrom: until + MAX_PAUSE }.into());
-        }
-        self.model.paused_until = self.model.now + seconds;
-        Ok(())
     }
 
     /// What belongs to no pool.
