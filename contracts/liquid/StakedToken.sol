@@ -99,7 +99,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         _setFee(config.feeBps, config.feeRecipient);
 
         // The aim of the buffer stays zero until the first action.
-        _stored.buffer = uint128(SEED);
+        _stored.buffer = SEED.toUint128();
         _mint(_NOBODY, SEED);
         emit VaultUpdate(config.token, address(this));
         SafeTransferLib.safeApprove(config.token, address(VAULT), type(uint256).max);

@@ -91,6 +91,15 @@ contract ERC4626Fuzz is LiquidFixture {
         assertLe(st.previewRedeem(amount), st.convertToAssets(amount), "what is paid");
     }
 
+    function testFuzz_nothingIsWorthNothing(World memory w) public anywhere(w) {
+        assertEq(st.convertToShares(0) + st.convertToAssets(0), 0);
+        assertEq(st.previewDeposit(0) + st.previewMint(0) + st.previewWithdraw(0) + st.previewRedeem(0), 0);
+        vm.startPrank(OWNER);
+        assertEq(st.deposit(0, OWNER) + st.mint(0, OWNER), 0);
+        assertEq(st.withdraw(0, OWNER, OWNER) + st.redeem(0, OWNER, OWNER), 0);
+        vm.stopPrank();
+    }
+
     // --- each action does what its preview said, to whom it named
 
     function testFuzz_deposit(World memory w, uint256 assets) public anywhere(w) {
