@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Script} from "forge-std/Script.sol";
+import {Script, VmSafe} from "forge-std/Script.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {IEvidence} from "contracts/interfaces/IEvidence.sol";
 import {IGuardian} from "contracts/interfaces/IGuardian.sol";
@@ -11,8 +12,11 @@ import {IOfflineFault} from "contracts/interfaces/IOfflineFault.sol";
 import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
+import {ISlashEscrow} from "contracts/interfaces/ISlashEscrow.sol";
 import {ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {DeploymentFile} from "./DeploymentFile.sol";
 import {Parameters} from "./Parameters.sol";
 
 /// @title Deployment of a network
@@ -21,7 +25,9 @@ import {Parameters} from "./Parameters.sol";
 /// `ROTA_PROFILE` (devnet if unset, on development chains only), `ROTA_L2_CHAIN_ID`, `ROTA_L2_GENESIS_HASH`,
 /// `ROTA_GENESIS_TIME` (start of epoch 0, unix seconds, the block's timestamp if unset), `ROTA_TOKEN` (an existing native token; without it one is minted to the deployer),
 /// `ROTA_GOVERNANCE` (proposer and canceller of the timelock), `ROTA_GUARDIAN` (may pause), `ROTA_ECOSYSTEM` (receives the
-/// ecosystem's part of fees): the deployer where unset, refused where unset on mainnet, and `ROTA_DEPLOYMENTS_DIR`.
+/// ecosystem's part of fees, and the fees of liquid staking): the deployer where unset, refused where unset on mainnet,
+/// `ROTA_PERMIT2` (Uniswap's Permit2 where it is not at its usual address), and `ROTA_DEPLOYMENTS_DIR`.
+/// The deployer needs one native token, which the staked token keeps for ever, as the shares that nobody owns.
 contract Deploy is Script {
     /// @notice What differs between two networks of one profile.
     struct Inputs {
@@ -30,6 +36,7 @@ contract Deploy is Script {
         address governance;
         address guardian;
         address ecosystem;
+        address permit2;
         uint64 l2ChainId;
         bytes32 l2GenesisHash;
         uint64 genesisTime;
@@ -57,6 +64,15 @@ contract Deploy is Script {
         address amnesiaFault;
         address offlineFault;
         address lens;
+        address allocator;
+        address coverFund;
+        address exitQueue;
+        address faultWatch;
+        address stakedToken;
+        address rateFeed;
+        address router;
+        address exitReceipt;
+        address liquidLens;
     }
 
     /// @notice The role that decides about roles and governs everything that has no role of its own.
@@ -70,6 +86,12 @@ contract Deploy is Script {
 
     /// @notice Wei minted to the deployer when a network brings no token of its own.
     uint256 public constant INITIAL_SUPPLY = 1_000_000_000e18;
+
+    /// @notice Native tokens (wei) that the staked token takes from the deployer.
+    uint256 public constant SEED = 1e18;
+
+    /// @notice Where Permit2 is on most chains. Nothing else can be there: the address follows from its code.
+    address public constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
 
     /// @notice Most seconds that epoch 0 may lie ahead; more is a mistake, such as a time in milliseconds.
     uint256 public constant MAX_GENESIS_LEAD = 30 days;
@@ -85,6 +107,12 @@ contract Deploy is Script {
 
     /// @notice The environment variable `name` has the unusable value `value`.
     error Deploy_BadValue(string name, uint256 value, string fix);
+
+    /// @notice The environment variable `name` names `value`, which is not what it has to be.
+    error Deploy_BadAddress(string name, address value, string fix);
+
+    /// @notice The deployer holds `balance` of the native token `token`, wei; the staked token needs `needed` from it.
+    error Deploy_NoSeed(address token, address deployer, uint256 balance, uint256 needed);
 
     /// @notice A contract did not arrive at the address it was predicted to.
     error Deploy_WrongAddress(string name, address predicted, address actual);
@@ -113,6 +141,7 @@ contract Deploy is Script {
         inputs.governance = vm.envOr("ROTA_GOVERNANCE", address(0));
         inputs.guardian = vm.envOr("ROTA_GUARDIAN", address(0));
         inputs.ecosystem = vm.envOr("ROTA_ECOSYSTEM", address(0));
+        inputs.permit2 = permit2At(vm.envOr("ROTA_PERMIT2", address(0)));
         return withDefaults(inputs, deployer);
     }
 
@@ -155,6 +184,19 @@ contract Deploy is Script {
         return uint64(value);
     }
 
+    /// @notice The Permit2 contract to use where `named` (zero: none) was asked for. Its usual address is taken even as long as
+    /// nothing is there: deposits by Permit2 are refused then, and possible as soon as somebody deploys it.
+    function permit2At(address named) public view returns (address) {
+        if (named == address(0)) return PERMIT2;
+        require(
+            named.code.length != 0,
+            Deploy_BadAddress(
+                "ROTA_PERMIT2", named, "there is no contract: leave it out, or name Permit2 on this chain"
+            )
+        );
+        return named;
+    }
+
     /// @notice Puts the deployer where nobody is named, except on mainnet, where it keeps nothing.
     function withDefaults(Inputs memory inputs, address deployer) public pure returns (Inputs memory) {
         bool real = keccak256(bytes(inputs.profile)) == keccak256("mainnet");
@@ -165,6 +207,7 @@ contract Deploy is Script {
         if (inputs.governance == address(0)) inputs.governance = deployer;
         if (inputs.guardian == address(0)) inputs.guardian = deployer;
         if (inputs.ecosystem == address(0)) inputs.ecosystem = deployer;
+        if (inputs.permit2 == address(0)) inputs.permit2 = PERMIT2;
         return inputs;
     }
 
@@ -176,6 +219,7 @@ contract Deploy is Script {
         public
         returns (Deployment memory d)
     {
+        if (inputs.token != address(0)) _checkToken(inputs.token, deployer);
         d = _predict(inputs, deployer);
         if (inputs.token == address(0)) {
             _create("NativeToken", abi.encode("Rota", "ROTA", INITIAL_SUPPLY, deployer), d.nativeToken);
@@ -191,6 +235,7 @@ contract Deploy is Script {
             abi.encode(d.sequencerRegistry, d.stakeVault, d.sequencerSet, d.batchChain, d.rewardVault, d.slasher),
             d.lens
         );
+        _createLiquid(inputs, p, d);
         _handOver(inputs, d, deployer);
     }
 
@@ -220,38 +265,28 @@ contract Deploy is Script {
         // More than a JSON number holds: wei as a decimal string.
         vm.serializeString(file, "minSelfBond", vm.toString(p.minSelfBond));
         vm.serializeUint(file, "deployedAtBlock", block.number);
-        string memory json = vm.serializeString(file, "contracts", _contracts(d));
+        string memory json = vm.serializeString(file, "contracts", DeploymentFile.contracts(d));
         path = string.concat(directory, "/", vm.toString(block.chainid), ".json");
         vm.createDir(directory, true);
         vm.writeJson(json, path);
     }
 
-    function _contracts(Deployment memory d) private returns (string memory) {
-        string memory contracts = "contracts";
-        vm.serializeAddress(contracts, "nativeToken", d.nativeToken);
-        vm.serializeAddress(contracts, "networkParameters", d.networkParameters);
-        vm.serializeAddress(contracts, "sequencerRegistry", d.sequencerRegistry);
-        vm.serializeAddress(contracts, "stakeVault", d.stakeVault);
-        vm.serializeAddress(contracts, "sequencerSet", d.sequencerSet);
-        vm.serializeAddress(contracts, "batchChain", d.batchChain);
-        vm.serializeAddress(contracts, "portal", d.portal);
-        vm.serializeAddress(contracts, "rewardVault", d.rewardVault);
-        vm.serializeAddress(contracts, "slasher", d.slasher);
-        vm.serializeAddress(contracts, "slashEscrow", d.slashEscrow);
-        vm.serializeAddress(contracts, "doubleVoteFault", d.doubleVoteFault);
-        vm.serializeAddress(contracts, "doubleProposalFault", d.doubleProposalFault);
-        vm.serializeAddress(contracts, "conflictingCertificatesFault", d.conflictingCertificatesFault);
-        vm.serializeAddress(contracts, "amnesiaFault", d.amnesiaFault);
-        vm.serializeAddress(contracts, "offlineFault", d.offlineFault);
-        vm.serializeAddress(contracts, "feeSplitter", d.feeSplitter);
-        vm.serializeAddress(contracts, "guardian", d.guardian);
-        vm.serializeAddress(contracts, "accessManager", d.accessManager);
-        vm.serializeAddress(contracts, "timelock", d.timelock);
-        return vm.serializeAddress(contracts, "lens", d.lens);
+    // Before anything is created.
+    function _checkToken(address token, address deployer) private view {
+        require(
+            token.code.length != 0,
+            Deploy_BadAddress("ROTA_TOKEN", token, "there is no contract: name a token on this chain")
+        );
+        require(
+            IERC20Metadata(token).decimals() == 18,
+            Deploy_BadAddress("ROTA_TOKEN", token, "the native token needs 18 decimals")
+        );
+        uint256 held = IERC20Metadata(token).balanceOf(deployer);
+        require(held >= SEED, Deploy_NoSeed(token, deployer, held, SEED));
     }
 
-    // The creations follow each other without a call in between, so the deployer's nonces are the order of the fields.
-    function _predict(Inputs memory inputs, address deployer) private view returns (Deployment memory d) {
+    // The deployer's nonces are the order of the fields. There is one call in between, the approval of the seed.
+    function _predict(Inputs memory inputs, address deployer) private returns (Deployment memory d) {
         uint256 nonce = vm.getNonce(deployer);
         d.nativeToken = inputs.token != address(0) ? inputs.token : vm.computeCreateAddress(deployer, nonce++);
         d.networkParameters = vm.computeCreateAddress(deployer, nonce++);
@@ -273,6 +308,18 @@ contract Deploy is Script {
         d.amnesiaFault = vm.computeCreateAddress(deployer, nonce++);
         d.offlineFault = vm.computeCreateAddress(deployer, nonce++);
         d.lens = vm.computeCreateAddress(deployer, nonce++);
+        d.allocator = vm.computeCreateAddress(deployer, nonce++);
+        d.coverFund = vm.computeCreateAddress(deployer, nonce++);
+        d.exitQueue = vm.computeCreateAddress(deployer, nonce++);
+        d.faultWatch = vm.computeCreateAddress(deployer, nonce++);
+        // A call takes a nonce only where it is a transaction.
+        (VmSafe.CallerMode mode,,) = vm.readCallers();
+        if (mode == VmSafe.CallerMode.RecurrentBroadcast) nonce++;
+        d.stakedToken = vm.computeCreateAddress(deployer, nonce++);
+        d.rateFeed = vm.computeCreateAddress(deployer, nonce++);
+        d.router = vm.computeCreateAddress(deployer, nonce++);
+        d.exitReceipt = vm.computeCreateAddress(deployer, nonce++);
+        d.liquidLens = vm.computeCreateAddress(deployer, nonce++);
     }
 
     function _createGovernance(
@@ -436,9 +483,66 @@ contract Deploy is Script {
         );
     }
 
+    function _createLiquid(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d) private {
+        (uint16 capBps, uint32 rampEpochs) = Parameters.allocator(inputs.profile);
+        _create(
+            "Allocator",
+            abi.encode(
+                d.accessManager,
+                d.sequencerRegistry,
+                d.stakeVault,
+                d.stakedToken,
+                capBps,
+                rampEpochs,
+                inputs.genesisTime,
+                p.epochSeconds
+            ),
+            d.allocator
+        );
+        _create("CoverFund", abi.encode(d.nativeToken, d.stakedToken), d.coverFund);
+        _create("ExitQueue", abi.encode(d.nativeToken, d.stakedToken, inputs.genesisTime, p.epochSeconds), d.exitQueue);
+        _create(
+            "FaultWatch",
+            abi.encode(d.stakedToken, d.allocator, d.amnesiaFault, Parameters.FAULT_WATCH_BPS, p.epochSeconds),
+            d.faultWatch
+        );
+        IERC20Metadata(d.nativeToken).approve(d.stakedToken, SEED);
+        _create("StakedToken", abi.encode(_stakedTokenConfig(inputs, p, d)), d.stakedToken);
+        _create("RateFeed", abi.encode(d.stakedToken, p.epochSeconds), d.rateFeed);
+        _create("Router", abi.encode(d.stakedToken, inputs.permit2), d.router);
+        string memory symbol = IERC20Metadata(d.stakedToken).symbol();
+        _create(
+            "ExitReceipt",
+            abi.encode(d.exitQueue, string.concat("Exit from ", symbol), string.concat("exit", symbol)),
+            d.exitReceipt
+        );
+        _create("LiquidLens", abi.encode(d.stakedToken, d.allocator, d.stakeVault, d.rewardVault), d.liquidLens);
+    }
+
+    function _stakedTokenConfig(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d)
+        private
+        view
+        returns (IStakedToken.Config memory config)
+    {
+        config = Parameters.stakedToken(inputs.profile, p.epochSeconds);
+        config.name = string.concat("Staked ", IERC20Metadata(d.nativeToken).name());
+        config.symbol = string.concat("st", IERC20Metadata(d.nativeToken).symbol());
+        config.token = d.nativeToken;
+        config.stakeVault = d.stakeVault;
+        config.rewardVault = d.rewardVault;
+        config.allocator = d.allocator;
+        config.coverFund = d.coverFund;
+        config.exitQueue = d.exitQueue;
+        config.faultWatch = d.faultWatch;
+        config.guardian = d.guardian;
+        config.authority = d.accessManager;
+        config.feeRecipient = inputs.ecosystem;
+        config.genesis = inputs.genesisTime;
+    }
+
     // The guardian may pause and unpause, and decides appeals: a veto in the appeal window cannot wait for the timelock,
-    // which is longer than unbonding. All else that is governed stays with the administrator, which becomes the
-    // timelock. The deployer ends with no role in the manager.
+    // which is longer than unbonding. All else that is governed, the fee and the weights of liquid staking too, stays with the
+    // administrator, which becomes the timelock. The deployer ends with no role in the manager.
     function _handOver(Inputs memory inputs, Deployment memory d, address deployer) private {
         IAccessManager manager = IAccessManager(d.accessManager);
         bytes4[] memory selectors = new bytes4[](2);
@@ -452,6 +556,7 @@ contract Deploy is Script {
         manager.setTargetFunctionRole(d.slasher, selectors, APPEALS_ROLE);
         manager.labelRole(APPEALS_ROLE, "appeals");
         manager.grantRole(APPEALS_ROLE, inputs.guardian, 0);
+        ISlashEscrow(d.slashEscrow).setCoverFund(d.coverFund);
         manager.grantRole(ADMIN_ROLE, d.timelock, 0);
         manager.renounceRole(ADMIN_ROLE, deployer);
     }

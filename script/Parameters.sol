@@ -2,9 +2,14 @@
 pragma solidity ^0.8.30;
 
 import {INetworkParameters} from "contracts/interfaces/INetworkParameters.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
 /// @title Parameters of the three profiles (protocol section 11)
 library Parameters {
+    /// @notice Part of liquid staking's assets, basis points, from which on accusations of their operators close deposits and
+    /// instant exits.
+    uint16 internal constant FAULT_WATCH_BPS = 500;
+
     /// @notice There is no profile of that name; `mainnet`, `devnet` and `test` exist.
     error Parameters_UnknownProfile(string profile);
 
@@ -105,5 +110,39 @@ library Parameters {
             postingReward: 0.1e18,
             timelockDelay: 161
         });
+    }
+
+    /// @notice The figures of the staked token, without addresses and names. `devnet` and `test` differ in what counts epochs,
+    /// which are short there.
+    function stakedToken(string memory profile, uint64 epochSeconds)
+        internal
+        pure
+        returns (IStakedToken.Config memory config)
+    {
+        bool real = _isMainnet(profile);
+        config.feeBps = 1000;
+        config.bufferBps = 500;
+        config.exitFloorBps = 5;
+        config.exitSpanBps = 200;
+        config.windowBps = 1000;
+        config.maxShareBps = 3333;
+        config.bunkerLossBps = 100;
+        config.bunkerEpochs = 2;
+        // forge-lint: disable-start(unsafe-typecast)
+        config.windowSeconds = uint48(epochSeconds);
+        config.dripSeconds = uint32(epochSeconds * (real ? 1 : 4));
+        config.maxDripSeconds = uint32(epochSeconds * (real ? 14 : 20));
+        // forge-lint: disable-end(unsafe-typecast)
+        config.epochSeconds = epochSeconds;
+    }
+
+    /// @notice The figures of the allocator: most of what can be staked that one operator may hold, basis points (few operators
+    /// on one machine have to share all of it), and the epochs from listing to the full target.
+    function allocator(string memory profile) internal pure returns (uint16 capBps, uint32 rampEpochs) {
+        return _isMainnet(profile) ? (1000, 10) : (5000, 1);
+    }
+
+    function _isMainnet(string memory profile) private pure returns (bool) {
+        return keccak256(bytes(profile)) == keccak256("mainnet");
     }
 }

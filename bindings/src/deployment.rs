@@ -75,6 +75,15 @@ pub struct ContractAddresses {
     pub access_manager: Address,
     pub timelock: Address,
     pub lens: Address,
+    pub allocator: Address,
+    pub cover_fund: Address,
+    pub exit_queue: Address,
+    pub fault_watch: Address,
+    pub staked_token: Address,
+    pub rate_feed: Address,
+    pub router: Address,
+    pub exit_receipt: Address,
+    pub liquid_lens: Address,
 }
 
 /// Why a deployment file is of no use.

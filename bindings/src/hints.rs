@@ -14,6 +14,9 @@ pub(crate) fn hint(name: &str) -> Option<&'static str> {
         "Slasher" | "SlashEscrow" => slashing(reason),
         "Evidence" | "AmnesiaFault" | "ConflictingCertificatesFault" => evidence(reason),
         "OfflineFault" => absence(reason),
+        "StakedToken" | "CoverFund" => staked_token(reason),
+        "ExitQueue" | "ExitReceipt" => exit_queue(reason),
+        "Allocator" | "FaultWatch" | "RateFeed" | "Router" | "LiquidLens" => beside_staked_token(reason),
         "Guardian" | "NetworkParameters" | "Lens" => governance(reason),
         "EpochClock" | "EpochTrace" => clock(reason),
         "" => libraries(reason),
@@ -270,6 +273,88 @@ fn absence(reason: &str) -> Option<&'static str> {
     })
 }
 
+fn staked_token(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "Paused" => {
+            "the guardian has paused deposits and instant exits for at most 72 hours; the exit queue stays open"
+        }
+        "Bunker" => {
+            "a large loss closed deposits and instant exits until the time named (Unix seconds); the exit queue stays open"
+        }
+        "Accused" => {
+            "operators with much of the stake are accused: wait for the answer or the verdict, or use the exit queue"
+        }
+        "DepositTooLarge" => {
+            "deposit at most `maximum` wei (maxDeposit): this token keeps itself below a third of all stake"
+        }
+        "ZeroShares" => "deposit more: the amount is worth less than one wei of a share",
+        "TokenTookFee" => TOKEN_FEE,
+        "BufferTooLow" => {
+            "take at most `available` wei out at once, or leave through the exit queue (`rota liquid redeem`) at full value"
+        }
+        "WindowUsedUp" => {
+            "at most `available` wei may still leave at once in this window: take less, wait, or use the exit queue"
+        }
+        "NotExitQueue" => "only the exit queue may call this; ask it with requestRedeem",
+        "SealedThisEpoch" => "one exit is sealed per epoch: try again in the second half of the next",
+        "NothingSealed" => "no sealed exit waits: nothing to finalize",
+        "ExitHeld" => "wait until the time named (Unix seconds): faults of an exit's time may still be convicted",
+        "NothingToDelegate" => {
+            "at least one token beyond the buffer's aim and what exits need, and an operator with room, are needed"
+        }
+        "NothingToRebalance" => "the operator holds at most a fifth more than its target: nothing to do",
+        "NothingLacking" => "buffer and thawing stake cover what exits are owed: nothing to do",
+        "NothingToSkim" => "nothing arrived beyond the books",
+        "NothingToCollect" => "there are no fees, or the buffer is needed for exits first",
+        "FeeTooHigh" => "choose a fee up to the maximum, in basis points",
+        "BooksTooLarge" => "the amount does not fit the books",
+        "NotStakedToken" => "only the staked token may draw",
+        "NotEnough" => "the fund pays at most what it holds",
+        "NothingToBook" => "nothing arrived since the last booking",
+        "OutOfRange" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+fn exit_queue(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "Zero" => "name shares (or an amount) above zero, and a controller",
+        "NotAuthorized" => "the controller itself must call, or let the caller act with setOperator",
+        "AlreadySealed" => "a sealed batch cannot be left any more: wait and claim it",
+        "InsufficientRequest" => "take back at most the shares the request holds",
+        "NotClaimable" => "only finalised batches can be claimed; `rota liquid position` shows when",
+        "SealTooEarly" => {
+            "wait until the time named (Unix seconds): a batch is sealed once per epoch, in its second half"
+        }
+        "NothingToSeal" => "nobody asked to leave: nothing to do",
+        "TokenTookFee" => TOKEN_FEE,
+        "NoPreview" => "exits through the queue have no preview (ERC-7540); convertToAssets tells today's worth",
+        "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
+/// Allocator, fault watch, rate feed, router, lens.
+fn beside_staked_token(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "OperatorNotAccepting" => "list operators that exist and are neither jailed, retired nor tombstoned",
+        "TooManyOperators" => "unlist a drained operator first",
+        "NotListed" => "operators() shows those that are listed",
+        "StillInUse" => "set the weight to zero and let rebalancing take the stake out first",
+        "NotDue" => "wait until the time named (Unix seconds): one checkpoint per interval",
+        "UnknownRound" => "rounds run from 1 to `latest`, which is the present moment",
+        "NoTimePassed" => "ask for an earlier checkpoint",
+        "Expired" => "send it again with a later deadline",
+        "BelowMinimum" => {
+            "the price moved: accept less (--min-out), or leave through the exit queue (`rota liquid redeem`)"
+        }
+        "WrongPermit" => "sign the Permit2 transfer for the native token and at least the amount deposited",
+        "TokenTookFee" => TOKEN_FEE,
+        "InvalidConfig" | "OutOfRange" | "ZeroAddress" => DEPLOYMENT,
+        _ => return None,
+    })
+}
+
 fn governance(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "CoolingDown" => "the guardian can pause again from pausableFrom (Unix seconds)",
@@ -297,7 +382,7 @@ fn clock(reason: &str) -> Option<&'static str> {
 fn libraries(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "ERC20InsufficientAllowance" => "approve the contract for at least `needed` first, or use the permit variant",
-        "ERC20InsufficientBalance" => "the account holds less of the native token than needed",
+        "ERC20InsufficientBalance" => "the account holds less of the token than needed",
         "ERC2612ExpiredSignature" => "sign the permit again with a later deadline",
         "ERC2612InvalidSigner" => "the permit must be signed by the account that pays",
         "InvalidAccountNonce" => "sign again with the account's current nonce",

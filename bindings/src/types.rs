@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::generated::batch_chain::IBatchChain::{Batch, BatchHeader, CommitCertificate, Head, Tally};
 pub use crate::generated::lens::ILens::{Due, Operator, Position, Rewards, SeatDue, Thaw};
+pub use crate::generated::liquid_lens::ILiquidLens::{Account as LiquidAccount, Request as ExitRequest};
 use crate::generated::{batch_chain, lens, reward_vault, sequencer_registry};
 
 /// Life of an operator (`ISequencerRegistry.Status`).

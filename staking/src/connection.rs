@@ -11,7 +11,8 @@ use alloy::{
 use clap::Args;
 use eyre::{Context as _, Result, bail, ensure, eyre};
 use rota_bindings::{
-    BatchChain, Deployment, Lens, NativeToken, Portal, RewardVault, SequencerRegistry, SequencerSet, StakeVault,
+    BatchChain, Deployment, ExitQueue, Lens, LiquidLens, NativeToken, Portal, RateFeed, RewardVault, SequencerRegistry,
+    SequencerSet, StakeVault, StakedToken,
 };
 
 use crate::{
@@ -358,6 +359,26 @@ impl Network {
     /// Handle of the read-only lens.
     pub fn lens(&self) -> Lens::LensInstance<DynProvider> {
         Lens::new(self.deployment.contracts.lens, self.l1.clone())
+    }
+
+    /// Handle of the staked token.
+    pub fn staked_token(&self) -> StakedToken::StakedTokenInstance<DynProvider> {
+        StakedToken::new(self.deployment.contracts.staked_token, self.l1.clone())
+    }
+
+    /// Handle of the exit queue.
+    pub fn exit_queue(&self) -> ExitQueue::ExitQueueInstance<DynProvider> {
+        ExitQueue::new(self.deployment.contracts.exit_queue, self.l1.clone())
+    }
+
+    /// Handle of the feed of the staked token's rate.
+    pub fn rate_feed(&self) -> RateFeed::RateFeedInstance<DynProvider> {
+        RateFeed::new(self.deployment.contracts.rate_feed, self.l1.clone())
+    }
+
+    /// Handle of the read-only lens on liquid staking.
+    pub fn liquid_lens(&self) -> LiquidLens::LiquidLensInstance<DynProvider> {
+        LiquidLens::new(self.deployment.contracts.liquid_lens, self.l1.clone())
     }
 }
 

@@ -22,9 +22,10 @@ pub fn files(contracts: &[Contract]) -> Result<BTreeMap<String, String>> {
     for contract in contracts {
         let Contract { name, abi, bytecode, deployed_bytecode } = contract;
         let module = snake(name);
-        let artifact = json!({
-            "contractName": name, "abi": abi, "bytecode": bytecode, "deployedBytecode": deployed_bytecode,
-        });
+        let mut artifact = json!({ "contractName": name, "abi": abi, "deployedBytecode": deployed_bytecode });
+        if let Some(bytecode) = bytecode {
+            artifact["bytecode"] = json!(bytecode);
+        }
         files.insert(format!("bindings/abi/{name}.json"), serde_json::to_string_pretty(&artifact)? + "\n");
         writeln!(modules, "pub mod {module};")?;
         files.insert(format!("bindings/src/generated/{module}.rs"), alloy_module(name));

@@ -21,6 +21,12 @@ alloy::sol! {
         error AccessManagerUnauthorizedCancel(address msgsender, address caller, address target, bytes4 selector);
         error AccessManagerUnauthorizedConsume(address target);
         error AddressEmptyCode(address target);
+        error Allocator_NotListed(uint32 id);
+        error Allocator_OperatorNotAccepting(uint32 id);
+        error Allocator_OutOfRange(uint256 value, uint256 maximum);
+        error Allocator_StillInUse(uint32 id, uint16 weight, uint256 active);
+        error Allocator_TooManyOperators(uint256 maximum);
+        error Allocator_ZeroAddress();
         error AmnesiaFault_AlreadyAccused(bytes32 chargeHash, uint8 state);
         error AmnesiaFault_ForeignPolka(uint32 fork, uint32 epoch, uint64 height, bytes32 blockHash);
         error AmnesiaFault_InvalidResponseWindow(uint256 responseWindow, uint256 maximum);
@@ -76,6 +82,10 @@ alloy::sol! {
         error CommitCertificate_WrongSignatureLength(uint256 actual, uint256 expected);
         error CommitCertificate_WrongSigner(uint256 member, address recovered, address expected);
         error ConflictingCertificatesFault_NobodyToConvict(uint256 intersection);
+        error CoverFund_NotEnough(uint256 asked, uint256 held);
+        error CoverFund_NotStakedToken(address caller);
+        error CoverFund_NothingToBook();
+        error CoverFund_ZeroAddress();
         error ECDSAInvalidSignature();
         error ECDSAInvalidSignatureLength(uint256 length);
         error ECDSAInvalidSignatureS(bytes32 s);
@@ -87,6 +97,14 @@ alloy::sol! {
         error ERC20InvalidSpender(address spender);
         error ERC2612ExpiredSignature(uint256 deadline);
         error ERC2612InvalidSigner(address signer, address owner);
+        error ERC721IncorrectOwner(address sender, uint256 tokenId, address owner);
+        error ERC721InsufficientApproval(address operator, uint256 tokenId);
+        error ERC721InvalidApprover(address approver);
+        error ERC721InvalidOperator(address operator);
+        error ERC721InvalidOwner(address owner);
+        error ERC721InvalidReceiver(address receiver);
+        error ERC721InvalidSender(address sender);
+        error ERC721NonexistentToken(uint256 tokenId);
         error EpochClock_BeforeGenesis(uint256 timestamp, uint256 genesis);
         error EpochClock_InvalidEpochSeconds(uint256 epochSeconds);
         error EpochClock_OutOfRange(uint256 timestamp);
@@ -111,7 +129,22 @@ alloy::sol! {
         error Evidence_WrongMembers(uint32 epoch, bytes32 actual, bytes32 setHash);
         error Evidence_WrongSignatureLength(uint256 length);
         error Evidence_ZeroWiring(string name);
+        error ExitQueue_AlreadySealed(uint256 requestId);
+        error ExitQueue_InsufficientRequest(uint256 asked, uint256 held);
+        error ExitQueue_NoPreview();
+        error ExitQueue_NotAuthorized(address caller, address account);
+        error ExitQueue_NotClaimable(uint256 asked, uint256 claimable);
+        error ExitQueue_NothingToSeal();
+        error ExitQueue_SealTooEarly(uint256 from);
+        error ExitQueue_TokenTookFee(uint256 received, uint256 expected);
+        error ExitQueue_Zero();
+        error ExitQueue_ZeroAddress();
+        error ExitReceipt_NotAuthorized(address caller, address account);
+        error ExitReceipt_NotClaimable(uint256 requestId);
+        error ExitReceipt_ZeroAddress();
         error FailedCall();
+        error FaultWatch_OutOfRange(uint256 value);
+        error FaultWatch_ZeroAddress();
         error FeeSplitter_InvalidRecipient(address recipient);
         error FeeSplitter_NotFunded(uint256 held, uint256 needed);
         error Guardian_CoolingDown(uint64 pausableFrom);
@@ -125,6 +158,7 @@ alloy::sol! {
         error LeaderSchedule_HeightBeforeFirst(uint64 height, uint64 firstHeight);
         error LeaderSchedule_MalformedMembers(uint256 length);
         error Lens_ZeroAddress();
+        error LiquidLens_ZeroAddress();
         error MessagePasser_ZeroAmount();
         error MessagePasser_ZeroRecipient();
         error NetworkParameters_StakeLeavesTooEarly(uint256 judgement, uint256 unbonding);
@@ -150,6 +184,10 @@ alloy::sol! {
         error Portal_Paused();
         error Portal_TokenTookFee(uint256 received, uint256 expected);
         error Portal_ZeroAddress(string name);
+        error RateFeed_InvalidConfig();
+        error RateFeed_NoTimePassed(uint256 round);
+        error RateFeed_NotDue(uint256 dueAt);
+        error RateFeed_UnknownRound(uint256 round, uint256 latest);
         error ReentrancyGuardReentrantCall();
         error RewardVault_AboveMaximum(uint256 amount, uint256 maximum);
         error RewardVault_EpochNotLater(uint32 last, uint32 epoch);
@@ -168,7 +206,13 @@ alloy::sol! {
         error RewardVault_WrongWork(bytes32 expected, bytes32 actual);
         error RewardVault_Zero();
         error RewardVault_ZeroAddress();
+        error Router_BelowMinimum(uint256 result, uint256 minimum);
+        error Router_Expired(uint256 deadline);
+        error Router_TokenTookFee(uint256 received, uint256 expected);
+        error Router_WrongPermit(address token, uint256 amount);
+        error Router_ZeroAddress();
         error SafeCastOverflowedUintDowncast(uint8 bits, uint256 value);
+        error SafeCastOverflowedUintToInt(uint256 value);
         error SafeERC20FailedOperation(address token);
         error SequencerRegistry_CommissionChangePending(uint32 id, uint32 effectiveEpoch);
         error SequencerRegistry_CommissionStepTooLarge(uint16 from, uint16 to, uint16 maxStep);
@@ -254,6 +298,27 @@ alloy::sol! {
         error StakeVault_ZeroAddress();
         error StakeVault_ZeroAmount();
         error StakeVault_ZeroUnits();
+        error StakedToken_Accused();
+        error StakedToken_BooksTooLarge();
+        error StakedToken_BufferTooLow(uint256 asked, uint256 available);
+        error StakedToken_Bunker(uint256 until);
+        error StakedToken_DepositTooLarge(uint256 assets, uint256 maximum);
+        error StakedToken_ExitHeld(uint256 until);
+        error StakedToken_FeeTooHigh(uint256 feeBps, uint256 maximum);
+        error StakedToken_NotExitQueue(address caller);
+        error StakedToken_NothingLacking();
+        error StakedToken_NothingSealed();
+        error StakedToken_NothingToCollect();
+        error StakedToken_NothingToDelegate(uint256 available);
+        error StakedToken_NothingToRebalance(uint32 id);
+        error StakedToken_NothingToSkim();
+        error StakedToken_OutOfRange(uint256 parameter, uint256 value);
+        error StakedToken_Paused();
+        error StakedToken_SealedThisEpoch(uint32 epoch);
+        error StakedToken_TokenTookFee(uint256 balance, uint256 expected);
+        error StakedToken_WindowUsedUp(uint256 asked, uint256 available);
+        error StakedToken_ZeroAddress();
+        error StakedToken_ZeroShares(uint256 assets);
         error StringTooLong(string str);
         error TimelockInsufficientDelay(uint256 delay, uint256 minDelay);
         error TimelockInvalidOperationLength(uint256 targets, uint256 payloads, uint256 values);
@@ -283,6 +348,12 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::AccessManagerUnauthorizedCancel(_) => "AccessManagerUnauthorizedCancel",
         Rota::RotaErrors::AccessManagerUnauthorizedConsume(_) => "AccessManagerUnauthorizedConsume",
         Rota::RotaErrors::AddressEmptyCode(_) => "AddressEmptyCode",
+        Rota::RotaErrors::Allocator_NotListed(_) => "Allocator_NotListed",
+        Rota::RotaErrors::Allocator_OperatorNotAccepting(_) => "Allocator_OperatorNotAccepting",
+        Rota::RotaErrors::Allocator_OutOfRange(_) => "Allocator_OutOfRange",
+        Rota::RotaErrors::Allocator_StillInUse(_) => "Allocator_StillInUse",
+        Rota::RotaErrors::Allocator_TooManyOperators(_) => "Allocator_TooManyOperators",
+        Rota::RotaErrors::Allocator_ZeroAddress(_) => "Allocator_ZeroAddress",
         Rota::RotaErrors::AmnesiaFault_AlreadyAccused(_) => "AmnesiaFault_AlreadyAccused",
         Rota::RotaErrors::AmnesiaFault_ForeignPolka(_) => "AmnesiaFault_ForeignPolka",
         Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(_) => "AmnesiaFault_InvalidResponseWindow",
@@ -338,6 +409,10 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::CommitCertificate_WrongSignatureLength(_) => "CommitCertificate_WrongSignatureLength",
         Rota::RotaErrors::CommitCertificate_WrongSigner(_) => "CommitCertificate_WrongSigner",
         Rota::RotaErrors::ConflictingCertificatesFault_NobodyToConvict(_) => "ConflictingCertificatesFault_NobodyToConvict",
+        Rota::RotaErrors::CoverFund_NotEnough(_) => "CoverFund_NotEnough",
+        Rota::RotaErrors::CoverFund_NotStakedToken(_) => "CoverFund_NotStakedToken",
+        Rota::RotaErrors::CoverFund_NothingToBook(_) => "CoverFund_NothingToBook",
+        Rota::RotaErrors::CoverFund_ZeroAddress(_) => "CoverFund_ZeroAddress",
         Rota::RotaErrors::ECDSAInvalidSignature(_) => "ECDSAInvalidSignature",
         Rota::RotaErrors::ECDSAInvalidSignatureLength(_) => "ECDSAInvalidSignatureLength",
         Rota::RotaErrors::ECDSAInvalidSignatureS(_) => "ECDSAInvalidSignatureS",
@@ -349,6 +424,14 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::ERC20InvalidSpender(_) => "ERC20InvalidSpender",
         Rota::RotaErrors::ERC2612ExpiredSignature(_) => "ERC2612ExpiredSignature",
         Rota::RotaErrors::ERC2612InvalidSigner(_) => "ERC2612InvalidSigner",
+        Rota::RotaErrors::ERC721IncorrectOwner(_) => "ERC721IncorrectOwner",
+        Rota::RotaErrors::ERC721InsufficientApproval(_) => "ERC721InsufficientApproval",
+        Rota::RotaErrors::ERC721InvalidApprover(_) => "ERC721InvalidApprover",
+        Rota::RotaErrors::ERC721InvalidOperator(_) => "ERC721InvalidOperator",
+        Rota::RotaErrors::ERC721InvalidOwner(_) => "ERC721InvalidOwner",
+        Rota::RotaErrors::ERC721InvalidReceiver(_) => "ERC721InvalidReceiver",
+        Rota::RotaErrors::ERC721InvalidSender(_) => "ERC721InvalidSender",
+        Rota::RotaErrors::ERC721NonexistentToken(_) => "ERC721NonexistentToken",
         Rota::RotaErrors::EpochClock_BeforeGenesis(_) => "EpochClock_BeforeGenesis",
         Rota::RotaErrors::EpochClock_InvalidEpochSeconds(_) => "EpochClock_InvalidEpochSeconds",
         Rota::RotaErrors::EpochClock_OutOfRange(_) => "EpochClock_OutOfRange",
@@ -373,7 +456,22 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::Evidence_WrongMembers(_) => "Evidence_WrongMembers",
         Rota::RotaErrors::Evidence_WrongSignatureLength(_) => "Evidence_WrongSignatureLength",
         Rota::RotaErrors::Evidence_ZeroWiring(_) => "Evidence_ZeroWiring",
+        Rota::RotaErrors::ExitQueue_AlreadySealed(_) => "ExitQueue_AlreadySealed",
+        Rota::RotaErrors::ExitQueue_InsufficientRequest(_) => "ExitQueue_InsufficientRequest",
+        Rota::RotaErrors::ExitQueue_NoPreview(_) => "ExitQueue_NoPreview",
+        Rota::RotaErrors::ExitQueue_NotAuthorized(_) => "ExitQueue_NotAuthorized",
+        Rota::RotaErrors::ExitQueue_NotClaimable(_) => "ExitQueue_NotClaimable",
+        Rota::RotaErrors::ExitQueue_NothingToSeal(_) => "ExitQueue_NothingToSeal",
+        Rota::RotaErrors::ExitQueue_SealTooEarly(_) => "ExitQueue_SealTooEarly",
+        Rota::RotaErrors::ExitQueue_TokenTookFee(_) => "ExitQueue_TokenTookFee",
+        Rota::RotaErrors::ExitQueue_Zero(_) => "ExitQueue_Zero",
+        Rota::RotaErrors::ExitQueue_ZeroAddress(_) => "ExitQueue_ZeroAddress",
+        Rota::RotaErrors::ExitReceipt_NotAuthorized(_) => "ExitReceipt_NotAuthorized",
+        Rota::RotaErrors::ExitReceipt_NotClaimable(_) => "ExitReceipt_NotClaimable",
+        Rota::RotaErrors::ExitReceipt_ZeroAddress(_) => "ExitReceipt_ZeroAddress",
         Rota::RotaErrors::FailedCall(_) => "FailedCall",
+        Rota::RotaErrors::FaultWatch_OutOfRange(_) => "FaultWatch_OutOfRange",
+        Rota::RotaErrors::FaultWatch_ZeroAddress(_) => "FaultWatch_ZeroAddress",
         Rota::RotaErrors::FeeSplitter_InvalidRecipient(_) => "FeeSplitter_InvalidRecipient",
         Rota::RotaErrors::FeeSplitter_NotFunded(_) => "FeeSplitter_NotFunded",
         Rota::RotaErrors::Guardian_CoolingDown(_) => "Guardian_CoolingDown",
@@ -387,6 +485,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::LeaderSchedule_HeightBeforeFirst(_) => "LeaderSchedule_HeightBeforeFirst",
         Rota::RotaErrors::LeaderSchedule_MalformedMembers(_) => "LeaderSchedule_MalformedMembers",
         Rota::RotaErrors::Lens_ZeroAddress(_) => "Lens_ZeroAddress",
+        Rota::RotaErrors::LiquidLens_ZeroAddress(_) => "LiquidLens_ZeroAddress",
         Rota::RotaErrors::MessagePasser_ZeroAmount(_) => "MessagePasser_ZeroAmount",
         Rota::RotaErrors::MessagePasser_ZeroRecipient(_) => "MessagePasser_ZeroRecipient",
         Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(_) => "NetworkParameters_StakeLeavesTooEarly",
@@ -412,6 +511,10 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::Portal_Paused(_) => "Portal_Paused",
         Rota::RotaErrors::Portal_TokenTookFee(_) => "Portal_TokenTookFee",
         Rota::RotaErrors::Portal_ZeroAddress(_) => "Portal_ZeroAddress",
+        Rota::RotaErrors::RateFeed_InvalidConfig(_) => "RateFeed_InvalidConfig",
+        Rota::RotaErrors::RateFeed_NoTimePassed(_) => "RateFeed_NoTimePassed",
+        Rota::RotaErrors::RateFeed_NotDue(_) => "RateFeed_NotDue",
+        Rota::RotaErrors::RateFeed_UnknownRound(_) => "RateFeed_UnknownRound",
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => "ReentrancyGuardReentrantCall",
         Rota::RotaErrors::RewardVault_AboveMaximum(_) => "RewardVault_AboveMaximum",
         Rota::RotaErrors::RewardVault_EpochNotLater(_) => "RewardVault_EpochNotLater",
@@ -430,7 +533,13 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::RewardVault_WrongWork(_) => "RewardVault_WrongWork",
         Rota::RotaErrors::RewardVault_Zero(_) => "RewardVault_Zero",
         Rota::RotaErrors::RewardVault_ZeroAddress(_) => "RewardVault_ZeroAddress",
+        Rota::RotaErrors::Router_BelowMinimum(_) => "Router_BelowMinimum",
+        Rota::RotaErrors::Router_Expired(_) => "Router_Expired",
+        Rota::RotaErrors::Router_TokenTookFee(_) => "Router_TokenTookFee",
+        Rota::RotaErrors::Router_WrongPermit(_) => "Router_WrongPermit",
+        Rota::RotaErrors::Router_ZeroAddress(_) => "Router_ZeroAddress",
         Rota::RotaErrors::SafeCastOverflowedUintDowncast(_) => "SafeCastOverflowedUintDowncast",
+        Rota::RotaErrors::SafeCastOverflowedUintToInt(_) => "SafeCastOverflowedUintToInt",
         Rota::RotaErrors::SafeERC20FailedOperation(_) => "SafeERC20FailedOperation",
         Rota::RotaErrors::SequencerRegistry_CommissionChangePending(_) => "SequencerRegistry_CommissionChangePending",
         Rota::RotaErrors::SequencerRegistry_CommissionStepTooLarge(_) => "SequencerRegistry_CommissionStepTooLarge",
@@ -516,6 +625,27 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::StakeVault_ZeroAddress(_) => "StakeVault_ZeroAddress",
         Rota::RotaErrors::StakeVault_ZeroAmount(_) => "StakeVault_ZeroAmount",
         Rota::RotaErrors::StakeVault_ZeroUnits(_) => "StakeVault_ZeroUnits",
+        Rota::RotaErrors::StakedToken_Accused(_) => "StakedToken_Accused",
+        Rota::RotaErrors::StakedToken_BooksTooLarge(_) => "StakedToken_BooksTooLarge",
+        Rota::RotaErrors::StakedToken_BufferTooLow(_) => "StakedToken_BufferTooLow",
+        Rota::RotaErrors::StakedToken_Bunker(_) => "StakedToken_Bunker",
+        Rota::RotaErrors::StakedToken_DepositTooLarge(_) => "StakedToken_DepositTooLarge",
+        Rota::RotaErrors::StakedToken_ExitHeld(_) => "StakedToken_ExitHeld",
+        Rota::RotaErrors::StakedToken_FeeTooHigh(_) => "StakedToken_FeeTooHigh",
+        Rota::RotaErrors::StakedToken_NotExitQueue(_) => "StakedToken_NotExitQueue",
+        Rota::RotaErrors::StakedToken_NothingLacking(_) => "StakedToken_NothingLacking",
+        Rota::RotaErrors::StakedToken_NothingSealed(_) => "StakedToken_NothingSealed",
+        Rota::RotaErrors::StakedToken_NothingToCollect(_) => "StakedToken_NothingToCollect",
+        Rota::RotaErrors::StakedToken_NothingToDelegate(_) => "StakedToken_NothingToDelegate",
+        Rota::RotaErrors::StakedToken_NothingToRebalance(_) => "StakedToken_NothingToRebalance",
+        Rota::RotaErrors::StakedToken_NothingToSkim(_) => "StakedToken_NothingToSkim",
+        Rota::RotaErrors::StakedToken_OutOfRange(_) => "StakedToken_OutOfRange",
+        Rota::RotaErrors::StakedToken_Paused(_) => "StakedToken_Paused",
+        Rota::RotaErrors::StakedToken_SealedThisEpoch(_) => "StakedToken_SealedThisEpoch",
+        Rota::RotaErrors::StakedToken_TokenTookFee(_) => "StakedToken_TokenTookFee",
+        Rota::RotaErrors::StakedToken_WindowUsedUp(_) => "StakedToken_WindowUsedUp",
+        Rota::RotaErrors::StakedToken_ZeroAddress(_) => "StakedToken_ZeroAddress",
+        Rota::RotaErrors::StakedToken_ZeroShares(_) => "StakedToken_ZeroShares",
         Rota::RotaErrors::StringTooLong(_) => "StringTooLong",
         Rota::RotaErrors::TimelockInsufficientDelay(_) => "TimelockInsufficientDelay",
         Rota::RotaErrors::TimelockInvalidOperationLength(_) => "TimelockInvalidOperationLength",
@@ -545,6 +675,12 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::AccessManagerUnauthorizedCancel(error) => vec![("msgsender", error.msgsender.to_string()), ("caller", error.caller.to_string()), ("target", error.target.to_string()), ("selector", error.selector.to_string())],
         Rota::RotaErrors::AccessManagerUnauthorizedConsume(error) => vec![("target", error.target.to_string())],
         Rota::RotaErrors::AddressEmptyCode(error) => vec![("target", error.target.to_string())],
+        Rota::RotaErrors::Allocator_NotListed(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::Allocator_OperatorNotAccepting(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::Allocator_OutOfRange(error) => vec![("value", error.value.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::Allocator_StillInUse(error) => vec![("id", error.id.to_string()), ("weight", error.weight.to_string()), ("active", error.active.to_string())],
+        Rota::RotaErrors::Allocator_TooManyOperators(error) => vec![("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::Allocator_ZeroAddress(_) => vec![],
         Rota::RotaErrors::AmnesiaFault_AlreadyAccused(error) => vec![("chargeHash", error.chargeHash.to_string()), ("state", error.state.to_string())],
         Rota::RotaErrors::AmnesiaFault_ForeignPolka(error) => vec![("fork", error.fork.to_string()), ("epoch", error.epoch.to_string()), ("height", error.height.to_string()), ("blockHash", error.blockHash.to_string())],
         Rota::RotaErrors::AmnesiaFault_InvalidResponseWindow(error) => vec![("responseWindow", error.responseWindow.to_string()), ("maximum", error.maximum.to_string())],
@@ -600,6 +736,10 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::CommitCertificate_WrongSignatureLength(error) => vec![("actual", error.actual.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::CommitCertificate_WrongSigner(error) => vec![("member", error.member.to_string()), ("recovered", error.recovered.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::ConflictingCertificatesFault_NobodyToConvict(error) => vec![("intersection", error.intersection.to_string())],
+        Rota::RotaErrors::CoverFund_NotEnough(error) => vec![("asked", error.asked.to_string()), ("held", error.held.to_string())],
+        Rota::RotaErrors::CoverFund_NotStakedToken(error) => vec![("caller", error.caller.to_string())],
+        Rota::RotaErrors::CoverFund_NothingToBook(_) => vec![],
+        Rota::RotaErrors::CoverFund_ZeroAddress(_) => vec![],
         Rota::RotaErrors::ECDSAInvalidSignature(_) => vec![],
         Rota::RotaErrors::ECDSAInvalidSignatureLength(error) => vec![("length", error.length.to_string())],
         Rota::RotaErrors::ECDSAInvalidSignatureS(error) => vec![("s", error.s.to_string())],
@@ -611,6 +751,14 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::ERC20InvalidSpender(error) => vec![("spender", error.spender.to_string())],
         Rota::RotaErrors::ERC2612ExpiredSignature(error) => vec![("deadline", error.deadline.to_string())],
         Rota::RotaErrors::ERC2612InvalidSigner(error) => vec![("signer", error.signer.to_string()), ("owner", error.owner.to_string())],
+        Rota::RotaErrors::ERC721IncorrectOwner(error) => vec![("sender", error.sender.to_string()), ("tokenId", error.tokenId.to_string()), ("owner", error.owner.to_string())],
+        Rota::RotaErrors::ERC721InsufficientApproval(error) => vec![("operator", error.operator.to_string()), ("tokenId", error.tokenId.to_string())],
+        Rota::RotaErrors::ERC721InvalidApprover(error) => vec![("approver", error.approver.to_string())],
+        Rota::RotaErrors::ERC721InvalidOperator(error) => vec![("operator", error.operator.to_string())],
+        Rota::RotaErrors::ERC721InvalidOwner(error) => vec![("owner", error.owner.to_string())],
+        Rota::RotaErrors::ERC721InvalidReceiver(error) => vec![("receiver", error.receiver.to_string())],
+        Rota::RotaErrors::ERC721InvalidSender(error) => vec![("sender", error.sender.to_string())],
+        Rota::RotaErrors::ERC721NonexistentToken(error) => vec![("tokenId", error.tokenId.to_string())],
         Rota::RotaErrors::EpochClock_BeforeGenesis(error) => vec![("timestamp", error.timestamp.to_string()), ("genesis", error.genesis.to_string())],
         Rota::RotaErrors::EpochClock_InvalidEpochSeconds(error) => vec![("epochSeconds", error.epochSeconds.to_string())],
         Rota::RotaErrors::EpochClock_OutOfRange(error) => vec![("timestamp", error.timestamp.to_string())],
@@ -635,7 +783,22 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::Evidence_WrongMembers(error) => vec![("epoch", error.epoch.to_string()), ("actual", error.actual.to_string()), ("setHash", error.setHash.to_string())],
         Rota::RotaErrors::Evidence_WrongSignatureLength(error) => vec![("length", error.length.to_string())],
         Rota::RotaErrors::Evidence_ZeroWiring(error) => vec![("name", error.name.to_string())],
+        Rota::RotaErrors::ExitQueue_AlreadySealed(error) => vec![("requestId", error.requestId.to_string())],
+        Rota::RotaErrors::ExitQueue_InsufficientRequest(error) => vec![("asked", error.asked.to_string()), ("held", error.held.to_string())],
+        Rota::RotaErrors::ExitQueue_NoPreview(_) => vec![],
+        Rota::RotaErrors::ExitQueue_NotAuthorized(error) => vec![("caller", error.caller.to_string()), ("account", error.account.to_string())],
+        Rota::RotaErrors::ExitQueue_NotClaimable(error) => vec![("asked", error.asked.to_string()), ("claimable", error.claimable.to_string())],
+        Rota::RotaErrors::ExitQueue_NothingToSeal(_) => vec![],
+        Rota::RotaErrors::ExitQueue_SealTooEarly(error) => vec![("from", error.from.to_string())],
+        Rota::RotaErrors::ExitQueue_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
+        Rota::RotaErrors::ExitQueue_Zero(_) => vec![],
+        Rota::RotaErrors::ExitQueue_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::ExitReceipt_NotAuthorized(error) => vec![("caller", error.caller.to_string()), ("account", error.account.to_string())],
+        Rota::RotaErrors::ExitReceipt_NotClaimable(error) => vec![("requestId", error.requestId.to_string())],
+        Rota::RotaErrors::ExitReceipt_ZeroAddress(_) => vec![],
         Rota::RotaErrors::FailedCall(_) => vec![],
+        Rota::RotaErrors::FaultWatch_OutOfRange(error) => vec![("value", error.value.to_string())],
+        Rota::RotaErrors::FaultWatch_ZeroAddress(_) => vec![],
         Rota::RotaErrors::FeeSplitter_InvalidRecipient(error) => vec![("recipient", error.recipient.to_string())],
         Rota::RotaErrors::FeeSplitter_NotFunded(error) => vec![("held", error.held.to_string()), ("needed", error.needed.to_string())],
         Rota::RotaErrors::Guardian_CoolingDown(error) => vec![("pausableFrom", error.pausableFrom.to_string())],
@@ -649,6 +812,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::LeaderSchedule_HeightBeforeFirst(error) => vec![("height", error.height.to_string()), ("firstHeight", error.firstHeight.to_string())],
         Rota::RotaErrors::LeaderSchedule_MalformedMembers(error) => vec![("length", error.length.to_string())],
         Rota::RotaErrors::Lens_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::LiquidLens_ZeroAddress(_) => vec![],
         Rota::RotaErrors::MessagePasser_ZeroAmount(_) => vec![],
         Rota::RotaErrors::MessagePasser_ZeroRecipient(_) => vec![],
         Rota::RotaErrors::NetworkParameters_StakeLeavesTooEarly(error) => vec![("judgement", error.judgement.to_string()), ("unbonding", error.unbonding.to_string())],
@@ -674,6 +838,10 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::Portal_Paused(_) => vec![],
         Rota::RotaErrors::Portal_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::Portal_ZeroAddress(error) => vec![("name", error.name.to_string())],
+        Rota::RotaErrors::RateFeed_InvalidConfig(_) => vec![],
+        Rota::RotaErrors::RateFeed_NoTimePassed(error) => vec![("round", error.round.to_string())],
+        Rota::RotaErrors::RateFeed_NotDue(error) => vec![("dueAt", error.dueAt.to_string())],
+        Rota::RotaErrors::RateFeed_UnknownRound(error) => vec![("round", error.round.to_string()), ("latest", error.latest.to_string())],
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => vec![],
         Rota::RotaErrors::RewardVault_AboveMaximum(error) => vec![("amount", error.amount.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::RewardVault_EpochNotLater(error) => vec![("last", error.last.to_string()), ("epoch", error.epoch.to_string())],
@@ -692,7 +860,13 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::RewardVault_WrongWork(error) => vec![("expected", error.expected.to_string()), ("actual", error.actual.to_string())],
         Rota::RotaErrors::RewardVault_Zero(_) => vec![],
         Rota::RotaErrors::RewardVault_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::Router_BelowMinimum(error) => vec![("result", error.result.to_string()), ("minimum", error.minimum.to_string())],
+        Rota::RotaErrors::Router_Expired(error) => vec![("deadline", error.deadline.to_string())],
+        Rota::RotaErrors::Router_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
+        Rota::RotaErrors::Router_WrongPermit(error) => vec![("token", error.token.to_string()), ("amount", error.amount.to_string())],
+        Rota::RotaErrors::Router_ZeroAddress(_) => vec![],
         Rota::RotaErrors::SafeCastOverflowedUintDowncast(error) => vec![("bits", error.bits.to_string()), ("value", error.value.to_string())],
+        Rota::RotaErrors::SafeCastOverflowedUintToInt(error) => vec![("value", error.value.to_string())],
         Rota::RotaErrors::SafeERC20FailedOperation(error) => vec![("token", error.token.to_string())],
         Rota::RotaErrors::SequencerRegistry_CommissionChangePending(error) => vec![("id", error.id.to_string()), ("effectiveEpoch", error.effectiveEpoch.to_string())],
         Rota::RotaErrors::SequencerRegistry_CommissionStepTooLarge(error) => vec![("from", error.from.to_string()), ("to", error.to.to_string()), ("maxStep", error.maxStep.to_string())],
@@ -778,6 +952,27 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::StakeVault_ZeroAddress(_) => vec![],
         Rota::RotaErrors::StakeVault_ZeroAmount(_) => vec![],
         Rota::RotaErrors::StakeVault_ZeroUnits(_) => vec![],
+        Rota::RotaErrors::StakedToken_Accused(_) => vec![],
+        Rota::RotaErrors::StakedToken_BooksTooLarge(_) => vec![],
+        Rota::RotaErrors::StakedToken_BufferTooLow(error) => vec![("asked", error.asked.to_string()), ("available", error.available.to_string())],
+        Rota::RotaErrors::StakedToken_Bunker(error) => vec![("until", error.until.to_string())],
+        Rota::RotaErrors::StakedToken_DepositTooLarge(error) => vec![("assets", error.assets.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::StakedToken_ExitHeld(error) => vec![("until", error.until.to_string())],
+        Rota::RotaErrors::StakedToken_FeeTooHigh(error) => vec![("feeBps", error.feeBps.to_string()), ("maximum", error.maximum.to_string())],
+        Rota::RotaErrors::StakedToken_NotExitQueue(error) => vec![("caller", error.caller.to_string())],
+        Rota::RotaErrors::StakedToken_NothingLacking(_) => vec![],
+        Rota::RotaErrors::StakedToken_NothingSealed(_) => vec![],
+        Rota::RotaErrors::StakedToken_NothingToCollect(_) => vec![],
+        Rota::RotaErrors::StakedToken_NothingToDelegate(error) => vec![("available", error.available.to_string())],
+        Rota::RotaErrors::StakedToken_NothingToRebalance(error) => vec![("id", error.id.to_string())],
+        Rota::RotaErrors::StakedToken_NothingToSkim(_) => vec![],
+        Rota::RotaErrors::StakedToken_OutOfRange(error) => vec![("parameter", error.parameter.to_string()), ("value", error.value.to_string())],
+        Rota::RotaErrors::StakedToken_Paused(_) => vec![],
+        Rota::RotaErrors::StakedToken_SealedThisEpoch(error) => vec![("epoch", error.epoch.to_string())],
+        Rota::RotaErrors::StakedToken_TokenTookFee(error) => vec![("balance", error.balance.to_string()), ("expected", error.expected.to_string())],
+        Rota::RotaErrors::StakedToken_WindowUsedUp(error) => vec![("asked", error.asked.to_string()), ("available", error.available.to_string())],
+        Rota::RotaErrors::StakedToken_ZeroAddress(_) => vec![],
+        Rota::RotaErrors::StakedToken_ZeroShares(error) => vec![("assets", error.assets.to_string())],
         Rota::RotaErrors::StringTooLong(error) => vec![("str", error.str.to_string())],
         Rota::RotaErrors::TimelockInsufficientDelay(error) => vec![("delay", error.delay.to_string()), ("minDelay", error.minDelay.to_string())],
         Rota::RotaErrors::TimelockInvalidOperationLength(error) => vec![("targets", error.targets.to_string()), ("payloads", error.payloads.to_string()), ("values", error.values.to_string())],
@@ -807,6 +1002,12 @@ pub(crate) const NAMES: &[&str] = &[
     "AccessManagerUnauthorizedCancel",
     "AccessManagerUnauthorizedConsume",
     "AddressEmptyCode",
+    "Allocator_NotListed",
+    "Allocator_OperatorNotAccepting",
+    "Allocator_OutOfRange",
+    "Allocator_StillInUse",
+    "Allocator_TooManyOperators",
+    "Allocator_ZeroAddress",
     "AmnesiaFault_AlreadyAccused",
     "AmnesiaFault_ForeignPolka",
     "AmnesiaFault_InvalidResponseWindow",
@@ -862,6 +1063,10 @@ pub(crate) const NAMES: &[&str] = &[
     "CommitCertificate_WrongSignatureLength",
     "CommitCertificate_WrongSigner",
     "ConflictingCertificatesFault_NobodyToConvict",
+    "CoverFund_NotEnough",
+    "CoverFund_NotStakedToken",
+    "CoverFund_NothingToBook",
+    "CoverFund_ZeroAddress",
     "ECDSAInvalidSignature",
     "ECDSAInvalidSignatureLength",
     "ECDSAInvalidSignatureS",
@@ -873,6 +1078,14 @@ pub(crate) const NAMES: &[&str] = &[
     "ERC20InvalidSpender",
     "ERC2612ExpiredSignature",
     "ERC2612InvalidSigner",
+    "ERC721IncorrectOwner",
+    "ERC721InsufficientApproval",
+    "ERC721InvalidApprover",
+    "ERC721InvalidOperator",
+    "ERC721InvalidOwner",
+    "ERC721InvalidReceiver",
+    "ERC721InvalidSender",
+    "ERC721NonexistentToken",
     "EpochClock_BeforeGenesis",
     "EpochClock_InvalidEpochSeconds",
     "EpochClock_OutOfRange",
@@ -897,7 +1110,22 @@ pub(crate) const NAMES: &[&str] = &[
     "Evidence_WrongMembers",
     "Evidence_WrongSignatureLength",
     "Evidence_ZeroWiring",
+    "ExitQueue_AlreadySealed",
+    "ExitQueue_InsufficientRequest",
+    "ExitQueue_NoPreview",
+    "ExitQueue_NotAuthorized",
+    "ExitQueue_NotClaimable",
+    "ExitQueue_NothingToSeal",
+    "ExitQueue_SealTooEarly",
+    "ExitQueue_TokenTookFee",
+    "ExitQueue_Zero",
+    "ExitQueue_ZeroAddress",
+    "ExitReceipt_NotAuthorized",
+    "ExitReceipt_NotClaimable",
+    "ExitReceipt_ZeroAddress",
     "FailedCall",
+    "FaultWatch_OutOfRange",
+    "FaultWatch_ZeroAddress",
     "FeeSplitter_InvalidRecipient",
     "FeeSplitter_NotFunded",
     "Guardian_CoolingDown",
@@ -911,6 +1139,7 @@ pub(crate) const NAMES: &[&str] = &[
     "LeaderSchedule_HeightBeforeFirst",
     "LeaderSchedule_MalformedMembers",
     "Lens_ZeroAddress",
+    "LiquidLens_ZeroAddress",
     "MessagePasser_ZeroAmount",
     "MessagePasser_ZeroRecipient",
     "NetworkParameters_StakeLeavesTooEarly",
@@ -936,6 +1165,10 @@ pub(crate) const NAMES: &[&str] = &[
     "Portal_Paused",
     "Portal_TokenTookFee",
     "Portal_ZeroAddress",
+    "RateFeed_InvalidConfig",
+    "RateFeed_NoTimePassed",
+    "RateFeed_NotDue",
+    "RateFeed_UnknownRound",
     "ReentrancyGuardReentrantCall",
     "RewardVault_AboveMaximum",
     "RewardVault_EpochNotLater",
@@ -954,7 +1187,13 @@ pub(crate) const NAMES: &[&str] = &[
     "RewardVault_WrongWork",
     "RewardVault_Zero",
     "RewardVault_ZeroAddress",
+    "Router_BelowMinimum",
+    "Router_Expired",
+    "Router_TokenTookFee",
+    "Router_WrongPermit",
+    "Router_ZeroAddress",
     "SafeCastOverflowedUintDowncast",
+    "SafeCastOverflowedUintToInt",
     "SafeERC20FailedOperation",
     "SequencerRegistry_CommissionChangePending",
     "SequencerRegistry_CommissionStepTooLarge",
@@ -1040,6 +1279,27 @@ pub(crate) const NAMES: &[&str] = &[
     "StakeVault_ZeroAddress",
     "StakeVault_ZeroAmount",
     "StakeVault_ZeroUnits",
+    "StakedToken_Accused",
+    "StakedToken_BooksTooLarge",
+    "StakedToken_BufferTooLow",
+    "StakedToken_Bunker",
+    "StakedToken_DepositTooLarge",
+    "StakedToken_ExitHeld",
+    "StakedToken_FeeTooHigh",
+    "StakedToken_NotExitQueue",
+    "StakedToken_NothingLacking",
+    "StakedToken_NothingSealed",
+    "StakedToken_NothingToCollect",
+    "StakedToken_NothingToDelegate",
+    "StakedToken_NothingToRebalance",
+    "StakedToken_NothingToSkim",
+    "StakedToken_OutOfRange",
+    "StakedToken_Paused",
+    "StakedToken_SealedThisEpoch",
+    "StakedToken_TokenTookFee",
+    "StakedToken_WindowUsedUp",
+    "StakedToken_ZeroAddress",
+    "StakedToken_ZeroShares",
     "StringTooLong",
     "TimelockInsufficientDelay",
     "TimelockInvalidOperationLength",

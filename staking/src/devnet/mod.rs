@@ -7,6 +7,7 @@ pub mod process;
 mod setup;
 mod summary;
 pub mod toolchain;
+mod weights;
 
 use std::{
     path::{Path, PathBuf},

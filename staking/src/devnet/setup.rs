@@ -26,7 +26,7 @@ use crate::{
         l1::LocalL1,
         manifest::{self, Manifest, Node},
         process::Process,
-        toolchain,
+        toolchain, weights,
     },
     genesis,
     operator::{Registration, register},
@@ -52,6 +52,9 @@ const USER_TOKENS: &str = "10000";
 const USER_DEPOSIT: &str = "1000";
 /// Native tokens in the reward reserve.
 const RESERVE: &str = "1000000";
+
+/// Seconds that L1 is older than the first epoch: more than the timelock's delay in both profiles.
+const L1_LEAD: u64 = 1_200;
 
 /// Chain ids of the rollups.
 const fn l2_chain_id(test: bool) -> u64 {
@@ -109,8 +112,8 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
 
     steps.start("starting L1 (anvil)");
     let genesis_time = now()?.saturating_sub(2 * epoch_seconds(test));
-    // L1 is a little older than the first epoch, so that deploying does not use it up.
-    let l1_start = genesis_time.saturating_sub(600);
+    // L1 is older than the first epoch, so that neither deploying nor the timelock uses it up.
+    let l1_start = genesis_time.saturating_sub(L1_LEAD);
     let l1 =
         LocalL1::start(&toolchain::anvil(&root)?, &dir, free_port()?, Some(l1_start), args.l1_block_time()).await?;
     steps.done(&format!("L1 at {}", l1.url));
@@ -125,6 +128,8 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
         args.profile(),
         epoch_seconds(test)
     );
+    let by = Submitter::new(&network, &WriteArgs::dev_account(0)).await?.silent();
+    weights::schedule(&network, &by, bonds.len()).await?;
     steps.done("contracts deployed");
 
     steps.start("creating sequencer keys");
@@ -148,6 +153,7 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
         "registering took until epoch {epoch}: this machine is too slow for profile {}",
         args.profile()
     );
+    weights::execute(&network, &by, bonds.len()).await?;
     steps.done("operators registered and bonded");
 
     steps.start("depositing native tokens to L2");

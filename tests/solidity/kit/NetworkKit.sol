@@ -84,6 +84,7 @@ abstract contract NetworkKit is Test {
             governance: governance,
             guardian: guard,
             ecosystem: ecosystem,
+            permit2: address(0xBEEF),
             l2ChainId: L2_CHAIN_ID,
             l2GenesisHash: keccak256("L2 genesis"),
             genesisTime: GENESIS

@@ -20,6 +20,7 @@ import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
 import {ISlashEscrow} from "contracts/interfaces/ISlashEscrow.sol";
 import {ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {Deploy} from "../../../script/Deploy.s.sol";
 import {Parameters} from "../../../script/Parameters.sol";
@@ -40,6 +41,7 @@ contract DeployTest is Test {
     address internal governance = makeAddr("governance");
     address internal guard = makeAddr("guard");
     address internal ecosystem = makeAddr("ecosystem");
+    address internal permit2 = makeAddr("permit2");
 
     function setUp() public {
         vm.warp(GENESIS);
@@ -49,11 +51,11 @@ contract DeployTest is Test {
     }
 
     function _inputs(string memory profile, address token) private view returns (Deploy.Inputs memory) {
-        return Deploy.Inputs(profile, token, governance, guard, ecosystem, 5252, keccak256("genesis"), GENESIS);
+        return Deploy.Inputs(profile, token, governance, guard, ecosystem, permit2, 5252, keccak256("genesis"), GENESIS);
     }
 
     function _token() private returns (address) {
-        return vm.deployCode("NativeToken.sol:NativeToken", abi.encode("Own", "OWN", 1e30, address(this)));
+        return vm.deployCode("NativeToken.sol:NativeToken", abi.encode("Own", "OWN", 1e30, address(script)));
     }
 
     function _deploy(string memory profile, address token) private returns (Deploy.Deployment memory) {
@@ -84,7 +86,8 @@ contract DeployTest is Test {
 
     function test_mintedToken_goesToDeployer() public {
         Deploy.Deployment memory d = _deploy("devnet", address(0));
-        assertEq(IERC20(d.nativeToken).balanceOf(address(script)), script.INITIAL_SUPPLY());
+        assertEq(IERC20(d.nativeToken).balanceOf(address(script)), script.INITIAL_SUPPLY() - script.SEED());
+        assertEq(IERC20(d.nativeToken).balanceOf(d.stakedToken), script.SEED());
         assertEq(IERC20(d.nativeToken).totalSupply(), script.INITIAL_SUPPLY());
         assertEq(IRewardVault(d.rewardVault).reserve(), 0, "the deployment funds nothing");
     }
@@ -154,7 +157,7 @@ contract DeployTest is Test {
         assertEq(ILens(d.lens).slashSeq(), 1);
         assertEq(ILens(d.lens).openFaults(1, 10).length, 0);
 
-        // Appeals cannot wait for the timelock; where cover goes can.
+        // Appeals cannot wait for the timelock; where cover goes is decided for ever.
         vm.expectRevert(abi.encodeWithSelector(ISlasher.Slasher_NoOpenCase.selector, 1, 2));
         vm.prank(guard);
         slasher.vetoOffline(1, 2);
@@ -164,6 +167,7 @@ contract DeployTest is Test {
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guard));
         vm.prank(guard);
         ISlashEscrow(d.slashEscrow).setCoverFund(guard);
+        vm.expectRevert(abi.encodeWithSelector(ISlashEscrow.SlashEscrow_CoverFundAlreadySet.selector, d.coverFund));
         vm.prank(d.timelock);
         ISlashEscrow(d.slashEscrow).setCoverFund(ecosystem);
     }
@@ -267,6 +271,15 @@ contract DeployTest is Test {
         assertEq(vm.parseJsonAddress(json, ".contracts.accessManager"), d.accessManager);
         assertEq(vm.parseJsonAddress(json, ".contracts.timelock"), d.timelock);
         assertEq(vm.parseJsonAddress(json, ".contracts.lens"), d.lens);
+        assertEq(vm.parseJsonAddress(json, ".contracts.allocator"), d.allocator);
+        assertEq(vm.parseJsonAddress(json, ".contracts.coverFund"), d.coverFund);
+        assertEq(vm.parseJsonAddress(json, ".contracts.exitQueue"), d.exitQueue);
+        assertEq(vm.parseJsonAddress(json, ".contracts.faultWatch"), d.faultWatch);
+        assertEq(vm.parseJsonAddress(json, ".contracts.stakedToken"), d.stakedToken);
+        assertEq(vm.parseJsonAddress(json, ".contracts.rateFeed"), d.rateFeed);
+        assertEq(vm.parseJsonAddress(json, ".contracts.router"), d.router);
+        assertEq(vm.parseJsonAddress(json, ".contracts.exitReceipt"), d.exitReceipt);
+        assertEq(vm.parseJsonAddress(json, ".contracts.liquidLens"), d.liquidLens);
     }
 
     // --------------------------------------------------------------------------------------------------- refusals
@@ -305,6 +318,7 @@ contract DeployTest is Test {
         assertEq(inputs.governance, address(0xd));
         assertEq(inputs.guardian, address(0xd));
         assertEq(inputs.ecosystem, address(0xd));
+        assertEq(inputs.permit2, script.PERMIT2());
     }
 
     /// @dev Section 11: no stake can leave before what it backed can be judged; equality is refused too.
@@ -500,6 +514,8 @@ contract DeployTest is Test {
         assertEq(vm.parseJsonUint(json, ".l2ChainId"), 77);
         assertEq(vm.parseJsonUint(json, ".genesisTime"), GENESIS);
         assertEq(IBatchChain(d.batchChain).L2_CHAIN_ID(), 77);
+        // The approval of the seed was a transaction, and took a nonce.
+        assertEq(IStakedToken(d.stakedToken).totalAssets(), script.SEED());
         (bool isAdmin,) = IAccessManager(d.accessManager).hasRole(0, tx.origin);
         assertFalse(isAdmin);
         _checkEnvironmentIsRefused();
