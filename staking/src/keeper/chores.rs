@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use rota_bindings::{BatchChain, RewardVault, SequencerSet, types::BatchHeader};
 use serde::Deserialize;
 
+use super::liquid::{self, LiquidChore};
 use crate::{connection::Network, epoch::frozen_set, events::Search, submit::Submitter};
 
 /// L1 blocks between two anchors kept for batches that are posted late; EIP-2935 serves 8191.
@@ -62,6 +63,8 @@ pub enum Chore {
         /// Operators credited so far.
         cursor: u32,
     },
+    /// Something for the staked token.
+    Liquid(LiquidChore),
 }
 
 impl Chore {
@@ -75,6 +78,7 @@ impl Chore {
             Self::Finalize { .. } => "finalize",
             Self::Open { .. } => "open",
             Self::Credit { .. } => "credit",
+            Self::Liquid(chore) => chore.name(),
         }
     }
 }
@@ -89,6 +93,7 @@ impl fmt::Display for Chore {
             Self::Finalize { batch } => write!(f, "finalize batch {batch}"),
             Self::Open { batch } => write!(f, "open the rewards of batch {batch}"),
             Self::Credit { epoch, cursor } => write!(f, "credit epoch {epoch} from operator {cursor}"),
+            Self::Liquid(chore) => chore.fmt(f),
         }
     }
 }
@@ -122,7 +127,11 @@ pub async fn due(network: &Network) -> Due {
     due.note("whether a set can be frozen", freeze(network).await);
     due.note("which block is anchored", anchor(network).await);
     due.note("whether a batch can be finalized", finalize(network).await);
-    due.note("whether rewards are due", rewards(network).await);
+    let rewards = rewards(network).await;
+    let crediting = rewards.as_ref().map_or(true, |chores| !chores.is_empty());
+    due.note("whether rewards are due", rewards);
+    let liquid = liquid::due(network, crediting).await;
+    due.note("what is due for the staked token", liquid.map(|chores| chores.into_iter().map(Chore::Liquid).collect()));
     due
 }
 
@@ -205,6 +214,7 @@ pub async fn perform(network: &Network, by: &Submitter<'_>, chore: &Chore) -> Re
             let page = alloy::primitives::U256::from(CREDIT_PAGE);
             by.submit(&what, rewards.credit(*epoch, tally.members, tally.entries, page)).await?
         }
+        Chore::Liquid(chore) => return liquid::perform(network, by, chore, &what).await,
     };
     Ok(())
 }

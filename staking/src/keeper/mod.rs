@@ -4,6 +4,7 @@
 //! refused by the contract. So several keepers may run, and one that stops delays but never loses anything.
 
 mod chores;
+mod liquid;
 
 use std::{
     collections::HashMap,
@@ -25,13 +26,15 @@ use crate::{
     submit::Submitter,
 };
 pub use chores::{Chore, Due, due};
+pub use liquid::LiquidChore;
 
 /// Do the protocol's chores on L1
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Example:\n  rota keeper --keystore keeper.json --password-file keeper.pass --metrics 127.0.0.1:9400\n\n\
     It anchors L1 block hashes, freezes each epoch's set, seats ready operators, finalizes batches, and opens and \
-    credits the rewards of epochs. Several keepers may run; each waits a little differently before it acts."
+    credits the rewards of epochs. For the staked token it harvests, delegates and rebalances, seals and finalizes \
+    exits, collects thawed stake, applies slashes, books cover and donations, and records the rate. Several keepers may run; each waits a little differently before it acts."
 )]
 pub struct KeeperArgs {
     /// Who signs, and whether to send
