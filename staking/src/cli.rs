@@ -11,6 +11,7 @@ use crate::{
     epoch,
     genesis::{self, GenesisCommand},
     keeper::{self, KeeperArgs},
+    liquid::{self, LiquidCommand},
     operator::{self, OperatorCommand},
     stake::{self, StakeCommand},
 };
@@ -42,13 +43,15 @@ enum Command {
     Operator(OperatorCommand),
     #[command(subcommand)]
     Stake(StakeCommand),
+    #[command(subcommand)]
+    Liquid(LiquidCommand),
     Deposit(DepositArgs),
     #[command(subcommand)]
     Batch(BatchCommand),
     /// Show the epoch, the serving set and where rewards stand
     #[command(after_help = "Example:\n  rota epoch\n  rota epoch --json --l1-rpc $L1 --deployment deployments/1.json")]
     Epoch,
-    /// Do the protocol's chores on L1 for whoever runs it: anchor, freeze, seat, finalize, open and credit epochs
+    /// Do the protocol's chores on L1 for whoever runs it: anchor, freeze, seat, finalize, open and credit epochs, tend the staked token
     Keeper(KeeperArgs),
     #[command(subcommand)]
     Genesis(GenesisCommand),
@@ -69,6 +72,7 @@ impl Cli {
             Command::Devnet(args) => devnet::run(args, &self.network).await,
             Command::Operator(command) => operator::run(command, &self.network).await,
             Command::Stake(command) => stake::run(command, &self.network).await,
+            Command::Liquid(command) => liquid::run(command, &self.network).await,
             Command::Deposit(args) => deposit::run(args, &self.network).await,
             Command::Batch(command) => batch::run(command, &self.network).await,
             Command::Epoch => epoch::run(&self.network).await,

@@ -14,6 +14,7 @@ pub mod events;
 pub mod genesis;
 pub mod inclusion;
 pub mod keeper;
+pub mod liquid;
 pub mod operator;
 pub mod output;
 pub mod possession;

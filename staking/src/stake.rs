@@ -202,26 +202,35 @@ pub struct SignedPermit {
     pub s: B256,
 }
 
-/// Signs an EIP-2612 permit for `spender`; `None` without a local key or when the token has no permits. Checks the balance first, because a refused
-/// transfer says less than this error.
+/// Signs an EIP-2612 permit of the native token, see [`permit_of`].
 ///
 /// # Errors
-/// When the account holds too little or L1 fails.
+/// As [`permit_of`].
 pub async fn permit(
     network: &Network,
     by: &Submitter<'_>,
     spender: Address,
     amount: U256,
 ) -> Result<Option<SignedPermit>> {
-    let token = network.token();
+    permit_of(network, by, network.deployment.contracts.native_token, "native tokens", spender, amount).await
+}
+
+/// Signs an EIP-2612 permit of the ERC-20 at `token` (called `what`) for `spender`; `None` without a local key or when the
+/// token has no permits. Checks the balance first, because a refused transfer says less than this error.
+///
+/// # Errors
+/// When the account holds too little or L1 fails.
+pub async fn permit_of(
+    network: &Network,
+    by: &Submitter<'_>,
+    token: Address,
+    what: &str,
+    spender: Address,
+    amount: U256,
+) -> Result<Option<SignedPermit>> {
+    let token = NativeToken::new(token, network.l1.clone());
     let balance = token.balanceOf(by.from).call().await?;
-    ensure!(
-        balance >= amount,
-        "{} holds {} native tokens, {} are needed",
-        by.from,
-        show_amount(balance),
-        show_amount(amount)
-    );
+    ensure!(balance >= amount, "{} holds {} {what}, {} are needed", by.from, show_amount(balance), show_amount(amount));
     let Some(key) = &by.key else { return Ok(None) };
     // A token without permits (EIP-2612 with EIP-5267) is approved by a transaction of its own.
     let (Ok(domain), Ok(nonce)) = (token.eip712Domain().call().await, token.nonces(by.from).call().await) else {

@@ -124,6 +124,11 @@ impl<'a> Submitter<'a> {
         self.mode == Mode::Send
     }
 
+    /// Whether anything is printed.
+    pub fn shows(&self) -> bool {
+        !self.silent
+    }
+
     /// Simulates `call`, then sends it, or shows what it would do. Returns the receipt when one exists.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::{
     output::{print_pairs, print_table},
 };
 
-/// Prints URLs, keys, contracts and three commands to try.
+/// Prints URLs, keys, contracts and commands to try.
 pub(super) fn print(devnet: &Devnet) -> Result<()> {
     let manifest = &devnet.manifest;
     println!("\nRota devnet is up (profile {}).\n", manifest.profile);
@@ -42,6 +42,9 @@ pub(super) fn print(devnet: &Devnet) -> Result<()> {
         ("Portal", c.portal),
         ("RewardVault", c.reward_vault),
         ("Lens", c.lens),
+        ("StakedToken (stROTA)", c.staked_token),
+        ("ExitQueue", c.exit_queue),
+        ("LiquidLens", c.liquid_lens),
     ];
     let rows = contracts.iter().map(|(name, address)| vec![(*name).to_owned(), address.to_string()]).collect();
     print_table(&["contract", "address"], rows, "");
@@ -50,8 +53,11 @@ pub(super) fn print(devnet: &Devnet) -> Result<()> {
         "\nThe keys are the public test mnemonic's; accounts 0 to 9 are funded. Try:\n\n  \
          cast send --rpc-url {rpc} --mnemonic-index 1 --mnemonic \"{}\" {} --value 1ether\n  \
          rota stake delegate --id 1 --amount 500 --mnemonic-index 1\n  \
-         rota stake claim --id 1 --mnemonic-index 1 --wait\n\nCtrl-C stops everything.",
+         rota stake claim --id 1 --mnemonic-index 1 --wait\n  \
+         rota liquid deposit --amount 500 --mnemonic-index 2      (stROTA: stake with all operators, transferable)\n  \
+         rota liquid position --account {}\n\nCtrl-C stops everything.",
         super::manifest::DEV_MNEMONIC,
+        user_address(2)?,
         user_address(2)?,
     );
     Ok(())
