@@ -19,7 +19,7 @@ contract ERC7540Fuzz is LiquidFixture {
         _deposit(BOB, 1500e18);
         _nextEpoch();
         _delegateAll();
-        if (loss % 2 == 1) _harvest(1, 1 + loss);
+        if (loss % 2 == 1) _harvest(1, 1 + uint256(loss));
         skip(EPOCH);
         for (uint256 i = 0; i < 4; ++i) {
             sizes[i] = uint96(sizes[i] % 3 == 0 ? _bound(sizes[i], 1, 20) : _bound(sizes[i], 1, 100e18));
