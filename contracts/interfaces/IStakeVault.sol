@@ -78,7 +78,8 @@ interface IStakeVault {
     /// @notice The operator is unknown, jailed, retired or tombstoned.
     error StakeVault_OperatorNotAccepting(uint32 id);
 
-    /// @notice The pool lost everything to a slash while `units` are still in it: it has no price and takes no stake.
+    /// @notice The pool lost everything to a slash while `units` are still in it: it has no price and takes no stake. Or it
+    /// holds less than a gwei and was slashed in this epoch: it takes stake again in the next one.
     error StakeVault_PoolWipedOut(uint32 id, uint256 units);
 
     /// @notice The pool would hold `tokens`, more than `maximum`, token wei.

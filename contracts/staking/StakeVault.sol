@@ -55,6 +55,8 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     uint256 private constant _WAD = 1e18;
     /// @dev What rounding can take from a bond that is paid in as two delegations, wei.
     uint256 private constant _DUST = 2;
+    /// @dev From so many token wei on a slash is rounded so little that pool and cohort lose alike.
+    uint256 private constant _LEAST_PRICED = 1 gwei;
     uint32 private constant _EFFECTIVE_DELAY = 2;
 
     /// @inheritdoc IStakeVault
@@ -381,17 +383,18 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         _totals.openPool = uint104(FixedPointMathLib.zeroFloorSub(limit, room + _DUST));
     }
 
-    /// @dev Units for `amount`, rounded down. An empty pool starts at 1:1, but not in an epoch in which its cohort was
-    /// slashed: then cohort shares cost less than units, and taking the new stake out again could not be recorded.
+    /// @dev Units for `amount`, rounded down; 1:1 in an empty pool. A pool of less than a gwei, which may be rounded far
+    /// from the fraction that its cohort lost, takes nothing in an epoch in which that was slashed: then cohort shares may
+    /// cost so much less than units that taking the new stake out again could not be recorded.
     function _mintableDown(uint32 id, uint32 epoch, uint256 amount, uint256 tokens, uint256 supply)
         private
         view
         returns (uint256)
     {
-        if (tokens != 0) return amount * supply / tokens;
+        if (tokens >= _LEAST_PRICED) return amount * supply / tokens;
         Cohort storage cohort = _cohorts[id][epoch];
-        if (supply != 0 || cohort.tokens < cohort.shares) revert StakeVault_PoolWipedOut(id, supply);
-        return amount;
+        if (cohort.tokens < cohort.shares || (tokens == 0 && supply != 0)) revert StakeVault_PoolWipedOut(id, supply);
+        return tokens == 0 ? amount : amount * supply / tokens;
     }
 
     function _unpack(uint208 word) private pure returns (uint256 tokens, uint256 supply) {

@@ -169,6 +169,19 @@ contract StakeVaultDelegateTest is StakeVaultKit {
         _expectDelegateRevert(id, 1, abi.encodeWithSelector(IStakeVault.StakeVault_PoolWipedOut.selector, id, 10e18));
     }
 
+    /// @notice Invariant R3: the last wei of a pool stays, while its cohort loses nearly all. New stake at the price of that
+    /// wei would need more cohort shares than can be recorded: it has to wait for the next epoch's cohort.
+    function test_R3_revert_delegate_dustPoolSlashedCohort() public {
+        _delegate(BOB, id, 6);
+        _undelegate(ALICE, id, _delegate(ALICE, id, 50_000e18));
+        _slash(id, 10, WAD - 1);
+        bytes memory wipedOut = abi.encodeWithSelector(IStakeVault.StakeVault_PoolWipedOut.selector, id, 6);
+        _expectDelegateRevert(id, 20_000e18, wipedOut);
+        _toEpoch(11);
+        (uint256 amount,) = _undelegate(ALICE, id, _delegate(ALICE, id, 20_000e18));
+        assertEq(amount, 20_000e18);
+    }
+
     /// @notice An empty pool whose cohort was slashed in this epoch starts again in the next one, so that nobody's
     /// undelegation meets a cohort without a price.
     function test_revert_delegate_emptyPoolSlashedCohort() public {

@@ -30,6 +30,9 @@ const DELAY: u32 = 2;
 /// Longest pause, and the shortest time between two, seconds.
 const MAX_PAUSE: u64 = 72 * 3600;
 
+/// A pool of less, token wei, takes no stake in an epoch in which it was slashed.
+const LEAST_PRICED: U256 = U256::from_limbs([1_000_000_000, 0, 0, 0]);
+
 /// `MAX_POOL_CEILING`, whole tokens.
 const MAX_POOL_CEILING: u64 = 20_000_000;
 
@@ -281,17 +284,15 @@ impl StakeModel {
             }
         }
         let supply = pool.units();
-        let minted = if pool.tokens.is_zero() {
-            // A pool without a price, or an empty one whose stake of this epoch's cohort was slashed: what came in now
-            // could leave only for shares that cost less than a wei.
-            let thinned = pool.cohorts.get(&epoch).is_some_and(|cohort| cohort.tokens < cohort.supply());
-            if !supply.is_zero() || thinned {
-                return Err(StakeVault_PoolWipedOut { id, units: supply }.into());
-            }
-            amount
-        } else {
-            mul_div_down(amount, supply, pool.tokens).unwrap_or(U256::MAX)
-        };
+        // A pool without a price, or one of next to nothing whose stake of this epoch's cohort was slashed: what came in
+        // now could leave only for more shares than can be counted.
+        let thinned = pool.cohorts.get(&epoch).is_some_and(|cohort| cohort.tokens < cohort.supply());
+        let priceless = pool.tokens.is_zero() && !supply.is_zero();
+        if priceless || (pool.tokens < LEAST_PRICED && thinned) {
+            return Err(StakeVault_PoolWipedOut { id, units: supply }.into());
+        }
+        let minted =
+            if pool.tokens.is_zero() { amount } else { mul_div_down(amount, supply, pool.tokens).unwrap_or(U256::MAX) };
         let maximum = (U256::ONE << 104) - U256::ONE;
         if supply + minted > maximum {
             return Err(StakeVault_TooManyUnits { units: supply + minted, maximum }.into());
