@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod equivocator;
 pub mod follower;
+pub mod liquid;
 pub mod observer;
 pub mod rewards;
 
