@@ -202,7 +202,9 @@ fn rewards(reason: &str) -> Option<&'static str> {
 
 fn slashing(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "AlreadyConvicted" => "one conviction per operator and set: this adds nothing to it; a fault under another set counts",
+        "AlreadyConvicted" => {
+            "one conviction per operator and set: this adds nothing to it; a fault under another set counts"
+        }
         "AppealOver" => "a case can be vetoed only before appealUntil",
         "AppealRunning" => "wait until appealUntil (Unix seconds): the case can still be vetoed",
         "EvidenceTooOld" => "too late: evidence was taken up to lastEpoch",

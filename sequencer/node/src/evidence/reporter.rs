@@ -215,8 +215,7 @@ mod tests {
             cases.iter().for_each(|case| assert!(store.open_case(case).unwrap()));
             let (court, found) = (Arc::new(FakeCourt(Mutex::new(docket))), Arc::new(Notify::new()));
             let set = rules(&[4, 3, 2, 1]).set;
-            let set_of =
-                move |epoch| FrozenSet::new(epoch, B256::ZERO, set.members().to_vec()).map(Arc::new).ok();
+            let set_of = move |epoch| FrozenSet::new(epoch, B256::ZERO, set.members().to_vec()).map(Arc::new).ok();
             let reporter = Reporter {
                 store: store.clone(),
                 court: Some(court.clone()),

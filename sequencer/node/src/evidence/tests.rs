@@ -51,9 +51,7 @@ pub(crate) fn statement_under(epoch: u32, n: u8, place: Place, block: &str) -> S
     let digest = match kind {
         MessageKind::Prevote => vote(VoteKind::Prevote),
         MessageKind::Precommit => vote(VoteKind::Precommit),
-        MessageKind::Proposal => {
-            vote::Proposal { fork, epoch, height, round, pol_round, block_hash }.digest(&domain())
-        }
+        MessageKind::Proposal => vote::Proposal { fork, epoch, height, round, pol_round, block_hash }.digest(&domain()),
     };
     let signature = vote::sign(&key(n), digest).unwrap();
     Statement { place, signer: address_of(&key(n)), epoch, block_hash, pol_round, signature }
