@@ -29,7 +29,7 @@ use crate::{
     batcher::{Batcher, BatcherError, Submitter},
     chain::{DecidedChain, EngineError, HeadContext, L1Ref},
     config::{Config, ConfigError},
-    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, protection::KeyLock},
+    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, key_lock::KeyLock},
     derivation::Rules,
     evidence::{
         Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Sets, StoreError,
@@ -227,6 +227,7 @@ pub async fn run_behind(
         gossip: gossip_peers,
         signer: signer.as_ref().map(PrivateKeySigner::address),
         standing: standing::Known::default(),
+        evidence: std::sync::OnceLock::new(),
         challenge_window: std::sync::OnceLock::new(),
     });
 
@@ -342,6 +343,7 @@ pub async fn run_behind(
             .await
             .map_err(NodeError::Panicked)??
     };
+    let _ = info.evidence.set(evidence.clone());
     let (found, sets) = (Arc::default(), {
         let l1 = l1.clone();
         Arc::new(move |epoch| l1.set(epoch)) as Sets
@@ -400,10 +402,9 @@ pub async fn run_behind(
         let token = token.clone();
         async move { Ok(watcher.run(token).await?) }
     });
-    let key_lock = signer.as_ref().map(|key| {
-        let genesis = [contracts.batch_chain.as_slice(), settings.genesis_origin.hash.as_slice()].concat();
-        KeyLock::path(key.address(), alloy_primitives::keccak256(genesis))
-    });
+    let genesis = [contracts.batch_chain.as_slice(), settings.genesis_origin.hash.as_slice()].concat();
+    let key_lock = signer.as_ref().map(|key| KeyLock::path(key.address(), alloy_primitives::keccak256(genesis)));
+    let key_lock = key_lock.transpose().map_err(|error| ConsensusError::from(Arc::new(error)))?;
     let consensus_config = ConsensusConfig {
         dir: data.join("consensus"),
         moniker: config.moniker.clone(),

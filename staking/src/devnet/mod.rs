@@ -248,6 +248,8 @@ impl Devnet {
                 jitter: 0.0,
                 metrics: None,
                 once: false,
+                // Stopping a node of a devnet is an experiment, not an absence.
+                no_jail: true,
             };
             let outcome = async {
                 let keeper = Keeper::new(&network, &args).await?;

@@ -5,13 +5,21 @@ use std::fmt;
 use alloy::{
     primitives::{B256, Bytes, keccak256},
     providers::Provider as _,
+    sol_types::SolValue,
 };
 use eyre::{Context as _, Result, ensure, eyre};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use rota_bindings::{BatchChain, RewardVault, SequencerSet, types::BatchHeader};
+use rota_bindings::{
+    AmnesiaFault, BatchChain, OfflineFault, RewardVault, SequencerSet, Slasher,
+    generated::{amnesia_fault::IAmnesiaFault, offline_fault},
+    types::BatchHeader,
+};
 use serde::Deserialize;
 
-use super::liquid::{self, LiquidChore};
+use super::{
+    faults::Memory,
+    liquid::{self, LiquidChore},
+};
 use crate::{connection::Network, epoch::frozen_set, events::Search, submit::Submitter};
 
 /// L1 blocks between two anchors kept for batches that are posted late; EIP-2935 serves 8191.
@@ -65,6 +73,39 @@ pub enum Chore {
     },
     /// Something for the staked token.
     Liquid(LiquidChore),
+    /// Jail an operator that was absent.
+    Jail {
+        /// Operator.
+        id: u32,
+        /// The epoch.
+        epoch: u32,
+        /// Batch with its tally.
+        batch: B256,
+    },
+    /// Slash a repeated absence.
+    Slash {
+        /// Operator.
+        id: u32,
+        /// The epoch.
+        epoch: u32,
+        /// FINAL batch with its tally.
+        batch: B256,
+    },
+    /// Raise a conviction to what later ones made of its rate.
+    TopUp {
+        /// Operator.
+        id: u32,
+    },
+    /// Convict by a charge of amnesia that nobody answered in time.
+    Convict {
+        /// The charge.
+        charge: Box<IAmnesiaFault::Charge>,
+    },
+    /// Close a charge of amnesia that nothing can come of any more.
+    Expire {
+        /// The charge.
+        charge: Box<IAmnesiaFault::Charge>,
+    },
 }
 
 impl Chore {
@@ -79,6 +120,11 @@ impl Chore {
             Self::Open { .. } => "open",
             Self::Credit { .. } => "credit",
             Self::Liquid(chore) => chore.name(),
+            Self::Jail { .. } => "jail",
+            Self::Slash { .. } => "slash",
+            Self::TopUp { .. } => "top-up",
+            Self::Convict { .. } => "convict",
+            Self::Expire { .. } => "expire",
         }
     }
 }
@@ -94,6 +140,17 @@ impl fmt::Display for Chore {
             Self::Open { batch } => write!(f, "open the rewards of batch {batch}"),
             Self::Credit { epoch, cursor } => write!(f, "credit epoch {epoch} from operator {cursor}"),
             Self::Liquid(chore) => chore.fmt(f),
+            Self::Jail { id, epoch, .. } => write!(f, "jail operator {id}, which was absent in epoch {epoch}"),
+            Self::Slash { id, epoch, .. } => write!(f, "slash operator {id} for being absent again in epoch {epoch}"),
+            Self::TopUp { id } => write!(f, "raise the conviction of operator {id} to its present rate"),
+            Self::Convict { charge } => {
+                write!(f, "convict operator {} of amnesia at height {}", charge.id, charge.height)?;
+                write!(f, " in rounds {} to {}", charge.lockRound, charge.voteRound)
+            }
+            Self::Expire { charge } => {
+                write!(f, "close a dead charge of amnesia against operator {} at height {}", charge.id, charge.height)?;
+                write!(f, " in rounds {} to {}", charge.lockRound, charge.voteRound)
+            }
         }
     }
 }
@@ -118,8 +175,9 @@ impl Due {
     }
 }
 
-/// Everything due now. One question that fails does not keep the other chores from being done.
-pub async fn due(network: &Network) -> Due {
+/// Everything due now. One question that fails does not keep the other chores from being done. With `jail` unset nobody
+/// is jailed for an absence.
+pub async fn due(network: &Network, memory: &mut Memory, jail: bool) -> Due {
     let mut due = Due::default();
     // Seats before the freeze that reads them.
     due.note("which operators can be seated", seats(network).await);
@@ -132,6 +190,13 @@ pub async fn due(network: &Network) -> Due {
     due.note("whether rewards are due", rewards);
     let liquid = liquid::due(network, crediting).await;
     due.note("what is due for the staked token", liquid.map(|chores| chores.into_iter().map(Chore::Liquid).collect()));
+    if !network.deployment.contracts.slasher.is_zero() {
+        if jail {
+            due.note("who was absent", memory.absences(network).await);
+        }
+        due.note("which penalties are due", memory.penalties(network).await);
+        due.note("which charges are open", memory.charges(network).await);
+    }
     due
 }
 
@@ -195,6 +260,9 @@ pub async fn perform(network: &Network, by: &Submitter<'_>, chore: &Chore) -> Re
     let set = SequencerSet::new(contracts.sequencer_set, by.provider.clone());
     let batches = BatchChain::new(contracts.batch_chain, by.provider.clone());
     let rewards = RewardVault::new(contracts.reward_vault, by.provider.clone());
+    let offline = OfflineFault::new(contracts.offline_fault, by.provider.clone());
+    let amnesia = AmnesiaFault::new(contracts.amnesia_fault, by.provider.clone());
+    let slasher = Slasher::new(contracts.slasher, by.provider.clone());
     let what = chore.to_string();
     match chore {
         Chore::Randao { .. } => by.submit(&what, set.recordRandao()).await?,
@@ -215,16 +283,32 @@ pub async fn perform(network: &Network, by: &Submitter<'_>, chore: &Chore) -> Re
             by.submit(&what, rewards.credit(*epoch, tally.members, tally.entries, page)).await?
         }
         Chore::Liquid(chore) => return liquid::perform(network, by, chore, &what).await,
+        Chore::Jail { id, batch, .. } => {
+            let Tally { header, members, entries } = Tally::fetch(network, *batch).await?;
+            by.submit(&what, offline.jail(*id, judged(&header)?, members, entries, by.from)).await?
+        }
+        Chore::Slash { id, batch, .. } => {
+            let Tally { header, members, entries } = Tally::fetch(network, *batch).await?;
+            by.submit(&what, offline.slash(*id, judged(&header)?, members, entries)).await?
+        }
+        Chore::TopUp { id } => by.submit(&what, slasher.topUp(*id)).await?,
+        Chore::Convict { charge } => by.submit(&what, amnesia.convict((**charge).clone())).await?,
+        Chore::Expire { charge } => by.submit(&what, amnesia.expire((**charge).clone())).await?,
     };
     Ok(())
 }
 
+/// The header as the module for absences takes it.
+fn judged(header: &BatchHeader) -> Result<offline_fault::IBatchChain::BatchHeader> {
+    Ok(SolValue::abi_decode(&header.abi_encode())?)
+}
+
 /// What opens and credits an epoch: the header that carries the tally, the set it pays, and its preimage.
 #[derive(Debug)]
-struct Tally {
-    header: BatchHeader,
-    members: Bytes,
-    entries: Bytes,
+pub(super) struct Tally {
+    pub(super) header: BatchHeader,
+    pub(super) members: Bytes,
+    pub(super) entries: Bytes,
 }
 
 /// The parts of a `rota_batch` answer that the keeper needs.
@@ -238,13 +322,13 @@ struct BatchAnswer {
 
 impl Tally {
     /// Asks an L2 node, and believes nothing that does not hash to what L1 holds.
-    async fn fetch(network: &Network, batch: B256) -> Result<Self> {
+    pub(super) async fn fetch(network: &Network, batch: B256) -> Result<Self> {
         let l2 = network.l2().await?;
         let answer: Option<BatchAnswer> =
             l2.raw_request("rota_batch".into(), (batch,)).await.wrap_err("asking the L2 node for the batch")?;
         let answer = answer.ok_or_else(|| eyre!("the L2 node does not know batch {batch} (yet)"))?;
         ensure!(keccak256(&answer.header_abi) == batch, "the L2 node's header does not hash to batch {batch}");
-        let header = <BatchHeader as alloy::sol_types::SolValue>::abi_decode(&answer.header_abi)?;
+        let header = BatchHeader::abi_decode(&answer.header_abi)?;
         ensure!(
             keccak256(&answer.tally_entries) == header.tally.root,
             "the L2 node's tally does not hash to the root in batch {batch}"

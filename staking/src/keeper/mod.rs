@@ -4,6 +4,7 @@
 //! refused by the contract. So several keepers may run, and one that stops delays but never loses anything.
 
 mod chores;
+mod faults;
 mod liquid;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     submit::Submitter,
 };
 pub use chores::{Chore, Due, due};
+pub use faults::{Memory, absent};
 pub use liquid::LiquidChore;
 
 /// Do the protocol's chores on L1
@@ -33,8 +35,10 @@ pub use liquid::LiquidChore;
 #[command(
     after_help = "Example:\n  rota keeper --keystore keeper.json --password-file keeper.pass --metrics 127.0.0.1:9400\n\n\
     It anchors L1 block hashes, freezes each epoch's set, seats ready operators, finalizes batches, and opens and \
-    credits the rewards of epochs. For the staked token it harvests, delegates and rebalances, seals and finalizes \
-    exits, collects thawed stake, applies slashes, books cover and donations, and records the rate. Several keepers may run; each waits a little differently before it acts."
+    credits the rewards of epochs. It jails operators that were absent and has penalties taken that are due. For the \
+    staked token it harvests, delegates and rebalances, seals and finalizes exits, collects thawed stake, applies \
+    slashes, books cover and donations, and records the rate. Several keepers may run; each waits a little differently \
+    before it acts."
 )]
 pub struct KeeperArgs {
     /// Who signs, and whether to send
@@ -52,6 +56,9 @@ pub struct KeeperArgs {
     /// Do what is due once, then stop
     #[arg(long)]
     pub once: bool,
+    /// Leave operators that miss their slots alone
+    #[arg(long)]
+    pub no_jail: bool,
 }
 
 /// Runs `rota keeper` until Ctrl-C.
@@ -109,6 +116,7 @@ pub struct Keeper<'a> {
     interval: Duration,
     jitter: Duration,
     once: bool,
+    jail: bool,
 }
 
 impl<'a> Keeper<'a> {
@@ -126,6 +134,7 @@ impl<'a> Keeper<'a> {
             jitter: Duration::try_from_secs_f64(args.jitter)
                 .wrap_err_with(|| format!("--jitter {} is not a time in seconds", args.jitter))?,
             once: args.once,
+            jail: !args.no_jail,
         })
     }
 
@@ -134,11 +143,11 @@ impl<'a> Keeper<'a> {
     /// # Errors
     /// Only with `--once`: the first failure.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<()> {
-        info!(account = %self.by.from, l1_chain = self.network.l1_chain_id, "keeper started");
-        let mut seen: HashMap<Chore, Instant> = HashMap::new();
+        info!(jails = self.jail, account = %self.by.from, l1_chain = self.network.l1_chain_id, "keeper started");
+        let (mut seen, mut memory) = (HashMap::new(), Memory::default());
         loop {
             let round = tokio::select! {
-                round = self.round(&mut seen) => round,
+                round = self.round(&mut seen, &mut memory) => round,
                 // A transaction that was sent is in L1's hands; every chore may be found done at the next start.
                 () = shutdown.cancelled() => {
                     info!("keeper stopped");
@@ -167,8 +176,8 @@ impl<'a> Keeper<'a> {
     }
 
     /// Looks at everything afresh (so a reorganised L1 is simply read again) and does what is due.
-    async fn round(&self, seen: &mut HashMap<Chore, Instant>) -> Result<()> {
-        let Due { chores, mut failed } = due(self.network).await;
+    async fn round(&self, seen: &mut HashMap<Chore, Instant>, memory: &mut Memory) -> Result<()> {
+        let Due { chores, mut failed } = due(self.network, memory, self.jail).await;
         seen.retain(|chore, _| chores.contains(chore));
         metrics::gauge!("rota_keeper_due").set(u32::try_from(chores.len()).unwrap_or(u32::MAX));
         for chore in chores {

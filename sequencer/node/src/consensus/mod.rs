@@ -6,6 +6,7 @@
 //! | [`rules`] | what consensus asks of the chain's rules (trait `Derivation`) |
 //! | [`types`], [`context`] | the engine's types in our terms, and what a digest depends on |
 //! | [`signing`], [`protection`], [`interchange`] | the key behind its table of what it signed, which can be moved |
+//! | [`key_lock`] | one process of a machine for each key |
 //! | [`engine_log`] | what the engine will replay: where the key must keep silent |
 //! | [`codec`] | bytes of every message |
 //! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
@@ -21,6 +22,7 @@ pub mod context;
 pub mod early;
 pub mod engine_log;
 pub mod interchange;
+pub mod key_lock;
 pub mod network;
 mod observe;
 pub mod proposals;
@@ -64,9 +66,10 @@ use self::{
     codec::WireCodec,
     context::{Digests, RotaContext},
     engine_log::EngineLog,
+    key_lock::KeyLock,
     observe::ListeningCodec,
     proposals::Proposals,
-    protection::{KeyLock, Protection, ProtectionError},
+    protection::{Protection, ProtectionError},
     rules::{Derivation, RulesError},
     signing::{ProtectedKey, SigningError, Verifier},
     streams::Streams,

@@ -191,6 +191,17 @@ pub enum ProtectionError {
         /// The lock.
         path: PathBuf,
     },
+    /// No folder for the lock of a key.
+    #[error(
+        "{path} cannot hold the lock that keeps two processes of this machine from voting with one key: {reason}. Remove \
+         it, or have root make /run/lock/rota for all nodes of the machine (docs/operators.md)."
+    )]
+    LockFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A line of the table is not understood (a newer version wrote it?).
     #[error("line {0} of the slashing-protection table is not understood")]
     Unknown(usize),
@@ -346,34 +357,6 @@ impl Protection {
     }
 }
 
-/// The right of one process of a machine to vote with a key, whatever its home directory; held until dropped.
-#[derive(Debug)]
-pub struct KeyLock {
-    _file: File,
-}
-
-impl KeyLock {
-    /// The lock of the key `signer` on the chain with that identity: one file for all processes of this machine.
-    pub fn path(signer: Address, chain: B256) -> PathBuf {
-        std::env::temp_dir().join(format!("rota-{signer:x}-{}.lock", hex::encode(&chain[..8])))
-    }
-
-    /// Takes the lock at `path` for the key `signer`.
-    ///
-    /// # Errors
-    /// [`ProtectionError::KeyInUse`], or the file system failed.
-    pub fn take(path: &Path, signer: Address) -> Result<Self, ProtectionError> {
-        let open = || File::options().read(true).write(true).create(true).truncate(false).open(path);
-        // The file may belong to another user, who lets others read it; that is enough for a lock.
-        let file = open().or_else(|_| File::open(path)).map_err(ProtectionError::Lock)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(ProtectionError::KeyInUse { signer, path: path.to_path_buf() }),
-            Err(TryLockError::Error(error)) => Err(ProtectionError::Lock(error)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -501,22 +484,6 @@ mod tests {
         assert!(matches!(table.allow(last, digest(3)), Err(ProtectionError::Conflict { .. })));
         // A new fork signs the same heights again.
         table.allow(Slot { fork: 1, ..low }, digest(77)).unwrap();
-    }
-
-    #[test]
-    fn a_key_votes_in_one_process_of_a_machine() {
-        let dir = tempfile::tempdir().unwrap();
-        let (signer, chain) = (Address::repeat_byte(1), B256::repeat_byte(2));
-        let path = |signer, chain| dir.path().join(KeyLock::path(signer, chain).file_name().unwrap());
-        let held = KeyLock::take(&path(signer, chain), signer).unwrap();
-        let refused = KeyLock::take(&path(signer, chain), signer).unwrap_err();
-        assert!(matches!(&refused, ProtectionError::KeyInUse { signer: s, .. } if *s == signer), "{refused}");
-        // Another key, or the same key on another chain.
-        let other = Address::repeat_byte(3);
-        KeyLock::take(&path(other, chain), other).unwrap();
-        KeyLock::take(&path(signer, B256::repeat_byte(4)), signer).unwrap();
-        drop(held);
-        KeyLock::take(&path(signer, chain), signer).unwrap();
     }
 
     /// A chain that was restored from a backup may be older than the lines the table still has.

@@ -7,6 +7,7 @@
 //! | [`services`] | which set and fork serve a height |
 //! | [`store`] | messages and contradictions on disk |
 //! | [`reporter`] | has contradictions convicted, once |
+//! | [`report`] | what is on record, for whoever asks |
 //! | [`court`] | the contracts that judge them |
 //! | [`amnesia`] | locks forgotten between rounds: accuses, answers accusations, has the rest convicted |
 //!
@@ -17,6 +18,7 @@
 
 pub mod amnesia;
 pub mod court;
+pub mod report;
 pub mod reporter;
 mod services;
 pub mod store;
@@ -34,6 +36,7 @@ use tokio::sync::mpsc;
 pub use self::{
     amnesia::{Advocate, ChargeCourt, L1ChargeCourt},
     court::{Court, L1Court},
+    report::Report,
     reporter::Reporter,
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
     watcher::{Sets, WatchError, Watcher},

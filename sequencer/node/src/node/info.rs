@@ -15,6 +15,7 @@ use crate::{
     chain::DecidedChain,
     consensus::ConsensusStatus,
     derivation::Rules,
+    evidence::{EvidenceStore, Report, StoreError},
     l1::L1View,
     metrics::{Probe, Readiness},
     rpc::{BatchInfo, BatchStatus, Labels, NodeStatus, RotaInfo, Serving},
@@ -36,6 +37,8 @@ pub struct NodeInfo {
     pub(super) signer: Option<Address>,
     /// Where the operator stands, once L1 has told.
     pub(super) standing: Known,
+    /// What members signed, once it is open.
+    pub(super) evidence: OnceLock<EvidenceStore>,
     /// Seconds from a post to its finality, once L1 has told.
     pub(super) challenge_window: OnceLock<u64>,
 }
@@ -83,6 +86,10 @@ impl Labels for NodeInfo {
 }
 
 impl RotaInfo for NodeInfo {
+    fn evidence(&self, height: Option<u64>, operator: Option<u32>) -> Option<Result<Report, StoreError>> {
+        Some(self.evidence.get()?.report(height, operator))
+    }
+
     fn frozen_set(&self, epoch: u32) -> Option<Arc<FrozenSet>> {
         self.l1.set(epoch)
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes};
 use rota_protocol::{batch::BatchHeader, member::FrozenSet};
 
-use crate::chain::L1Ref;
+use crate::{
+    chain::L1Ref,
+    evidence::{Report, StoreError},
+};
 
 /// Where L1 stands behind the decided chain. Both only grow, except after a batch was removed on L1.
 pub trait Labels: Send + Sync + 'static {
@@ -15,7 +18,7 @@ pub trait Labels: Send + Sync + 'static {
     fn finalized(&self) -> u64;
 }
 
-/// What the `rota_*` methods report beyond the decided chain itself. Every call answers from memory.
+/// What the `rota_*` methods report beyond the decided chain itself. Every call but one answers from memory.
 pub trait RotaInfo: Send + Sync + 'static {
     /// The set frozen for `epoch`; `None` if that epoch was never frozen or is not known to this node.
     fn frozen_set(&self, epoch: u32) -> Option<Arc<FrozenSet>>;
@@ -25,6 +28,8 @@ pub trait RotaInfo: Send + Sync + 'static {
     fn batch_by_index(&self, index: u64) -> Option<BatchInfo>;
     /// A batch by its hash.
     fn batch_by_hash(&self, hash: B256) -> Option<BatchInfo>;
+    /// What is on record about a height or an operator, from disk; `None` while the record is not open.
+    fn evidence(&self, height: Option<u64>, operator: Option<u32>) -> Option<Result<Report, StoreError>>;
     /// The node's own view of itself.
     fn status(&self) -> NodeStatus;
 }

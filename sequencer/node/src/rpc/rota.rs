@@ -24,7 +24,10 @@ use super::{
     error::{RpcError, RpcResult},
     net::CLIENT_VERSION,
 };
-use crate::chain::{DecidedChain, L1Ref};
+use crate::{
+    chain::{DecidedChain, L1Ref},
+    evidence::Report,
+};
 
 /// Most slots one answer of `rota_leaderSchedule` lists.
 const MAX_SLOTS: u64 = 1_024;
@@ -52,6 +55,19 @@ pub(super) trait Rota {
     /// A batch by index or hash; `null` if there is none.
     #[method(name = "batch")]
     fn batch(&self, id: BatchId) -> RpcResult<Option<BatchResponse>>;
+
+    /// What this node recorded of what members signed, and what became of it: about a height, an operator or both. `null`
+    /// while the record is not open.
+    #[method(name = "evidence", blocking)]
+    fn evidence(&self, about: About) -> RpcResult<Option<Report>>;
+}
+
+/// What evidence is asked about.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct About {
+    height: Option<Height>,
+    operator: Option<u32>,
 }
 
 /// A height as users write it.
@@ -418,6 +434,15 @@ impl RotaServer for RotaApi {
             BatchId::Hash(hash) => rota.batch_by_hash(hash),
         };
         Ok(info.map(BatchResponse::from))
+    }
+
+    fn evidence(&self, about: About) -> RpcResult<Option<Report>> {
+        if about.height.is_none() && about.operator.is_none() {
+            return Err(RpcError::params("give a height, an operator or both, such as {\"height\": 7}"));
+        }
+        let height = about.height.map(|height| self.height(height));
+        let report = self.backend.rota.evidence(height, about.operator).transpose();
+        report.map_err(|error| RpcError::Internal(error.to_string()))
     }
 }
 

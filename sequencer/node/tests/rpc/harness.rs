@@ -28,6 +28,7 @@ use rota_protocol::{
 };
 use rota_sequencer::{
     chain::{BlockAttributes, DecidedBlock, ExecutionEngine, HeadContext, L1Ref, SealedBlock},
+    evidence::{Report, StoreError},
     execution::{Executor, ExecutorConfig, Started},
     mempool::Mempool,
     rpc::{self, BatchInfo, BatchStatus, Labels, Limits, NodeStatus, RotaInfo, RpcHandle, Serving},
@@ -79,6 +80,13 @@ impl RotaInfo for Outside {
 
     fn batch_by_hash(&self, hash: B256) -> Option<BatchInfo> {
         self.batch.lock().clone().filter(|batch| batch.hash == hash)
+    }
+
+    fn evidence(&self, height: Option<u64>, operator: Option<u32>) -> Option<Result<Report, StoreError>> {
+        let lists = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (contradictions, suspicions, accusations, messages) = lists;
+        let recorded = height.unwrap_or(u64::from(operator.unwrap_or(0)));
+        Some(Ok(Report { recorded, contradictions, suspicions, accusations, messages, truncated: false }))
     }
 
     fn status(&self) -> NodeStatus {

@@ -109,3 +109,15 @@ async fn batches_by_index_and_hash() {
     assert_eq!(harness.ok("rota_batch", json!([B256::ZERO])).await, Value::Null);
     assert_eq!(harness.error("rota_batch", json!(["first"])).await.0, -32602);
 }
+
+#[tokio::test]
+async fn evidence_is_asked_about_a_height_or_an_operator() {
+    let harness = Harness::new().await;
+    let recorded = async |about| harness.ok("rota_evidence", json!([about])).await["recorded"].clone();
+    assert_eq!(recorded(json!({ "height": 7 })).await, 7);
+    assert_eq!(recorded(json!({ "height": "0x7", "operator": 3 })).await, 7);
+    assert_eq!(recorded(json!({ "operator": 3 })).await, 3);
+    let (code, message) = harness.error("rota_evidence", json!([{}])).await;
+    assert!(code == -32602 && message.contains("height"), "{message}");
+    assert_eq!(harness.error("rota_evidence", json!([{ "round": 1 }])).await.0, -32602);
+}

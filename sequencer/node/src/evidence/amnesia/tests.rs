@@ -27,7 +27,7 @@ use crate::{
     chain::L1Ref,
     consensus::{ConsensusStatus, tests::rules},
     evidence::{
-        EvidenceStore, Messages,
+        EvidenceStore, Messages, report,
         tests::{domain, statement},
     },
     keys,
@@ -345,4 +345,45 @@ fn what_one_operator_can_fill_is_bounded() {
     assert_eq!(store.accused(&many, 5).unwrap(), 36);
     assert_eq!((store.accusations().unwrap().len(), store.accusations_from().unwrap()), (64, Some(5)));
     assert_eq!(store.accused(&[Accusation { charge: Charge { id: 12, ..charge }, ..many[0] }], 6).unwrap(), 0);
+}
+
+#[test]
+fn a_report_tells_what_is_on_record_and_no_more_than_it_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+    let [lock, vote] = broken_lock();
+    for said in [lock, vote].iter().chain(&polka()) {
+        messages.insert(said).unwrap();
+    }
+    messages.certified(HEIGHT, 4, 1_000).unwrap();
+    let pair = pairs(&[lock, vote], 0, 2)[0];
+    assert!(store.open_suspicion(&Suspicion::new(pair, lock.signer, 11, 0)).unwrap());
+    let accusation =
+        Accusation { charge: pair.charge(11, &set()).unwrap(), convictable_from: 5, status: ChargeStatus::Open };
+    store.accused(&[accusation], 3).unwrap();
+
+    let report = |height, operator| {
+        let report = store.report(height, operator).unwrap();
+        let lists = (report.suspicions.len(), report.accusations.len(), report.messages.len());
+        assert_eq!((report.recorded, report.truncated, report.contradictions.len()), (HEIGHT, false, 0));
+        lists
+    };
+    assert_eq!(report(Some(HEIGHT), None), (1, 1, 5));
+    assert_eq!(report(Some(HEIGHT), Some(11)), (1, 1, 2), "the votes of that operator's key");
+    assert_eq!(report(None, Some(11)), (1, 1, 0));
+    assert_eq!(report(Some(HEIGHT), Some(12)), (0, 0, 0));
+    assert_eq!(report(Some(HEIGHT + 1), None), (0, 0, 0));
+    let json = serde_json::to_value(store.report(Some(HEIGHT), None).unwrap()).unwrap();
+    assert_eq!(
+        json["accusations"][0]["charge"]["votedHash"],
+        json["suspicions"][0]["pair"]["vote"]["message"]["blockHash"]
+    );
+    assert_eq!(json["messages"][0]["signature"].as_str().unwrap().len(), 2 + 130);
+
+    // More than an answer holds.
+    for round in 0..=report::MAX_ENTRIES as u32 {
+        messages.insert(&statement(2, Place { height: 9, round, ..vote.place }, "Z")).unwrap();
+    }
+    let report = store.report(Some(9), None).unwrap();
+    assert!(report.truncated && report.messages.len() == report::MAX_ENTRIES);
 }
