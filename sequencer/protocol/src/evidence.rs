@@ -255,11 +255,11 @@ impl Evidence {
         }
     }
 
-    /// σ that its first message names; both name one unless a key signed for two sets.
-    pub fn epoch(&self) -> u32 {
+    /// σ that its messages name, in order; both name one unless a key signed for two sets.
+    pub fn epochs(&self) -> (u32, u32) {
         match self {
-            Self::DoubleVote(pair) => pair.first.message.epoch,
-            Self::DoubleProposal(pair) => pair.first.message.epoch,
+            Self::DoubleVote(pair) => (pair.first.message.epoch, pair.second.message.epoch),
+            Self::DoubleProposal(pair) => (pair.first.message.epoch, pair.second.message.epoch),
         }
     }
 

@@ -55,11 +55,12 @@ pub trait Court: Send + Sync + 'static {
     /// L1 does not answer.
     async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError>;
 
-    /// Reports a case about a member of `set`; its reward goes to `recipient`.
+    /// Reports a case about a member of one of the sets of the epochs that its messages name, in their order, as far as
+    /// they are known; its reward goes to `recipient`.
     ///
     /// # Errors
     /// L1 does not answer, or refuses for a reason that is no [`Ruling`].
-    async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError>;
+    async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError>;
 }
 
 /// The contracts of the chain, called by an account that pays.
@@ -95,9 +96,9 @@ impl Court for L1Court {
         Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
     }
 
-    async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError> {
-        let (module, input) = report_call(&self.contracts, &case.evidence, set, recipient);
-        let (id, sigma) = (case.id, case.evidence.epoch());
+    async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError> {
+        let (module, input) = report_call(&self.contracts, &case.evidence, sets, recipient);
+        let (id, sigma) = (case.id, judged_under(case, sets).map_or(0, |set| set.epoch()));
         let obsolete = || async move { self.is_convicted(id, sigma).await.unwrap_or(false) }.boxed();
         match self.submitter.send(module, input, obsolete).await {
             Ok(Some(receipt)) => Ok(Ruling::Convicted(receipt.transaction_hash)),
@@ -112,21 +113,44 @@ impl Court for L1Court {
     }
 }
 
-/// The contract and the call that convict by `evidence`. Both messages name one epoch, whose members are shown once.
+/// The sets of the two epochs that evidence names.
+pub type KnownSets = [Option<Arc<FrozenSet>>; 2];
+
+/// The set under which L1 judges a case: of two, the one in which its signer has the larger share of the weight.
+pub(super) fn judged_under<'a>(case: &Case, sets: &'a KnownSets) -> Option<&'a Arc<FrozenSet>> {
+    let weight = |set: &FrozenSet| {
+        let member = set.index_of_signer(case.signer).and_then(|index| set.members().get(index));
+        member.map_or(0, |member| u128::from(member.weight))
+    };
+    let [first, second] = [&sets[0], &sets[1]].map(|set| set.as_ref().filter(|set| weight(set) > 0));
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            let (one, two) = (u128::from(first.total_weight()), u128::from(second.total_weight()));
+            Some(if weight(second) * one > weight(first) * two { second } else { first })
+        }
+        (first, second) => first.or(second),
+    }
+}
+
+/// The contract and the call that convict by `evidence`. If both messages name one epoch its members are shown once; of a
+/// set that was never frozen, or is not known here, nobody is shown.
 fn report_call(
     contracts: &ContractsConfig,
     evidence: &Evidence,
-    set: &FrozenSet,
+    sets: &KnownSets,
     reporter: Address,
 ) -> (Address, Bytes) {
-    let (members, none) = (Bytes::from(set.encode_members()), Bytes::new());
+    let (first, second) = evidence.epochs();
+    let shown = |set: &Option<Arc<FrozenSet>>| set.as_ref().map_or_else(Bytes::new, |set| set.encode_members().into());
+    let members = shown(&sets[0]);
+    let others = if first == second { Bytes::new() } else { shown(&sets[1]) };
     match evidence {
         Evidence::DoubleVote(pair) => {
             let call = DoubleVoteFault::reportCall {
                 first: vote(&pair.first),
                 second: vote(&pair.second),
                 firstMembers: members,
-                secondMembers: none,
+                secondMembers: others,
                 reporter,
             };
             (contracts.double_vote_fault, call.abi_encode().into())
@@ -136,7 +160,7 @@ fn report_call(
                 first: proposal(&pair.first),
                 second: proposal(&pair.second),
                 firstMembers: members,
-                secondMembers: none,
+                secondMembers: others,
                 reporter,
             };
             (contracts.double_proposal_fault, call.abi_encode().into())
@@ -186,7 +210,10 @@ mod tests {
     use rota_protocol::evidence::{MessageKind, Place};
 
     use super::*;
-    use crate::{consensus::tests::rules, evidence::tests::statement};
+    use crate::{
+        consensus::tests::rules,
+        evidence::tests::{statement, statement_under},
+    };
 
     #[test]
     fn the_call_is_what_the_contracts_take() {
@@ -200,7 +227,8 @@ mod tests {
         let said = |kind, block| statement(2, Place { kind, fork: 0, height: 7, round: 1 }, block);
 
         let evidence = said(MessageKind::Precommit, "a").against(&said(MessageKind::Precommit, ""));
-        let (module, input) = report_call(&contracts, &evidence, &set, reporter);
+        let sets = [Some(Arc::clone(&set)), Some(Arc::clone(&set))];
+        let (module, input) = report_call(&contracts, &evidence, &sets, reporter);
         assert_eq!(module, contracts.double_vote_fault);
         let call = DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
         assert_eq!((call.first.kind, call.first.epoch, call.first.height, call.first.round), (2, 2, 7, 1));
@@ -210,9 +238,37 @@ mod tests {
         assert!(call.secondMembers.is_empty());
 
         let evidence = said(MessageKind::Proposal, "a").against(&said(MessageKind::Proposal, "b"));
-        let (module, input) = report_call(&contracts, &evidence, &set, reporter);
+        let (module, input) = report_call(&contracts, &evidence, &sets, reporter);
         assert_eq!(module, contracts.double_proposal_fault);
         assert_eq!(DoubleProposalFault::reportCall::abi_decode(&input).unwrap().first.polRound, -1);
+
+        // For two sets, of which one is not known.
+        let place = Place { kind: MessageKind::Prevote, fork: 0, height: 7, round: 1 };
+        let evidence = statement(2, place, "a").against(&statement_under(1, 2, place, "a"));
+        assert_eq!(evidence.epochs(), (1, 2));
+        let (_, input) = report_call(&contracts, &evidence, &[None, Some(Arc::clone(&set))], reporter);
+        let call = DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
+        assert_eq!((call.first.epoch, call.firstMembers.len()), (1, 0));
+        assert_eq!((call.second.epoch, call.secondMembers.as_ref()), (2, set.encode_members().as_slice()));
+    }
+
+    #[test]
+    fn who_signed_for_two_sets_answers_where_it_weighs_more() {
+        let set = |epoch, weights: &[u64]| {
+            let members = rules(weights).set.members().to_vec();
+            Some(Arc::new(FrozenSet::new(epoch, B256::ZERO, members).unwrap()))
+        };
+        let place = Place { kind: MessageKind::Prevote, fork: 0, height: 7, round: 1 };
+        let said = statement(2, place, "a");
+        let evidence = said.against(&statement_under(3, 2, place, "a"));
+        let case = Case { evidence, signer: said.signer, id: 12, index: 1, status: crate::evidence::Status::Pending };
+        let judged = |sets| judged_under(&case, &sets).map(|set| set.epoch());
+        assert_eq!(judged([set(2, &[4, 3, 2]), set(3, &[4, 3, 2])]), Some(2));
+        assert_eq!(judged([set(2, &[4, 3, 2]), set(3, &[4, 4, 2])]), Some(3));
+        assert_eq!(judged([set(2, &[4, 4, 2]), set(3, &[40, 30, 20])]), Some(2));
+        // Not a member there, or not known.
+        assert_eq!(judged([set(2, &[4]), set(3, &[4, 3])]), Some(3));
+        assert_eq!((judged([None, set(3, &[4, 3])]), judged([None, None])), (Some(3), None));
     }
 
     #[test]

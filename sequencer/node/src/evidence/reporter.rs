@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Case, EvidenceStore, Sets, Status, StoreError,
-    court::{Court, Ruling},
+    court::{Court, Ruling, judged_under},
 };
 use crate::batcher::SubmitError;
 
@@ -98,7 +98,11 @@ impl Reporter {
 
     async fn step(&self, case: &Case, since: Instant) -> Result<Step, SubmitError> {
         let Some(court) = &self.court else { return Ok(Step::Waits) };
-        let sigma = case.evidence.epoch();
+        // A restarted node knows the sets again once it has read L1.
+        let (first, second) = case.evidence.epochs();
+        let sets = [(self.sets)(first), (self.sets)(second)];
+        let Some(set) = judged_under(case, &sets) else { return Ok(Step::Waits) };
+        let sigma = set.epoch();
         if court.is_convicted(case.id, sigma).await? {
             let confirmed = court.is_confirmed(case.id, sigma).await?;
             return Ok(if confirmed { Step::Closed(Status::Convicted) } else { Step::Waits });
@@ -106,12 +110,10 @@ impl Reporter {
         if self.own == Some(case.signer) {
             return Ok(Step::Waits);
         }
-        // A restarted node knows the set again once it has read L1.
-        let Some(set) = (self.sets)(sigma) else { return Ok(Step::Waits) };
-        if since.elapsed() < self.turn * rank(&set, case.index, self.own) {
+        if since.elapsed() < self.turn * rank(set, case.index, self.own) {
             return Ok(Step::Waits);
         }
-        match court.report(case, &set, self.recipient).await? {
+        match court.report(case, &sets, self.recipient).await? {
             Ruling::Convicted(transaction) => {
                 metrics::counter!("rota_evidence_reported_total").increment(1);
                 tracing::warn!(operator = case.id, signer = %case.signer, %transaction, "convicted on L1");
@@ -145,7 +147,10 @@ mod tests {
     use super::*;
     use crate::{
         consensus::tests::rules,
-        evidence::tests::{domain, statement_under},
+        evidence::{
+            court::KnownSets,
+            tests::{domain, statement_under},
+        },
         l1::L1Error,
     };
 
@@ -185,13 +190,13 @@ mod tests {
             self.answer(|docket| docket.confirmed.contains(&(id, sigma)))
         }
 
-        async fn report(&self, case: &Case, set: &FrozenSet, recipient: Address) -> Result<Ruling, SubmitError> {
-            case.evidence.verify(set, &domain()).unwrap();
+        async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError> {
+            case.evidence.verify(sets[0].as_ref().unwrap(), &domain()).unwrap();
             self.answer(|docket| {
                 if docket.too_old {
                     return Ruling::TooOld;
                 }
-                let sigma = case.evidence.epoch();
+                let sigma = case.evidence.epochs().0;
                 docket.reports.push((case.id, sigma, recipient));
                 docket.convicted.insert((case.id, sigma));
                 Ruling::Convicted(B256::ZERO)

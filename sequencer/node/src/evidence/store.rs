@@ -206,6 +206,8 @@ pub struct EvidenceStore {
     pub(super) suspicions: Keyspace,
     /// Accusations of amnesia that L1 knows, by operator.
     pub(super) charges: Keyspace,
+    /// Messages that name another epoch than the one that serves their height, by place and signer.
+    foreign: Keyspace,
     /// Polkas that single votes on record do not make up, by height.
     pub(super) polkas: Keyspace,
     pub(super) meta: Keyspace,
@@ -225,6 +227,7 @@ impl EvidenceStore {
         let (meta, rounds, ends, cases) =
             (keyspace("meta")?, keyspace("rounds")?, keyspace("ends")?, keyspace("cases")?);
         let (suspicions, charges, polkas) = (keyspace("suspicions")?, keyspace("charges")?, keyspace("polkas")?);
+        let foreign = keyspace("foreign")?;
         let identity = keccak256(domain.separator());
         match meta.get(CHAIN)? {
             None => {
@@ -241,7 +244,7 @@ impl EvidenceStore {
             }
         }
         let segments = Arc::new(RwLock::new(segments));
-        let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, polkas };
+        let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, foreign, polkas };
         Ok((store.clone(), Messages(store)))
     }
 
@@ -326,6 +329,15 @@ impl EvidenceStore {
         found.map(|bytes| Statement::decode(*place, signer, &bytes)).transpose()
     }
 
+    /// What `signer` signed at `place` for another epoch than the one that serves the height.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn foreign(&self, place: &Place, signer: Address) -> Result<Option<Statement>, StoreError> {
+        let found = self.foreign.get(key(place, signer))?;
+        found.map(|bytes| Statement::decode(*place, signer, &bytes)).transpose()
+    }
+
     /// What `signer`, or everybody, signed at `height`: the messages of each signer in order of fork, round and kind.
     ///
     /// # Errors
@@ -368,6 +380,14 @@ impl Messages {
         Ok(segment.insert(statement.key(), statement.encode())?)
     }
 
+    /// Records the first statement at its place for another epoch. It takes no other's place: nobody counts it.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn insert_foreign(&mut self, statement: &Statement) -> Result<(), StoreError> {
+        Ok(self.0.foreign.insert(statement.key(), statement.encode())?)
+    }
+
     /// Notes that the certificate of `height`, decided in `round` with a block of that time (Unix seconds), is on record.
     ///
     /// # Errors
@@ -398,7 +418,7 @@ impl Messages {
                 return Ok(());
             }
             let next = ((segment + 1) * SEGMENT).to_be_bytes();
-            for table in [&store.rounds, &store.polkas] {
+            for table in [&store.rounds, &store.polkas, &store.foreign] {
                 for entry in table.range(..next) {
                     table.remove(entry.key()?)?;
                 }

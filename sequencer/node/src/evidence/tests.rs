@@ -62,7 +62,11 @@ fn at(kind: MessageKind, height: u64, round: u32) -> Place {
 }
 
 fn says(n: u8, place: Place, block: &str) -> Heard {
-    let Statement { signer, block_hash, pol_round, signature, .. } = statement(n, place, block);
+    says_in(n, place, block, SIGMA)
+}
+
+fn says_in(n: u8, place: Place, block: &str, epoch: u32) -> Heard {
+    let Statement { signer, block_hash, pol_round, signature, .. } = statement_under(epoch, n, place, block);
     let Place { kind, height, round, .. } = place;
     Heard { kind, height, round, block_hash, pol_round, signer, signature }
 }
@@ -298,6 +302,31 @@ async fn nobody_is_convicted_by_what_it_did_not_sign_and_nothing_of_it_is_kept()
     let rounds = (0..200).filter(|round| kept(at(MessageKind::Precommit, 3, *round), 1).is_some()).count();
     assert_eq!(rounds, 11, "the present round and ten ahead");
     assert!((4..300).all(|height| kept(at(MessageKind::Precommit, height, 0), 1).is_none()));
+}
+
+/// A key that signs for two sets, of which only one serves the height, is judged by L1; neither statement displaces one
+/// that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_for_another_set_convicts_and_counts_for_nothing() {
+    let mut bench = Bench::started();
+    let place = at(MessageKind::Prevote, 1, 0);
+    // Before and after the one that counts, for the set before and the next one, for the same block and for another.
+    bench.hear(&[says_in(1, place, "a", SIGMA - 1), says(1, place, "a")]);
+    bench.hear(&[says(2, place, "a"), says_in(2, place, "b", SIGMA + 1)]);
+    // Alone, and for a set far away: nothing to convict by.
+    bench.hear(&[says_in(3, place, "a", SIGMA + 1), says_in(4, place, "a", SIGMA + 7), says(4, place, "a")]);
+    bench.wait(2).await;
+    let mut found = bench.settle(1).await;
+    found.sort_by_key(|case| case.id);
+    let set = consensus::rules(&WEIGHTS).set;
+    let epochs: Vec<_> = found.iter().map(|case| (case.id, case.evidence.epochs())).collect();
+    assert_eq!(epochs, [(11, (SIGMA - 1, SIGMA)), (12, (SIGMA, SIGMA + 1))]);
+    found.iter().for_each(|case| assert_eq!(case.evidence.verify(&set, &domain()).unwrap().member.id, case.id));
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let kept = store.message(&place, address_of(&key(1))).unwrap().unwrap();
+    assert_eq!((kept.epoch, kept.block_hash), (SIGMA, keccak256("a")));
+    assert!(store.message(&place, address_of(&key(3))).unwrap().is_none());
+    bench.stop().await;
 }
 
 /// The prevotes of those members for `block` as a certificate brings them.

@@ -42,6 +42,8 @@ const RECENT: u64 = 256;
 const HEIGHTS_AHEAD: u64 = 8;
 /// Messages that wait, in all, and of one signer for one height. Nobody has verified them.
 const MAX_WAITING: usize = 16_384;
+/// Other epochs tried for bad signatures in a [`SYNC`]: junk must not cost more than it does.
+const GUESSES: u32 = 64;
 /// Certificates that wait for one height.
 const MAX_WAITING_POLKAS: usize = 16;
 const MAX_WAITING_EACH: usize = 3 * (ROUNDS_AHEAD as usize + 1);
@@ -101,6 +103,8 @@ struct Ledger {
     certified: u64,
     /// Running height and its round.
     running: (u64, u32),
+    /// Epochs that may still be guessed before the next [`SYNC`].
+    guesses: u32,
     found: Arc<Notify>,
     synced: Instant,
 }
@@ -223,6 +227,7 @@ impl Ledger {
             waiting_polkas: BTreeMap::new(),
             certified,
             running: (0, 0),
+            guesses: GUESSES,
             found,
             synced: Instant::now(),
         })
@@ -390,14 +395,62 @@ impl Ledger {
             return Ok(());
         }
         if !verified && !statement.is_signed(&self.domain) {
-            metrics::counter!("rota_evidence_ignored_total").increment(1);
-            return Ok(());
+            return match self.under_another_epoch(statement) {
+                Some(foreign) => self.compare_foreign(&foreign, first, set, index),
+                None => {
+                    metrics::counter!("rota_evidence_ignored_total").increment(1);
+                    Ok(())
+                }
+            };
         }
         let Some(first) = first else {
             metrics::counter!("rota_evidence_messages_total").increment(1);
             self.messages.insert(statement)?;
+            if let Some(foreign) = self.store.foreign(&statement.place, statement.signer)? {
+                self.contradiction(&foreign, statement, set, index)?;
+            }
             return self.suspect(statement, set, index);
         };
+        self.contradiction(&first, statement, set, index)
+    }
+
+    /// The statement as its signer signed it, if that was for an epoch beside the one that serves the height. No node
+    /// counts such a message, but L1 convicts by it. Bounded: each guess costs as much as looking at a message.
+    fn under_another_epoch(&mut self, statement: &Statement) -> Option<Statement> {
+        for epoch in [statement.epoch.checked_sub(1), statement.epoch.checked_add(1)].into_iter().flatten() {
+            self.guesses = self.guesses.checked_sub(1)?;
+            let foreign = Statement { epoch, ..*statement };
+            if foreign.is_signed(&self.domain) {
+                return Some(foreign);
+            }
+        }
+        None
+    }
+
+    /// Compares a statement for another epoch with the one that counts at its place, or keeps it until there is one. Two
+    /// that do not count are left to others.
+    fn compare_foreign(
+        &mut self,
+        foreign: &Statement,
+        first: Option<Statement>,
+        set: &FrozenSet,
+        index: usize,
+    ) -> Result<(), WatchError> {
+        match first {
+            Some(first) => self.contradiction(&first, foreign, set, index),
+            None if self.store.foreign(&foreign.place, foreign.signer)?.is_some() => Ok(()),
+            None => Ok(self.messages.insert_foreign(foreign)?),
+        }
+    }
+
+    /// Records two statements at one place that contradict each other.
+    fn contradiction(
+        &mut self,
+        first: &Statement,
+        statement: &Statement,
+        set: &FrozenSet,
+        index: usize,
+    ) -> Result<(), WatchError> {
         let evidence = first.against(statement);
         let culprit = match evidence.verify(set, &self.domain) {
             Ok(culprit) => culprit,
@@ -470,6 +523,7 @@ impl Ledger {
         let to_disk = self.synced.elapsed() >= SYNC;
         if to_disk {
             self.synced = Instant::now();
+            self.guesses = GUESSES;
         }
         Ok(self.store.flush(to_disk)?)
     }
