@@ -92,6 +92,7 @@ fn second_keeper(net: &TestNet, stop: CancellationToken) -> tokio::task::JoinHan
             jitter: 0.0,
             metrics: None,
             once: false,
+            no_jail: true,
         };
         Keeper::new(&network, &args).await?.run(stop).await
     })
