@@ -344,6 +344,8 @@ contract Deploy is Script {
                 ISequencerRegistry.Config({
                     guardian: d.guardian,
                     slasher: d.slasher,
+                    slashEscrow: d.slashEscrow,
+                    unjailFee: Parameters.unjailFee(inputs.profile),
                     maxCommissionBps: p.maxCommissionBps,
                     genesis: inputs.genesisTime,
                     epochSeconds: p.epochSeconds
@@ -461,7 +463,11 @@ contract Deploy is Script {
             ),
             d.slasher
         );
-        _create("SlashEscrow", abi.encode(d.nativeToken, d.slasher, d.feeSplitter, d.accessManager), d.slashEscrow);
+        _create(
+            "SlashEscrow",
+            abi.encode(d.nativeToken, d.slasher, d.sequencerRegistry, d.feeSplitter, d.accessManager),
+            d.slashEscrow
+        );
     }
 
     function _createFaults(Inputs memory inputs, INetworkParameters.Parameters memory p, Deployment memory d) private {

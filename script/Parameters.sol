@@ -22,6 +22,11 @@ library Parameters {
         revert Parameters_UnknownProfile(profile);
     }
 
+    /// @notice What an operator pays to come back from jail, token wei. The registry is where it can be read on L1.
+    function unjailFee(string memory profile) internal pure returns (uint256) {
+        return keccak256(bytes(profile)) == keccak256("mainnet") ? 10e18 : 1e18;
+    }
+
     /// @notice Real networks. Judgement takes at most 22 of the 23 days of unbonding.
     function mainnet() internal pure returns (INetworkParameters.Parameters memory) {
         return INetworkParameters.Parameters({

@@ -76,7 +76,7 @@ fn sequencer_registry(reason: &str) -> Option<&'static str> {
         "WrongStatus" => "the operator's status (1 active, 2 jailed, 3 retired, 4 tombstoned) does not allow this",
         "ZeroRecipient" => "name an account for the rewards",
         "ZeroSigner" => "name a signer key",
-        "InvalidMaxCommission" | "ZeroGuardian" => DEPLOYMENT,
+        "InvalidMaxCommission" | "InvalidUnjailFee" | "ZeroGuardian" => DEPLOYMENT,
         _ => return None,
     })
 }
@@ -216,6 +216,8 @@ fn slashing(reason: &str) -> Option<&'static str> {
         "NotSlasher" => SLASHER_ONLY,
         "SameAbsence" => "the operator is jailed for this absence already",
         "SetNotStarted" => "wait until the epoch starts; the evidence is good then",
+        "NotRegistry" => "only the operator registry may call this",
+        "TokenTookFee" => TOKEN_FEE,
         "InvalidWeight" | "UnknownKind" => "the fault module and the slasher disagree: check the versions",
         "CoverFundAlreadySet" => "the cover fund was chosen once and for ever",
         "NoCoverFund" => "governance has not named the cover fund yet; its part is kept",

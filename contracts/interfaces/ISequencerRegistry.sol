@@ -20,12 +20,16 @@ interface ISequencerRegistry {
     /// @notice What the constructor needs.
     /// @param guardian Contract that answers `isPaused()`.
     /// @param slasher The only caller of `jail` and `tombstone`; zero: nobody can.
+    /// @param slashEscrow The `ISlashEscrow` that takes the fee of `unjail`; zero only if there is none.
+    /// @param unjailFee What `unjail` costs, token wei, at most `MAX_UNJAIL_FEE`; zero: nothing.
     /// @param maxCommissionBps Highest commission an operator may ask, basis points, at most 10,000.
     /// @param genesis Start of epoch 0, unix seconds.
     /// @param epochSeconds Length of an epoch, seconds.
     struct Config {
         address guardian;
         address slasher;
+        address slashEscrow;
+        uint256 unjailFee;
         uint16 maxCommissionBps;
         uint64 genesis;
         uint64 epochSeconds;
@@ -110,6 +114,9 @@ interface ISequencerRegistry {
     /// @notice An earlier change is not in force before `effectiveEpoch`.
     error SequencerRegistry_CommissionChangePending(uint32 id, uint32 effectiveEpoch);
 
+    /// @notice The fee of `unjail` is above its bound, or nobody is there to take it, token wei.
+    error SequencerRegistry_InvalidUnjailFee(uint256 fee, uint256 maximum);
+
     /// @notice The metadata URI is too long, bytes.
     error SequencerRegistry_MetadataTooLong(uint256 length, uint256 maximum);
 
@@ -174,8 +181,10 @@ interface ISequencerRegistry {
     /// @dev Emits `OperatorStatusChanged`. Reverts: `UnknownOperator`, `NotOwner`, `WrongStatus` (retired, tombstoned).
     function retire(uint32 id) external;
 
-    /// @notice Brings a jailed operator back.
-    /// @dev Emits `OperatorStatusChanged`. Reverts: `UnknownOperator`, `NotOwner`, `WrongStatus` (not jailed).
+    /// @notice Brings a jailed operator back, for `UNJAIL_FEE` of the owner's tokens. The slash escrow takes them by
+    /// allowance, so the owner approves the escrow before. Stake can leave a jailed operator without it.
+    /// @dev Emits `OperatorStatusChanged`. Reverts in this order: `UnknownOperator`, `NotOwner`, `WrongStatus` (not
+    /// jailed), then what `ISlashEscrow.takeFee` answers.
     function unjail(uint32 id) external;
 
     /// @notice Excludes an active operator until its owner unjails it. No effect on one that is not active, so that a
@@ -231,6 +240,12 @@ interface ISequencerRegistry {
 
     /// @notice Highest commission, basis points.
     function maxCommission() external view returns (uint16);
+
+    /// @notice What `unjail` costs, token wei.
+    function UNJAIL_FEE() external view returns (uint256);
+
+    /// @notice The highest fee of `unjail` a network can have, token wei.
+    function MAX_UNJAIL_FEE() external view returns (uint256);
 
     /// @notice Largest change of a commission at once, basis points.
     function MAX_COMMISSION_STEP_BPS() external view returns (uint16);

@@ -3,12 +3,16 @@ pragma solidity ^0.8.30;
 
 /// @title ISlashEscrow
 /// @notice Where slashed stake goes: 5 % to who proved the fault, of the rest one half is destroyed and one half belongs
-/// to the cover fund (protocol section 10). Nothing ever goes back to a pool.
+/// to the cover fund (protocol section 10). Nothing ever goes back to a pool. Fees of operators that come back from jail
+/// are divided in the same halves.
 /// @dev The vault sends the tokens, the slasher books them in the same call. Booking cannot fail and moves nothing; all
 /// parts are pulled. Accounting is internal: what is sent here otherwise stays for ever.
 interface ISlashEscrow {
     /// @notice `amount` token wei arrived: `reward` for `reporter`, `burnt` to be destroyed, `cover` for the cover fund.
     event Booked(address indexed reporter, uint256 amount, uint256 reward, uint256 burnt, uint256 cover);
+
+    /// @notice `payer` paid a fee of `amount` token wei: `burnt` to be destroyed, `cover` for the cover fund.
+    event FeeTaken(address indexed payer, uint256 amount, uint256 burnt, uint256 cover);
 
     /// @notice `reporter` was paid `amount` token wei.
     event RewardWithdrawn(address indexed reporter, uint256 amount);
@@ -28,6 +32,12 @@ interface ISlashEscrow {
     /// @notice The caller is not the slasher.
     error SlashEscrow_NotSlasher(address caller);
 
+    /// @notice The caller is not the operator registry.
+    error SlashEscrow_NotRegistry(address caller);
+
+    /// @notice The token delivered less than was paid, token wei: such tokens cannot be used.
+    error SlashEscrow_TokenTookFee(uint256 received, uint256 amount);
+
     /// @notice Nothing is due to this account.
     error SlashEscrow_NothingDue(address account);
 
@@ -46,6 +56,12 @@ interface ISlashEscrow {
     /// @param reporter Who proved the fault; zero: nobody, then its part is divided like the rest.
     /// @param amount Token wei that the vault took.
     function book(address reporter, uint256 amount) external;
+
+    /// @notice Takes a fee of `amount` token wei from `payer`, who approved it to this contract, and divides it: one half,
+    /// rounded down, to the cover fund, the rest will be destroyed. Only the operator registry.
+    /// @dev Emits `FeeTaken`. Reverts in this order: `NotRegistry`, what the token answers (too little allowance or
+    /// balance), `TokenTookFee`.
+    function takeFee(address payer, uint256 amount) external;
 
     /// @notice Pays a reporter what it earned. Anyone may call.
     /// @dev Emits `RewardWithdrawn`. Reverts: `NothingDue`.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 import {IFeeSplitter} from "../interfaces/IFeeSplitter.sol";
@@ -21,6 +22,7 @@ contract SlashEscrow is ISlashEscrow, AccessManaged {
     address public immutable token;
 
     address private immutable SLASHER;
+    address private immutable REGISTRY;
     IFeeSplitter private immutable FEE_SPLITTER;
 
     Held private _held;
@@ -31,12 +33,15 @@ contract SlashEscrow is ISlashEscrow, AccessManaged {
     /// @inheritdoc ISlashEscrow
     address public coverFund;
 
-    constructor(address token_, address slasher, address feeSplitter, address authority) AccessManaged(authority) {
-        if (token_ == address(0) || slasher == address(0) || feeSplitter == address(0)) {
+    constructor(address token_, address slasher, address registry, address feeSplitter, address authority)
+        AccessManaged(authority)
+    {
+        if (token_ == address(0) || slasher == address(0) || registry == address(0) || feeSplitter == address(0)) {
             revert SlashEscrow_ZeroAddress();
         }
         token = token_;
         SLASHER = slasher;
+        REGISTRY = registry;
         FEE_SPLITTER = IFeeSplitter(feeSplitter);
     }
 
@@ -44,13 +49,23 @@ contract SlashEscrow is ISlashEscrow, AccessManaged {
     function book(address reporter, uint256 amount) external {
         if (msg.sender != SLASHER) revert SlashEscrow_NotSlasher(msg.sender);
         uint256 reward = reporter == address(0) ? 0 : amount * _REWARD_PERCENT / 100;
-        uint256 cover = (amount - reward) / 2;
-        uint256 burnt = amount - reward - cover;
         if (reward != 0) rewardOf[reporter] += reward;
-        // Tokens that exist: the vault sent them.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        (_held.burnt, _held.cover) = (_held.burnt + uint128(burnt), _held.cover + uint128(cover));
+        (uint256 burnt, uint256 cover) = _divide(amount - reward);
         emit Booked(reporter, amount, reward, burnt, cover);
+    }
+
+    /// @inheritdoc ISlashEscrow
+    // The registry answers for the payer, who is its caller. What arrives meanwhile by another way only adds to what is
+    // held: no more than the fee is booked.
+    // slither-disable-next-line arbitrary-send-erc20,reentrancy-benign
+    function takeFee(address payer, uint256 amount) external {
+        if (msg.sender != REGISTRY) revert SlashEscrow_NotRegistry(msg.sender);
+        (uint256 burnt, uint256 cover) = _divide(amount);
+        emit FeeTaken(payer, amount, burnt, cover);
+        uint256 before = SafeTransferLib.balanceOf(token, address(this));
+        SafeTransferLib.safeTransferFrom(token, payer, address(this), amount);
+        uint256 received = FixedPointMathLib.zeroFloorSub(SafeTransferLib.balanceOf(token, address(this)), before);
+        if (received < amount) revert SlashEscrow_TokenTookFee(received, amount);
     }
 
     /// @inheritdoc ISlashEscrow
@@ -99,5 +114,14 @@ contract SlashEscrow is ISlashEscrow, AccessManaged {
     /// @inheritdoc ISlashEscrow
     function coverBalance() external view returns (uint256) {
         return _held.cover;
+    }
+
+    /// @dev One half will be destroyed, one half, rounded down, is the cover fund's.
+    function _divide(uint256 amount) private returns (uint256 burnt, uint256 cover) {
+        cover = amount / 2;
+        burnt = amount - cover;
+        // Tokens that exist: they were sent.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (_held.burnt, _held.cover) = (_held.burnt + uint128(burnt), _held.cover + uint128(cover));
     }
 }

@@ -8,6 +8,7 @@ import {EpochClock} from "../base/EpochClock.sol";
 import {EpochTrace} from "../base/EpochTrace.sol";
 import {IGuardian} from "../interfaces/IGuardian.sol";
 import {ISequencerRegistry} from "../interfaces/ISequencerRegistry.sol";
+import {ISlashEscrow} from "../interfaces/ISlashEscrow.sol";
 
 /// @title SequencerRegistry
 contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
@@ -32,6 +33,12 @@ contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
     /// @inheritdoc ISequencerRegistry
     uint256 public constant MAX_METADATA_BYTES = 512;
 
+    /// @inheritdoc ISequencerRegistry
+    uint256 public constant MAX_UNJAIL_FEE = 1000e18;
+
+    /// @inheritdoc ISequencerRegistry
+    uint256 public immutable UNJAIL_FEE;
+
     bytes32 private constant _PROOF_TYPEHASH =
         keccak256("ProofOfPossession(address owner,address signer,uint256 nonce)");
     uint32 private constant _EFFECTIVE_DELAY = 2;
@@ -39,6 +46,7 @@ contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
 
     IGuardian private immutable GUARDIAN;
     address private immutable SLASHER;
+    ISlashEscrow private immutable SLASH_ESCROW;
     uint16 private immutable MAX_COMMISSION;
 
     /// @inheritdoc ISequencerRegistry
@@ -66,8 +74,13 @@ contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
     constructor(Config memory config) EpochClock(config.genesis, config.epochSeconds) {
         if (config.guardian == address(0)) revert SequencerRegistry_ZeroGuardian();
         if (config.maxCommissionBps > _BPS) revert SequencerRegistry_InvalidMaxCommission(config.maxCommissionBps);
+        if (config.unjailFee > MAX_UNJAIL_FEE || (config.unjailFee != 0 && config.slashEscrow == address(0))) {
+            revert SequencerRegistry_InvalidUnjailFee(config.unjailFee, MAX_UNJAIL_FEE);
+        }
         GUARDIAN = IGuardian(config.guardian);
         SLASHER = config.slasher;
+        SLASH_ESCROW = ISlashEscrow(config.slashEscrow);
+        UNJAIL_FEE = config.unjailFee;
         MAX_COMMISSION = config.maxCommissionBps;
     }
 
@@ -165,6 +178,7 @@ contract SequencerRegistry is ISequencerRegistry, EpochClock, EIP712 {
         Status status = _operators[id].status;
         if (status != Status.Jailed) revert SequencerRegistry_WrongStatus(id, status);
         _setStatus(id, Status.Active);
+        if (UNJAIL_FEE != 0) SLASH_ESCROW.takeFee(msg.sender, UNJAIL_FEE);
     }
 
     /// @inheritdoc ISequencerRegistry

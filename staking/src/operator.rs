@@ -8,7 +8,7 @@ use alloy::{
 };
 use clap::{Args, Subcommand};
 use eyre::{Context as _, Result, bail, ensure, eyre};
-use rota_bindings::{SequencerRegistry, SequencerSet};
+use rota_bindings::{NativeToken, SequencerRegistry, SequencerSet};
 
 use crate::{
     amount::{parse_amount, show_amount},
@@ -150,6 +150,19 @@ pub enum OperatorCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Bring a jailed operator back, for the network's fee
+    #[command(
+        after_help = "The fee is the owner's to pay; it is approved to the slash escrow first, if it is not yet.\n\n\
+        Example:\n  rota operator unjail --id 3 --keystore owner.json --dry-run"
+    )]
+    Unjail {
+        /// Operator, by its number in the registry
+        #[arg(long, value_name = "NUMBER")]
+        id: u32,
+        /// Who signs, and whether to send
+        #[command(flatten)]
+        write: WriteArgs,
+    },
     /// Close the operator for good: no new stake, no seat; everybody can leave
     #[command(
         after_help = "It cannot be undone. `rota operator exit` also gives the seat up and takes the bond back.\n\nExample:\n  rota operator retire --id 3 --keystore owner.json"
@@ -194,6 +207,7 @@ impl OperatorCommand {
             | Self::RotateKey { id, .. }
             | Self::Metadata { id, .. }
             | Self::HandOver { id, .. }
+            | Self::Unjail { id, .. }
             | Self::Retire { id, .. }
             | Self::Exit { id, .. }
             | Self::Status { id } => Some(*id),
@@ -375,6 +389,10 @@ pub async fn run(command: &OperatorCommand, args: &NetworkArgs) -> Result<()> {
                 (None, false) => bail!("pass --to ADDRESS or --accept"),
             };
         }
+        OperatorCommand::Unjail { id, write } => {
+            let by = Submitter::new(&network, write).await?;
+            unjail(&network, &by, *id).await?;
+        }
         OperatorCommand::Retire { id, write } => {
             let by = Submitter::new(&network, write).await?;
             let registry = SequencerRegistry::new(contracts.sequencer_registry, by.provider.clone());
@@ -416,15 +434,55 @@ pub async fn exit(network: &Network, by: &Submitter<'_>, id: u32) -> Result<()> 
     Ok(())
 }
 
+/// Brings a jailed operator back. The slash escrow takes the fee by allowance, so that is given first where it is missing.
+///
+/// # Errors
+/// When the operator is not jailed, the account is not its owner or holds less than the fee, or as
+/// [`Submitter::submit`].
+pub async fn unjail(network: &Network, by: &Submitter<'_>, id: u32) -> Result<()> {
+    let (read, contracts) = (network.registry(), &network.deployment.contracts);
+    let status = read.statusOf(id).call().await?;
+    ensure!(status == STATUS_JAILED, "operator {id} is {}, not jailed: there is nothing to lift", status_name(status));
+    let owner = read.ownerOf(id).call().await?;
+    ensure!(by.from == owner, "only the owner of operator {id}, {owner}, can bring it back, not {}", by.from);
+    let fee = read.UNJAIL_FEE().call().await?;
+    let action = format!("unjail operator {id} for a fee of {}", show_amount(fee));
+    if !fee.is_zero() {
+        let balance = network.token().balanceOf(owner).call().await?;
+        ensure!(
+            balance >= fee,
+            "the fee is {}, {owner} holds {}: send it the missing native tokens",
+            show_amount(fee),
+            show_amount(balance)
+        );
+        if network.token().allowance(owner, contracts.slash_escrow).call().await? < fee {
+            let token = NativeToken::new(contracts.native_token, by.provider.clone());
+            let approve = token.approve(contracts.slash_escrow, fee);
+            by.submit(&format!("approve the fee of {}", show_amount(fee)), approve).await?;
+            if by.simulates() {
+                // Without the allowance it would be refused.
+                return by.skip(&action, "the approval");
+            }
+        }
+    }
+    let registry = SequencerRegistry::new(contracts.sequencer_registry, by.provider.clone());
+    by.submit(&action, registry.unjail(id)).await?;
+    Ok(())
+}
+
 const STATUS_ACTIVE: u8 = 1;
+const STATUS_JAILED: u8 = 2;
 const STATUS_NAMES: [&str; 5] = ["unknown", "active", "jailed", "retired", "tombstoned"];
+
+fn status_name(status: u8) -> &'static str {
+    STATUS_NAMES.get(usize::from(status)).copied().unwrap_or("unknown")
+}
 
 async fn status(network: &Network, id: u32) -> Result<()> {
     let registry = network.registry();
     let owner = registry.ownerOf(id).call().await.map_err(|e| crate::submit::explain("read the operator", e))?;
     let epoch = network.clock().epoch_at(network.l1_time().await?);
-    let status = usize::from(registry.statusOf(id).call().await?);
-    let status = STATUS_NAMES.get(status).copied().unwrap_or("unknown");
+    let status = status_name(registry.statusOf(id).call().await?);
     let signer = registry.signerOf(id).call().await?;
     let commission = registry.commissionAt(id, epoch).call().await?;
     let recipient = registry.rewardRecipientOf(id).call().await?;

@@ -129,6 +129,25 @@ impl<'a> Submitter<'a> {
         !self.silent
     }
 
+    /// Whether transactions are only simulated.
+    pub fn simulates(&self) -> bool {
+        self.mode == Mode::DryRun
+    }
+
+    /// Says, in a dry run, that `action` comes next and could only be simulated after `missing`.
+    ///
+    /// # Errors
+    /// When nothing can be printed.
+    pub fn skip(&self, action: &str, missing: &str) -> Result<()> {
+        if self.network.json {
+            return print_json(&serde_json::json!({
+                "action": action, "from": self.from, "status": format!("not simulated: needs {missing} first"),
+            }));
+        }
+        println!("{action}: not simulated, it needs {missing} first (nothing was sent)");
+        Ok(())
+    }
+
     /// Simulates `call`, then sends it, or shows what it would do. Returns the receipt when one exists.
     ///
     /// # Errors

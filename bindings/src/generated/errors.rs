@@ -219,6 +219,7 @@ alloy::sol! {
         error SequencerRegistry_CommissionTooHigh(uint16 commissionBps, uint16 maximum);
         error SequencerRegistry_InvalidMaxCommission(uint16 commissionBps);
         error SequencerRegistry_InvalidProof(address signer, address recovered);
+        error SequencerRegistry_InvalidUnjailFee(uint256 fee, uint256 maximum);
         error SequencerRegistry_KeyAlreadyBound(address key, uint32 id);
         error SequencerRegistry_MetadataTooLong(uint256 length, uint256 maximum);
         error SequencerRegistry_NotOwner(uint32 id, address caller);
@@ -256,9 +257,11 @@ alloy::sol! {
         error SequencerSet_ZeroAddress();
         error SlashEscrow_CoverFundAlreadySet(address coverFund);
         error SlashEscrow_NoCoverFund();
+        error SlashEscrow_NotRegistry(address caller);
         error SlashEscrow_NotSlasher(address caller);
         error SlashEscrow_NothingDue(address account);
         error SlashEscrow_NothingToBurn();
+        error SlashEscrow_TokenTookFee(uint256 received, uint256 amount);
         error SlashEscrow_ZeroAddress();
         error Slasher_AlreadyConvicted(uint32 id, uint32 sigma);
         error Slasher_AppealOver(uint32 id, uint32 sigma, uint256 appealUntil);
@@ -546,6 +549,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::SequencerRegistry_CommissionTooHigh(_) => "SequencerRegistry_CommissionTooHigh",
         Rota::RotaErrors::SequencerRegistry_InvalidMaxCommission(_) => "SequencerRegistry_InvalidMaxCommission",
         Rota::RotaErrors::SequencerRegistry_InvalidProof(_) => "SequencerRegistry_InvalidProof",
+        Rota::RotaErrors::SequencerRegistry_InvalidUnjailFee(_) => "SequencerRegistry_InvalidUnjailFee",
         Rota::RotaErrors::SequencerRegistry_KeyAlreadyBound(_) => "SequencerRegistry_KeyAlreadyBound",
         Rota::RotaErrors::SequencerRegistry_MetadataTooLong(_) => "SequencerRegistry_MetadataTooLong",
         Rota::RotaErrors::SequencerRegistry_NotOwner(_) => "SequencerRegistry_NotOwner",
@@ -583,9 +587,11 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::SequencerSet_ZeroAddress(_) => "SequencerSet_ZeroAddress",
         Rota::RotaErrors::SlashEscrow_CoverFundAlreadySet(_) => "SlashEscrow_CoverFundAlreadySet",
         Rota::RotaErrors::SlashEscrow_NoCoverFund(_) => "SlashEscrow_NoCoverFund",
+        Rota::RotaErrors::SlashEscrow_NotRegistry(_) => "SlashEscrow_NotRegistry",
         Rota::RotaErrors::SlashEscrow_NotSlasher(_) => "SlashEscrow_NotSlasher",
         Rota::RotaErrors::SlashEscrow_NothingDue(_) => "SlashEscrow_NothingDue",
         Rota::RotaErrors::SlashEscrow_NothingToBurn(_) => "SlashEscrow_NothingToBurn",
+        Rota::RotaErrors::SlashEscrow_TokenTookFee(_) => "SlashEscrow_TokenTookFee",
         Rota::RotaErrors::SlashEscrow_ZeroAddress(_) => "SlashEscrow_ZeroAddress",
         Rota::RotaErrors::Slasher_AlreadyConvicted(_) => "Slasher_AlreadyConvicted",
         Rota::RotaErrors::Slasher_AppealOver(_) => "Slasher_AppealOver",
@@ -873,6 +879,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::SequencerRegistry_CommissionTooHigh(error) => vec![("commissionBps", error.commissionBps.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::SequencerRegistry_InvalidMaxCommission(error) => vec![("commissionBps", error.commissionBps.to_string())],
         Rota::RotaErrors::SequencerRegistry_InvalidProof(error) => vec![("signer", error.signer.to_string()), ("recovered", error.recovered.to_string())],
+        Rota::RotaErrors::SequencerRegistry_InvalidUnjailFee(error) => vec![("fee", error.fee.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::SequencerRegistry_KeyAlreadyBound(error) => vec![("key", error.key.to_string()), ("id", error.id.to_string())],
         Rota::RotaErrors::SequencerRegistry_MetadataTooLong(error) => vec![("length", error.length.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::SequencerRegistry_NotOwner(error) => vec![("id", error.id.to_string()), ("caller", error.caller.to_string())],
@@ -910,9 +917,11 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::SequencerSet_ZeroAddress(_) => vec![],
         Rota::RotaErrors::SlashEscrow_CoverFundAlreadySet(error) => vec![("coverFund", error.coverFund.to_string())],
         Rota::RotaErrors::SlashEscrow_NoCoverFund(_) => vec![],
+        Rota::RotaErrors::SlashEscrow_NotRegistry(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::SlashEscrow_NotSlasher(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::SlashEscrow_NothingDue(error) => vec![("account", error.account.to_string())],
         Rota::RotaErrors::SlashEscrow_NothingToBurn(_) => vec![],
+        Rota::RotaErrors::SlashEscrow_TokenTookFee(error) => vec![("received", error.received.to_string()), ("amount", error.amount.to_string())],
         Rota::RotaErrors::SlashEscrow_ZeroAddress(_) => vec![],
         Rota::RotaErrors::Slasher_AlreadyConvicted(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string())],
         Rota::RotaErrors::Slasher_AppealOver(error) => vec![("id", error.id.to_string()), ("sigma", error.sigma.to_string()), ("appealUntil", error.appealUntil.to_string())],
@@ -1200,6 +1209,7 @@ pub(crate) const NAMES: &[&str] = &[
     "SequencerRegistry_CommissionTooHigh",
     "SequencerRegistry_InvalidMaxCommission",
     "SequencerRegistry_InvalidProof",
+    "SequencerRegistry_InvalidUnjailFee",
     "SequencerRegistry_KeyAlreadyBound",
     "SequencerRegistry_MetadataTooLong",
     "SequencerRegistry_NotOwner",
@@ -1237,9 +1247,11 @@ pub(crate) const NAMES: &[&str] = &[
     "SequencerSet_ZeroAddress",
     "SlashEscrow_CoverFundAlreadySet",
     "SlashEscrow_NoCoverFund",
+    "SlashEscrow_NotRegistry",
     "SlashEscrow_NotSlasher",
     "SlashEscrow_NothingDue",
     "SlashEscrow_NothingToBurn",
+    "SlashEscrow_TokenTookFee",
     "SlashEscrow_ZeroAddress",
     "Slasher_AlreadyConvicted",
     "Slasher_AppealOver",

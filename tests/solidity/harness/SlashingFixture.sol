@@ -29,7 +29,9 @@ abstract contract SlashingFixture is StakingFixture {
             "FeeSplitter.sol:FeeSplitter", abi.encode(address(token), makeAddr("ecosystem"), address(manager))
         );
         deployCodeTo(
-            "SlashEscrow.sol:SlashEscrow", abi.encode(address(token), slasher, feeSplitter, address(manager)), escrow
+            "SlashEscrow.sol:SlashEscrow",
+            abi.encode(address(token), slasher, address(registry), feeSplitter, address(manager)),
+            escrow
         );
         deployCodeTo("Slasher.sol:Slasher", abi.encode(_slasherConfig()), slasher);
         slashing = ISlasher(slasher);

@@ -68,10 +68,17 @@ abstract contract StakingFixture is Test {
         return ISequencerRegistry.Config({
             guardian: address(guardian),
             slasher: slasher,
+            slashEscrow: escrow,
+            unjailFee: _unjailFee(),
             maxCommissionBps: MAX_COMMISSION,
             genesis: GENESIS,
             epochSeconds: EPOCH
         });
+    }
+
+    /// @dev Nothing, unless a test is about it.
+    function _unjailFee() internal pure virtual returns (uint256) {
+        return 0;
     }
 
     function _vaultConfig(address asset) internal view returns (IStakeVault.Config memory) {

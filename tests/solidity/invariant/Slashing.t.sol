@@ -59,7 +59,7 @@ contract SlashingInvariants is Test {
         uint256 count = handler.convictionCount();
         if (count != 0) _checkConvict(dice % count);
         uint256 held = token.balanceOf(address(escrow));
-        assertEq(held, handler.taken() - handler.paidOut(), "S9: the escrow keeps what was taken");
+        assertEq(held, handler.taken() + handler.fees() - handler.paidOut(), "S9: the escrow keeps what was taken");
         assertEq(
             held,
             escrow.rewardOf(_reporter()) + escrow.burnBalance() + escrow.coverBalance(),

@@ -15,6 +15,7 @@ contract SlashingHandler is SlashingFixture {
     uint256 public constant MAX_OPERATORS = 24;
     uint8 public constant SEATS = 6;
     uint64 private constant TOTAL = 1000;
+    uint256 private constant FEE = 1e18 + 1;
 
     struct Proof {
         uint32 id;
@@ -39,6 +40,8 @@ contract SlashingHandler is SlashingFixture {
     /// @dev All token wei that left the vault by a slash; what the escrow should have made of it.
     uint256 public taken;
     uint256 public rewarded;
+    /// @dev Paid by operators that came back from jail.
+    uint256 public fees;
     uint256 public deposited;
     uint256 public withdrawn;
     /// @dev What left the escrow again.
@@ -70,6 +73,10 @@ contract SlashingHandler is SlashingFixture {
         _freeze(7);
         _frozen.push(7);
         _toEpoch(7);
+    }
+
+    function _unjailFee() internal pure override returns (uint256) {
+        return FEE;
     }
 
     // --- stakers
@@ -263,9 +270,16 @@ contract SlashingHandler is SlashingFixture {
     function unjail(uint256 which) external {
         uint32 id = _id(which);
         if (registry.statusOf(id) != ISequencerRegistry.Status.Jailed) return;
-        vm.prank(registry.ownerOf(id));
+        address owner = registry.ownerOf(id);
+        _fund(owner, FEE);
+        vm.prank(owner);
+        token.approve(escrow, FEE);
+        uint256 held = token.balanceOf(escrow);
+        vm.prank(owner);
         registry.unjail(id);
         _count("unjail", true);
+        assertEq(token.balanceOf(escrow), held + FEE);
+        fees += FEE;
     }
 
     function retire(uint256 which) external {

@@ -98,6 +98,7 @@ contract DeployTest is Test {
 
         ISequencerRegistry registry = ISequencerRegistry(d.sequencerRegistry);
         assertEq(registry.maxCommission(), p.maxCommissionBps);
+        assertEq(registry.UNJAIL_FEE(), keccak256(bytes(profile)) == keccak256("mainnet") ? 10e18 : 1e18);
         IStakeVault vault = IStakeVault(d.stakeVault);
         assertEq(vault.token(), d.nativeToken);
         assertEq(vault.UNBONDING_EPOCHS(), p.unbondingEpochs);

@@ -117,12 +117,12 @@ contract SlashEscrowTest is SlashingFixture {
     }
 
     function test_constructor_refusesZero() public {
-        address[3] memory given = [address(token), slasher, feeSplitter];
-        for (uint256 i = 0; i < 3; ++i) {
-            address[3] memory a = given;
+        address[4] memory given = [address(token), slasher, address(registry), feeSplitter];
+        for (uint256 i = 0; i < 4; ++i) {
+            address[4] memory a = given;
             a[i] = address(0);
             bytes memory code = abi.encodePacked(
-                vm.getCode("SlashEscrow.sol:SlashEscrow"), abi.encode(a[0], a[1], a[2], address(manager))
+                vm.getCode("SlashEscrow.sol:SlashEscrow"), abi.encode(a[0], a[1], a[2], a[3], address(manager))
             );
             _assertNotCreated(code, abi.encodeWithSelector(ISlashEscrow.SlashEscrow_ZeroAddress.selector));
         }

@@ -23,6 +23,8 @@ pub mod sequencer_registry {
                             ::std::vec![
                                 ::ethers::core::abi::ethabi::ParamType::Address,
                                 ::ethers::core::abi::ethabi::ParamType::Address,
+                                ::ethers::core::abi::ethabi::ParamType::Address,
+                                ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(16usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                 ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
@@ -126,6 +128,50 @@ pub mod sequencer_registry {
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
                             name: ::std::borrow::ToOwned::to_owned("MAX_METADATA_BYTES"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("MAX_UNJAIL_FEE"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("MAX_UNJAIL_FEE"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("UNJAIL_FEE"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("UNJAIL_FEE"),
                             inputs: ::std::vec![],
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
@@ -1498,6 +1544,38 @@ pub mod sequencer_registry {
                 ),
                 (
                     ::std::borrow::ToOwned::to_owned(
+                        "SequencerRegistry_InvalidUnjailFee",
+                    ),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "SequencerRegistry_InvalidUnjailFee",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("fee"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("maximum"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned(
                         "SequencerRegistry_KeyAlreadyBound",
                     ),
                     ::std::vec![
@@ -1834,6 +1912,22 @@ pub mod sequencer_registry {
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
                 .method_hash([31, 121, 121, 162], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `MAX_UNJAIL_FEE` (0x8ee406bb) function
+        pub fn max_unjail_fee(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([142, 228, 6, 187], ())
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `UNJAIL_FEE` (0x9fbb9440) function
+        pub fn unjail_fee(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            self.0
+                .method_hash([159, 187, 148, 64], ())
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `acceptOwnership` (0xa6907def) function
@@ -2419,6 +2513,25 @@ pub mod sequencer_registry {
         pub signer: ::ethers::core::types::Address,
         pub recovered: ::ethers::core::types::Address,
     }
+    ///Custom Error type `SequencerRegistry_InvalidUnjailFee` with signature `SequencerRegistry_InvalidUnjailFee(uint256,uint256)` and selector `0x2eb05804`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "SequencerRegistry_InvalidUnjailFee",
+        abi = "SequencerRegistry_InvalidUnjailFee(uint256,uint256)"
+    )]
+    pub struct SequencerRegistry_InvalidUnjailFee {
+        pub fee: ::ethers::core::types::U256,
+        pub maximum: ::ethers::core::types::U256,
+    }
     ///Custom Error type `SequencerRegistry_KeyAlreadyBound` with signature `SequencerRegistry_KeyAlreadyBound(address,uint32)` and selector `0x609395dc`
     #[derive(
         Clone,
@@ -2647,6 +2760,7 @@ pub mod sequencer_registry {
         SequencerRegistry_CommissionTooHigh(SequencerRegistry_CommissionTooHigh),
         SequencerRegistry_InvalidMaxCommission(SequencerRegistry_InvalidMaxCommission),
         SequencerRegistry_InvalidProof(SequencerRegistry_InvalidProof),
+        SequencerRegistry_InvalidUnjailFee(SequencerRegistry_InvalidUnjailFee),
         SequencerRegistry_KeyAlreadyBound(SequencerRegistry_KeyAlreadyBound),
         SequencerRegistry_MetadataTooLong(SequencerRegistry_MetadataTooLong),
         SequencerRegistry_NotOwner(SequencerRegistry_NotOwner),
@@ -2722,6 +2836,11 @@ pub mod sequencer_registry {
                 data,
             ) {
                 return Ok(Self::SequencerRegistry_InvalidProof(decoded));
+            }
+            if let Ok(decoded) = <SequencerRegistry_InvalidUnjailFee as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SequencerRegistry_InvalidUnjailFee(decoded));
             }
             if let Ok(decoded) = <SequencerRegistry_KeyAlreadyBound as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -2819,6 +2938,9 @@ pub mod sequencer_registry {
                 Self::SequencerRegistry_InvalidProof(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::SequencerRegistry_InvalidUnjailFee(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::SequencerRegistry_KeyAlreadyBound(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -2904,6 +3026,10 @@ pub mod sequencer_registry {
                     true
                 }
                 _ if selector
+                    == <SequencerRegistry_InvalidUnjailFee as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <SequencerRegistry_KeyAlreadyBound as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -2986,6 +3112,9 @@ pub mod sequencer_registry {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SequencerRegistry_InvalidProof(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::SequencerRegistry_InvalidUnjailFee(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SequencerRegistry_KeyAlreadyBound(element) => {
@@ -3087,6 +3216,12 @@ pub mod sequencer_registry {
     for SequencerRegistryErrors {
         fn from(value: SequencerRegistry_InvalidProof) -> Self {
             Self::SequencerRegistry_InvalidProof(value)
+        }
+    }
+    impl ::core::convert::From<SequencerRegistry_InvalidUnjailFee>
+    for SequencerRegistryErrors {
+        fn from(value: SequencerRegistry_InvalidUnjailFee) -> Self {
+            Self::SequencerRegistry_InvalidUnjailFee(value)
         }
     }
     impl ::core::convert::From<SequencerRegistry_KeyAlreadyBound>
@@ -3512,6 +3647,32 @@ pub mod sequencer_registry {
     )]
     #[ethcall(name = "MAX_METADATA_BYTES", abi = "MAX_METADATA_BYTES()")]
     pub struct MaxMetadataBytesCall;
+    ///Container type for all input parameters for the `MAX_UNJAIL_FEE` function with signature `MAX_UNJAIL_FEE()` and selector `0x8ee406bb`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "MAX_UNJAIL_FEE", abi = "MAX_UNJAIL_FEE()")]
+    pub struct MaxUnjailFeeCall;
+    ///Container type for all input parameters for the `UNJAIL_FEE` function with signature `UNJAIL_FEE()` and selector `0x9fbb9440`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "UNJAIL_FEE", abi = "UNJAIL_FEE()")]
+    pub struct UnjailFeeCall;
     ///Container type for all input parameters for the `acceptOwnership` function with signature `acceptOwnership(uint32)` and selector `0xa6907def`
     #[derive(
         Clone,
@@ -3960,6 +4121,8 @@ pub mod sequencer_registry {
         Genesis(GenesisCall),
         MaxCommissionStepBps(MaxCommissionStepBpsCall),
         MaxMetadataBytes(MaxMetadataBytesCall),
+        MaxUnjailFee(MaxUnjailFeeCall),
+        UnjailFee(UnjailFeeCall),
         AcceptOwnership(AcceptOwnershipCall),
         AcceptsStake(AcceptsStakeCall),
         CommissionAt(CommissionAtCall),
@@ -4019,6 +4182,16 @@ pub mod sequencer_registry {
                 data,
             ) {
                 return Ok(Self::MaxMetadataBytes(decoded));
+            }
+            if let Ok(decoded) = <MaxUnjailFeeCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::MaxUnjailFee(decoded));
+            }
+            if let Ok(decoded) = <UnjailFeeCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::UnjailFee(decoded));
             }
             if let Ok(decoded) = <AcceptOwnershipCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4184,6 +4357,12 @@ pub mod sequencer_registry {
                 Self::MaxMetadataBytes(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::MaxUnjailFee(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::UnjailFee(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::AcceptOwnership(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -4272,6 +4451,8 @@ pub mod sequencer_registry {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::MaxMetadataBytes(element) => ::core::fmt::Display::fmt(element, f),
+                Self::MaxUnjailFee(element) => ::core::fmt::Display::fmt(element, f),
+                Self::UnjailFee(element) => ::core::fmt::Display::fmt(element, f),
                 Self::AcceptOwnership(element) => ::core::fmt::Display::fmt(element, f),
                 Self::AcceptsStake(element) => ::core::fmt::Display::fmt(element, f),
                 Self::CommissionAt(element) => ::core::fmt::Display::fmt(element, f),
@@ -4329,6 +4510,16 @@ pub mod sequencer_registry {
     impl ::core::convert::From<MaxMetadataBytesCall> for SequencerRegistryCalls {
         fn from(value: MaxMetadataBytesCall) -> Self {
             Self::MaxMetadataBytes(value)
+        }
+    }
+    impl ::core::convert::From<MaxUnjailFeeCall> for SequencerRegistryCalls {
+        fn from(value: MaxUnjailFeeCall) -> Self {
+            Self::MaxUnjailFee(value)
+        }
+    }
+    impl ::core::convert::From<UnjailFeeCall> for SequencerRegistryCalls {
+        fn from(value: UnjailFeeCall) -> Self {
+            Self::UnjailFee(value)
         }
     }
     impl ::core::convert::From<AcceptOwnershipCall> for SequencerRegistryCalls {
@@ -4536,6 +4727,30 @@ pub mod sequencer_registry {
         Hash
     )]
     pub struct MaxMetadataBytesReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `MAX_UNJAIL_FEE` function with signature `MAX_UNJAIL_FEE()` and selector `0x8ee406bb`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct MaxUnjailFeeReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `UNJAIL_FEE` function with signature `UNJAIL_FEE()` and selector `0x9fbb9440`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct UnjailFeeReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `acceptsStake` function with signature `acceptsStake(uint32)` and selector `0x7ef407a6`
     #[derive(
         Clone,
@@ -4802,7 +5017,7 @@ pub mod sequencer_registry {
     pub struct StatusOfReturn {
         pub status: u8,
     }
-    ///`Config(address,address,uint16,uint64,uint64)`
+    ///`Config(address,address,address,uint256,uint16,uint64,uint64)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -4816,6 +5031,8 @@ pub mod sequencer_registry {
     pub struct Config {
         pub guardian: ::ethers::core::types::Address,
         pub slasher: ::ethers::core::types::Address,
+        pub slash_escrow: ::ethers::core::types::Address,
+        pub unjail_fee: ::ethers::core::types::U256,
         pub max_commission_bps: u16,
         pub genesis: u64,
         pub epoch_seconds: u64,

@@ -32,6 +32,13 @@ pub mod slash_escrow {
                         ),
                     },
                     ::ethers::core::abi::ethabi::Param {
+                        name: ::std::borrow::ToOwned::to_owned("registry"),
+                        kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                        internal_type: ::core::option::Option::Some(
+                            ::std::borrow::ToOwned::to_owned("address"),
+                        ),
+                    },
+                    ::ethers::core::abi::ethabi::Param {
                         name: ::std::borrow::ToOwned::to_owned("feeSplitter"),
                         kind: ::ethers::core::abi::ethabi::ParamType::Address,
                         internal_type: ::core::option::Option::Some(
@@ -278,6 +285,35 @@ pub mod slash_escrow {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("takeFee"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("takeFee"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("payer"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("token"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -469,6 +505,43 @@ pub mod slash_escrow {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("FeeTaken"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("FeeTaken"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("payer"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    indexed: true,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("burnt"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("cover"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("RewardWithdrawn"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Event {
@@ -588,6 +661,25 @@ pub mod slash_escrow {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("SlashEscrow_NotRegistry"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "SlashEscrow_NotRegistry",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("caller"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("SlashEscrow_NotSlasher"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -633,6 +725,36 @@ pub mod slash_escrow {
                                 "SlashEscrow_NothingToBurn",
                             ),
                             inputs: ::std::vec![],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("SlashEscrow_TokenTookFee"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "SlashEscrow_TokenTookFee",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("received"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("amount"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
                         },
                     ],
                 ),
@@ -786,6 +908,16 @@ pub mod slash_escrow {
                 .method_hash([37, 200, 45, 121], fund)
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `takeFee` (0x1d759aae) function
+        pub fn take_fee(
+            &self,
+            payer: ::ethers::core::types::Address,
+            amount: ::ethers::core::types::U256,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([29, 117, 154, 174], (payer, amount))
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `token` (0xfc0c546a) function
         pub fn token(
             &self,
@@ -853,6 +985,16 @@ pub mod slash_escrow {
             ::std::sync::Arc<M>,
             M,
             CoverWithdrawnFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `FeeTaken` event
+        pub fn fee_taken_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            FeeTakenFilter,
         > {
             self.0.event()
         }
@@ -969,6 +1111,24 @@ pub mod slash_escrow {
     )]
     #[etherror(name = "SlashEscrow_NoCoverFund", abi = "SlashEscrow_NoCoverFund()")]
     pub struct SlashEscrow_NoCoverFund;
+    ///Custom Error type `SlashEscrow_NotRegistry` with signature `SlashEscrow_NotRegistry(address)` and selector `0x6ede4c2e`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "SlashEscrow_NotRegistry",
+        abi = "SlashEscrow_NotRegistry(address)"
+    )]
+    pub struct SlashEscrow_NotRegistry {
+        pub caller: ::ethers::core::types::Address,
+    }
     ///Custom Error type `SlashEscrow_NotSlasher` with signature `SlashEscrow_NotSlasher(address)` and selector `0xe377cd1e`
     #[derive(
         Clone,
@@ -1012,6 +1172,25 @@ pub mod slash_escrow {
     )]
     #[etherror(name = "SlashEscrow_NothingToBurn", abi = "SlashEscrow_NothingToBurn()")]
     pub struct SlashEscrow_NothingToBurn;
+    ///Custom Error type `SlashEscrow_TokenTookFee` with signature `SlashEscrow_TokenTookFee(uint256,uint256)` and selector `0xf44f4c82`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "SlashEscrow_TokenTookFee",
+        abi = "SlashEscrow_TokenTookFee(uint256,uint256)"
+    )]
+    pub struct SlashEscrow_TokenTookFee {
+        pub received: ::ethers::core::types::U256,
+        pub amount: ::ethers::core::types::U256,
+    }
     ///Custom Error type `SlashEscrow_ZeroAddress` with signature `SlashEscrow_ZeroAddress()` and selector `0x57f070af`
     #[derive(
         Clone,
@@ -1033,9 +1212,11 @@ pub mod slash_escrow {
         AccessManagedUnauthorized(AccessManagedUnauthorized),
         SlashEscrow_CoverFundAlreadySet(SlashEscrow_CoverFundAlreadySet),
         SlashEscrow_NoCoverFund(SlashEscrow_NoCoverFund),
+        SlashEscrow_NotRegistry(SlashEscrow_NotRegistry),
         SlashEscrow_NotSlasher(SlashEscrow_NotSlasher),
         SlashEscrow_NothingDue(SlashEscrow_NothingDue),
         SlashEscrow_NothingToBurn(SlashEscrow_NothingToBurn),
+        SlashEscrow_TokenTookFee(SlashEscrow_TokenTookFee),
         SlashEscrow_ZeroAddress(SlashEscrow_ZeroAddress),
         /// The standard solidity revert string, with selector
         /// Error(string) -- 0x08c379a0
@@ -1076,6 +1257,11 @@ pub mod slash_escrow {
             ) {
                 return Ok(Self::SlashEscrow_NoCoverFund(decoded));
             }
+            if let Ok(decoded) = <SlashEscrow_NotRegistry as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashEscrow_NotRegistry(decoded));
+            }
             if let Ok(decoded) = <SlashEscrow_NotSlasher as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -1090,6 +1276,11 @@ pub mod slash_escrow {
                 data,
             ) {
                 return Ok(Self::SlashEscrow_NothingToBurn(decoded));
+            }
+            if let Ok(decoded) = <SlashEscrow_TokenTookFee as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashEscrow_TokenTookFee(decoded));
             }
             if let Ok(decoded) = <SlashEscrow_ZeroAddress as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -1117,6 +1308,9 @@ pub mod slash_escrow {
                 Self::SlashEscrow_NoCoverFund(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::SlashEscrow_NotRegistry(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::SlashEscrow_NotSlasher(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -1124,6 +1318,9 @@ pub mod slash_escrow {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SlashEscrow_NothingToBurn(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::SlashEscrow_TokenTookFee(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SlashEscrow_ZeroAddress(element) => {
@@ -1158,6 +1355,10 @@ pub mod slash_escrow {
                     true
                 }
                 _ if selector
+                    == <SlashEscrow_NotRegistry as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <SlashEscrow_NotSlasher as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -1167,6 +1368,10 @@ pub mod slash_escrow {
                 }
                 _ if selector
                     == <SlashEscrow_NothingToBurn as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
+                    == <SlashEscrow_TokenTookFee as ::ethers::contract::EthError>::selector() => {
                     true
                 }
                 _ if selector
@@ -1195,6 +1400,9 @@ pub mod slash_escrow {
                 Self::SlashEscrow_NoCoverFund(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::SlashEscrow_NotRegistry(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::SlashEscrow_NotSlasher(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -1202,6 +1410,9 @@ pub mod slash_escrow {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SlashEscrow_NothingToBurn(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::SlashEscrow_TokenTookFee(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SlashEscrow_ZeroAddress(element) => {
@@ -1241,6 +1452,11 @@ pub mod slash_escrow {
             Self::SlashEscrow_NoCoverFund(value)
         }
     }
+    impl ::core::convert::From<SlashEscrow_NotRegistry> for SlashEscrowErrors {
+        fn from(value: SlashEscrow_NotRegistry) -> Self {
+            Self::SlashEscrow_NotRegistry(value)
+        }
+    }
     impl ::core::convert::From<SlashEscrow_NotSlasher> for SlashEscrowErrors {
         fn from(value: SlashEscrow_NotSlasher) -> Self {
             Self::SlashEscrow_NotSlasher(value)
@@ -1254,6 +1470,11 @@ pub mod slash_escrow {
     impl ::core::convert::From<SlashEscrow_NothingToBurn> for SlashEscrowErrors {
         fn from(value: SlashEscrow_NothingToBurn) -> Self {
             Self::SlashEscrow_NothingToBurn(value)
+        }
+    }
+    impl ::core::convert::From<SlashEscrow_TokenTookFee> for SlashEscrowErrors {
+        fn from(value: SlashEscrow_TokenTookFee) -> Self {
+            Self::SlashEscrow_TokenTookFee(value)
         }
     }
     impl ::core::convert::From<SlashEscrow_ZeroAddress> for SlashEscrowErrors {
@@ -1349,6 +1570,24 @@ pub mod slash_escrow {
         Eq,
         Hash
     )]
+    #[ethevent(name = "FeeTaken", abi = "FeeTaken(address,uint256,uint256,uint256)")]
+    pub struct FeeTakenFilter {
+        #[ethevent(indexed)]
+        pub payer: ::ethers::core::types::Address,
+        pub amount: ::ethers::core::types::U256,
+        pub burnt: ::ethers::core::types::U256,
+        pub cover: ::ethers::core::types::U256,
+    }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
     #[ethevent(name = "RewardWithdrawn", abi = "RewardWithdrawn(address,uint256)")]
     pub struct RewardWithdrawnFilter {
         #[ethevent(indexed)]
@@ -1363,6 +1602,7 @@ pub mod slash_escrow {
         BurntFilter(BurntFilter),
         CoverFundSetFilter(CoverFundSetFilter),
         CoverWithdrawnFilter(CoverWithdrawnFilter),
+        FeeTakenFilter(FeeTakenFilter),
         RewardWithdrawnFilter(RewardWithdrawnFilter),
     }
     impl ::ethers::contract::EthLogDecode for SlashEscrowEvents {
@@ -1384,6 +1624,9 @@ pub mod slash_escrow {
             if let Ok(decoded) = CoverWithdrawnFilter::decode_log(log) {
                 return Ok(SlashEscrowEvents::CoverWithdrawnFilter(decoded));
             }
+            if let Ok(decoded) = FeeTakenFilter::decode_log(log) {
+                return Ok(SlashEscrowEvents::FeeTakenFilter(decoded));
+            }
             if let Ok(decoded) = RewardWithdrawnFilter::decode_log(log) {
                 return Ok(SlashEscrowEvents::RewardWithdrawnFilter(decoded));
             }
@@ -1404,6 +1647,7 @@ pub mod slash_escrow {
                 Self::CoverWithdrawnFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::FeeTakenFilter(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RewardWithdrawnFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -1433,6 +1677,11 @@ pub mod slash_escrow {
     impl ::core::convert::From<CoverWithdrawnFilter> for SlashEscrowEvents {
         fn from(value: CoverWithdrawnFilter) -> Self {
             Self::CoverWithdrawnFilter(value)
+        }
+    }
+    impl ::core::convert::From<FeeTakenFilter> for SlashEscrowEvents {
+        fn from(value: FeeTakenFilter) -> Self {
+            Self::FeeTakenFilter(value)
         }
     }
     impl ::core::convert::From<RewardWithdrawnFilter> for SlashEscrowEvents {
@@ -1579,6 +1828,22 @@ pub mod slash_escrow {
     pub struct SetCoverFundCall {
         pub fund: ::ethers::core::types::Address,
     }
+    ///Container type for all input parameters for the `takeFee` function with signature `takeFee(address,uint256)` and selector `0x1d759aae`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "takeFee", abi = "takeFee(address,uint256)")]
+    pub struct TakeFeeCall {
+        pub payer: ::ethers::core::types::Address,
+        pub amount: ::ethers::core::types::U256,
+    }
     ///Container type for all input parameters for the `token` function with signature `token()` and selector `0xfc0c546a`
     #[derive(
         Clone,
@@ -1633,6 +1898,7 @@ pub mod slash_escrow {
         RewardOf(RewardOfCall),
         SetAuthority(SetAuthorityCall),
         SetCoverFund(SetCoverFundCall),
+        TakeFee(TakeFeeCall),
         Token(TokenCall),
         Withdraw(WithdrawCall),
         WithdrawCover(WithdrawCoverCall),
@@ -1692,6 +1958,11 @@ pub mod slash_escrow {
             ) {
                 return Ok(Self::SetCoverFund(decoded));
             }
+            if let Ok(decoded) = <TakeFeeCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::TakeFee(decoded));
+            }
             if let Ok(decoded) = <TokenCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -1739,6 +2010,7 @@ pub mod slash_escrow {
                 Self::SetCoverFund(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::TakeFee(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::Token(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::Withdraw(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
@@ -1764,6 +2036,7 @@ pub mod slash_escrow {
                 Self::RewardOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetCoverFund(element) => ::core::fmt::Display::fmt(element, f),
+                Self::TakeFee(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Token(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Withdraw(element) => ::core::fmt::Display::fmt(element, f),
                 Self::WithdrawCover(element) => ::core::fmt::Display::fmt(element, f),
@@ -1818,6 +2091,11 @@ pub mod slash_escrow {
     impl ::core::convert::From<SetCoverFundCall> for SlashEscrowCalls {
         fn from(value: SetCoverFundCall) -> Self {
             Self::SetCoverFund(value)
+        }
+    }
+    impl ::core::convert::From<TakeFeeCall> for SlashEscrowCalls {
+        fn from(value: TakeFeeCall) -> Self {
+            Self::TakeFee(value)
         }
     }
     impl ::core::convert::From<TokenCall> for SlashEscrowCalls {

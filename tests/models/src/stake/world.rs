@@ -112,6 +112,8 @@ impl StakeWorld {
             &ISequencerRegistry::Config {
                 guardian,
                 slasher: SLASHER,
+                slashEscrow: ESCROW,
+                unjailFee: U256::ZERO,
                 maxCommissionBps: 3000,
                 genesis: terms.genesis,
                 epochSeconds: terms.epoch_seconds,
