@@ -26,6 +26,12 @@ fn programs() -> Result<PathBuf> {
     Ok(sequencer.parent().ok_or_else(|| eyre!("{} has no folder", sequencer.display()))?.to_path_buf())
 }
 
+/// What `make env` puts on the PATH.
+fn path() -> Result<String> {
+    let tools = root().canonicalize()?.join("node_modules/.bin");
+    Ok(format!("{}:{}:{}", programs()?.display(), tools.display(), std::env::var("PATH")?))
+}
+
 /// The commands of the README, with the devnet's folder replaced.
 fn commands(dir: &Path) -> Result<String> {
     let text = std::fs::read_to_string(root().join("README.md"))?;
@@ -74,7 +80,7 @@ async fn documented_commands(dir: &Path, folder: &Path) -> Result<()> {
             let run = Command::new("bash")
                 .args(["-euo", "pipefail", "-c", &script])
                 .current_dir(&work)
-                .env("PATH", format!("{}:{}", programs()?.display(), std::env::var("PATH")?))
+                .env("PATH", path()?)
                 .env("L1", &manifest.l1.rpc_url)
                 .env("ID", (manifest.l2.nodes.len() + 1).to_string())
                 .env("PEER_ID", peer.clone().unwrap_or_default())
