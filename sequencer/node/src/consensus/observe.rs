@@ -243,8 +243,8 @@ mod tests {
         let vote = Vote { kind: VoteType::Prevote, height, round, value: NilOrVal::Nil, voter: alice };
         let vote = SignedMessage::new(vote, signature());
         let nil = Said::Message(said(MessageKind::Prevote, alice, B256::ZERO));
-        assert_eq!(heard(&SignedConsensusMsg::Vote(vote.clone())), [nil.clone()]);
-        assert_eq!(heard(&LivenessMsg::Vote(vote)), [nil.clone()]);
+        assert_eq!(heard(&SignedConsensusMsg::Vote(vote.clone())), std::slice::from_ref(&nil));
+        assert_eq!(heard(&LivenessMsg::Vote(vote)), std::slice::from_ref(&nil));
 
         let proposal = Proposal { height, round, value: block, pol_round: Round::Nil, proposer: bob };
         let proposed = Heard { pol_round: -1, ..said(MessageKind::Proposal, bob, block.0) };
