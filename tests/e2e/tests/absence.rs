@@ -15,7 +15,7 @@ use rota::{
     operator,
     submit::Submitter,
 };
-use rota_bindings::{SlashEscrow, Slasher};
+use rota_bindings::{NativeToken, SlashEscrow, Slasher};
 use rota_e2e::{TestNet, provider};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,9 @@ const SLASHED: u8 = 3;
 
 /// Account of the keeper that jails: the devnet's own does not.
 const KEEPER: u32 = 8;
+
+/// Account with tokens.
+const FRIEND: u32 = 5;
 
 /// Sequencer that fails, by index. Not the first, which is asked.
 const ABSENT: usize = 3;
@@ -150,6 +153,10 @@ async fn come_back(net: &mut TestNet, id: u32, rpc_url: &str, owner: u32) -> Res
     let token = network.token();
     let fee = network.registry().UNJAIL_FEE().call().await?;
     ensure!(!fee.is_zero(), "coming back costs nothing");
+    // The owner has staked all it had.
+    let friend = provider(&net.devnet.manifest.l1.rpc_url, Some(dev_key(FRIEND)?)).await?;
+    let receipt = NativeToken::new(*token.address(), friend).transfer(by.from, fee).send().await?.get_receipt().await?;
+    ensure!(receipt.status(), "the fee could not be given to {}", by.from);
     let held = token.balanceOf(by.from).call().await?;
     operator::unjail(network, &by, id).await?;
     let paid = held - token.balanceOf(by.from).call().await?;
