@@ -160,18 +160,21 @@ impl fmt::Display for Chore {
 pub struct Due {
     /// Chores, in the order they should be done.
     pub chores: Vec<Chore>,
-    /// The first question that L1 did not answer; the others still count.
+    /// The first question that was not answered; the others still count.
     pub failed: Option<eyre::Report>,
 }
 
 impl Due {
-    fn note(&mut self, question: &str, answer: Result<Vec<Chore>>) {
+    pub(super) fn note(&mut self, question: &str, answer: Result<Vec<Chore>>) {
         match answer {
             Ok(chores) => self.chores.extend(chores),
-            Err(error) => {
-                self.failed.get_or_insert(error.wrap_err(format!("asking L1 {question}")));
-            }
+            Err(error) => self.fail(error.wrap_err(format!("asking L1 {question}"))),
         }
+    }
+
+    /// Notes what kept one chore from being found, while the look goes on.
+    pub(super) fn fail(&mut self, error: eyre::Report) {
+        self.failed.get_or_insert(error);
     }
 }
 
@@ -192,9 +195,11 @@ pub async fn due(network: &Network, memory: &mut Memory, jail: bool) -> Due {
     due.note("what is due for the staked token", liquid.map(|chores| chores.into_iter().map(Chore::Liquid).collect()));
     if !network.deployment.contracts.slasher.is_zero() {
         if jail {
-            due.note("who was absent", memory.absences(network).await);
+            let absences = memory.absences(network, &mut due).await;
+            due.note("who was absent", absences);
         }
-        due.note("which penalties are due", memory.penalties(network).await);
+        let penalties = memory.penalties(network, &mut due).await;
+        due.note("which penalties are due", penalties);
         due.note("which charges are open", memory.charges(network).await);
     }
     due

@@ -16,7 +16,7 @@ use rota_protocol::{
     member::FrozenSet,
 };
 
-use super::chores::{Chore, Tally};
+use super::chores::{Chore, Due, Tally};
 use crate::{connection::Network, events::Search};
 
 /// `FaultKind` of an absence.
@@ -72,6 +72,13 @@ pub fn absent(set: &FrozenSet, entries: &[TallyEntry], min_slots: u32) -> Vec<u3
     if outage { Vec::new() } else { entries.iter().filter(judged).map(|entry| entry.id).collect() }
 }
 
+/// Slashes of those repeated absences, operator and epoch, that the FINAL tally of `batch` names. A jail may rest on a
+/// tally that another replaced before it was FINAL, and only what that one says convicts.
+fn slashes(repeated: &[(u32, u32)], batch: B256, judged: &Judged) -> Vec<Chore> {
+    let named = |&&(id, epoch): &&(u32, u32)| epoch == judged.epoch && judged.absent.contains(&id);
+    repeated.iter().filter(named).map(|&(id, epoch)| Chore::Slash { id, epoch, batch }).collect()
+}
+
 impl Memory {
     /// Hashes of the batches that stand and are not FINAL yet, and carry a tally.
     async fn standing(&mut self, network: &Network) -> Result<Vec<B256>> {
@@ -112,10 +119,26 @@ impl Memory {
         Ok(found)
     }
 
-    async fn judge(&mut self, network: &Network, batch: B256) -> Result<Judged> {
+    /// What the tally of `batch` says, if it can be had: one that cannot is noted and does not hide the others. Sets `down`
+    /// when the L2 node does not answer at all, which is then asked no more.
+    async fn judged(&mut self, network: &Network, batch: B256, down: &mut bool, due: &mut Due) -> Option<Judged> {
         if let Some(known) = self.tallies.get(&batch) {
-            return Ok(known.clone());
+            return Some(known.clone());
         }
+        if *down {
+            return None;
+        }
+        match self.judge(network, batch).await {
+            Ok(judged) => Some(judged),
+            Err(error) => {
+                due.fail(error.wrap_err(format!("judging absences by the tally of batch {batch}")));
+                *down = network.l2().await.is_err();
+                None
+            }
+        }
+    }
+
+    async fn judge(&mut self, network: &Network, batch: B256) -> Result<Judged> {
         let tally = Tally::fetch(network, batch).await?;
         let entries = decode_entries(&tally.entries)?;
         let set = FrozenSet::decode(tally.header.tally.epoch, B256::ZERO, &tally.members)?;
@@ -130,14 +153,16 @@ impl Memory {
     }
 
     /// Operators to jail: absent by a tally that stands, and not jailed for that absence.
-    pub(super) async fn absences(&mut self, network: &Network) -> Result<Vec<Chore>> {
+    pub(super) async fn absences(&mut self, network: &Network, look: &mut Due) -> Result<Vec<Chore>> {
         let slasher = Slasher::new(network.deployment.contracts.slasher, network.l1.clone());
         let current = network.clock().epoch_at(network.l1_time().await?);
         let mut batches = self.standing(network).await?;
         batches.extend(self.finals(network, slasher.EVIDENCE_EPOCHS().call().await? as usize + 1).await?);
-        let mut due = Vec::new();
+        let (mut due, mut down) = (Vec::new(), false);
         for batch in batches.into_iter().take(MAX_TALLIES) {
-            let Judged { epoch, absent } = self.judge(network, batch).await?;
+            let Some(Judged { epoch, absent }) = self.judged(network, batch, &mut down, look).await else {
+                continue;
+            };
             if absent.is_empty() || epoch > current || current > slasher.lastEvidenceEpoch(epoch).call().await? {
                 continue;
             }
@@ -153,11 +178,11 @@ impl Memory {
         Ok(due)
     }
 
-    /// Top-ups, and slashes of repeated absences whose appeal window is over.
-    pub(super) async fn penalties(&mut self, network: &Network) -> Result<Vec<Chore>> {
+    /// Top-ups, and slashes of repeated absences whose appeal window is over and which a FINAL tally names.
+    pub(super) async fn penalties(&mut self, network: &Network, look: &mut Due) -> Result<Vec<Chore>> {
         let operators = network.registry().operatorCount().call().await?;
         let (lens, now) = (network.lens(), U256::from(network.l1_time().await?));
-        let mut due = Vec::new();
+        let (mut due, mut repeated) = (Vec::new(), Vec::new());
         for from in (1..=operators).step_by(PAGE as usize) {
             for fault in lens.openFaults(from, U256::from(PAGE)).call().await? {
                 // A first absence takes nothing: the jail was all.
@@ -166,30 +191,30 @@ impl Memory {
                 }
                 if fault.kind != OFFLINE {
                     due.push(Chore::TopUp { id: fault.id });
-                } else if fault.dueAt <= now
-                    && let Some(batch) = self.final_tally(network, fault.sigma).await?
-                {
-                    due.push(Chore::Slash { id: fault.id, epoch: fault.sigma, batch });
+                } else if fault.dueAt <= now {
+                    repeated.push((fault.id, fault.sigma));
                 }
             }
         }
         // One top-up does for all convictions of an operator.
         due.dedup();
+        let Some(oldest) = repeated.iter().map(|(_, epoch)| *epoch).min() else {
+            return Ok(due);
+        };
+        let mut down = false;
+        for batch in self.finals(network, MAX_TALLIES).await? {
+            let Some(judged) = self.judged(network, batch, &mut down, look).await else {
+                continue;
+            };
+            due.extend(slashes(&repeated, batch, &judged));
+            if judged.epoch <= oldest {
+                break;
+            }
+        }
         Ok(due)
     }
 
-    /// The FINAL batch with the tally of `epoch`.
-    async fn final_tally(&mut self, network: &Network, epoch: u32) -> Result<Option<B256>> {
-        for batch in self.finals(network, MAX_TALLIES).await? {
-            let judged = self.judge(network, batch).await?;
-            if judged.epoch <= epoch {
-                return Ok((judged.epoch == epoch).then_some(batch));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Charges of amnesia past their window, and those that nothing can come of any more.
+    /// Charges of amnesia that convict, past their window, and at any time those that nothing can come of any more.
     pub(super) async fn charges(&mut self, network: &Network) -> Result<Vec<Chore>> {
         let fault = AmnesiaFault::new(network.deployment.contracts.amnesia_fault, network.l1.clone());
         let newest = network.l1.get_block_number().await?;
@@ -211,12 +236,12 @@ impl Memory {
             let accusation = fault.accusationOf(hash).call().await?;
             if accusation.state != OPEN {
                 self.charges.remove(&hash);
-            } else if now >= accusation.convictableFrom.to::<u64>()
-                && due.len() < MAX_CHARGES
+            } else if due.len() < MAX_CHARGES
                 && let Some(charge) = self.charges.get(&hash)
             {
                 // The contract itself says which of the two is due.
-                if fault.convict(charge.clone()).call().await.is_ok() {
+                let waited = now >= accusation.convictableFrom.to::<u64>();
+                if waited && fault.convict(charge.clone()).call().await.is_ok() {
                     due.push(Chore::Convict { charge: Box::new(charge.clone()) });
                 } else if fault.expire(charge.clone()).call().await.is_ok() {
                     due.push(Chore::Expire { charge: Box::new(charge.clone()) });
@@ -252,6 +277,29 @@ mod tests {
             priority_fees: 0,
         };
         slots.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn a_repeated_absence_is_slashed_if_the_final_tally_of_its_epoch_names_it() {
+        let (batch, repeated) = (B256::repeat_byte(1), [(3, 7), (4, 7), (3, 8)]);
+        let judge = |epoch, absent: &[u32]| slashes(&repeated, batch, &Judged { epoch, absent: absent.to_vec() });
+        let slash = |id, epoch| Chore::Slash { id, epoch, batch };
+        assert_eq!(judge(7, &[2, 3, 4]), [slash(3, 7), slash(4, 7)]);
+        assert_eq!(judge(8, &[3, 4]), [slash(3, 8)]);
+        // Sealed again with somebody else absent, or nobody.
+        assert_eq!(judge(7, &[2, 4]), [slash(4, 7)]);
+        assert!(judge(7, &[]).is_empty());
+        assert!(judge(9, &[3, 4]).is_empty());
+    }
+
+    #[test]
+    fn a_failure_does_not_hide_what_is_found_after_it() {
+        let mut due = Due::default();
+        due.fail(eyre::eyre!("first"));
+        due.fail(eyre::eyre!("second"));
+        due.note("which penalties are due", Ok(vec![Chore::TopUp { id: 1 }]));
+        assert_eq!(due.chores, [Chore::TopUp { id: 1 }]);
+        assert_eq!(due.failed.map(|error| error.to_string()).as_deref(), Some("first"));
     }
 
     #[test]
