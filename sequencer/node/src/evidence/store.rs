@@ -27,8 +27,11 @@ const CERTIFIED: &str = "certified";
 const PLACE_LEN: usize = 8 + 20 + 4 + 4 + 1;
 const ENTRY_LEN: usize = 4 + 32 + 8 + 65;
 
-/// Contradictions kept of one signer: the first convicts, the others are spares.
+/// Contradictions of one signer under the same sets that are to be reported at a time: one convicts, the others are
+/// spares.
 pub const MAX_PER_SIGNER: usize = 4;
+/// Settled contradictions kept of one signer.
+const MAX_SETTLED: usize = 4 * MAX_PER_SIGNER;
 
 /// Why the record of messages cannot be kept. The node must stop: what it does not record it cannot convict.
 #[derive(Debug, thiserror::Error)]
@@ -265,15 +268,28 @@ impl EvidenceStore {
         u32::try_from(round).map_err(|_| StoreError::Corrupt("a round"))
     }
 
-    /// Records a contradiction durably, before anything else happens with it. False if it is known, or if enough is
-    /// known about its signer.
+    /// Records a contradiction durably, before anything else happens with it. False if it is known, or if enough of its
+    /// signer under the same sets is to be reported. What is settled counts for nothing: whoever signs twice for sets
+    /// that nobody is judged for any more must not be safe for later ones.
     ///
     /// # Errors
-    /// Disk failure.
+    /// Disk failure or corruption.
     pub fn open_case(&self, case: &Case) -> Result<bool, StoreError> {
-        let known = self.cases.prefix(case.signer.as_slice()).take(MAX_PER_SIGNER).count();
-        if known >= MAX_PER_SIGNER || self.cases.contains_key(case.key())? {
+        if self.cases.contains_key(case.key())? {
             return Ok(false);
+        }
+        let known = self.cases.prefix(case.signer.as_slice()).map(|entry| decode_case(&entry.value()?));
+        let (pending, settled): (Vec<_>, Vec<_>) = known
+            .collect::<Result<Vec<Case>, StoreError>>()?
+            .into_iter()
+            .partition(|known| known.status == Status::Pending);
+        let epochs = case.evidence.epochs();
+        if pending.iter().filter(|known| known.evidence.epochs() == epochs).count() >= MAX_PER_SIGNER {
+            return Ok(false);
+        }
+        // In order of heights: the oldest go first.
+        for oldest in settled.iter().take(settled.len().saturating_sub(MAX_SETTLED)) {
+            self.cases.remove(oldest.key())?;
         }
         self.write(case)?;
         Ok(true)
@@ -303,8 +319,7 @@ impl EvidenceStore {
     /// # Errors
     /// Disk failure or corruption.
     pub fn cases(&self) -> Result<Vec<Case>, StoreError> {
-        let decode = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt("a case"));
-        self.cases.iter().map(|entry| decode(&entry.value()?)).collect()
+        self.cases.iter().map(|entry| decode_case(&entry.value()?)).collect()
     }
 
     /// Hands what was written to the operating system, or to the disk.
@@ -403,10 +418,10 @@ impl Messages {
         Ok(store.meta.insert(CERTIFIED, height.to_be_bytes())?)
     }
 
-    /// Forgets the heights of every segment that ended before `horizon` (Unix seconds).
+    /// Forgets the heights of every segment that ended before `horizon` (Unix seconds), and the contradictions there.
     ///
     /// # Errors
-    /// Disk failure.
+    /// Disk failure or corruption.
     pub fn prune(&mut self, horizon: u64) -> Result<(), StoreError> {
         let store = &self.0;
         loop {
@@ -417,7 +432,13 @@ impl Messages {
             if end.is_none_or(|end| end >= horizon) {
                 return Ok(());
             }
-            let next = ((segment + 1) * SEGMENT).to_be_bytes();
+            let first_kept = (segment + 1) * SEGMENT;
+            for case in store.cases()? {
+                if case.evidence.place().height < first_kept {
+                    store.cases.remove(case.key())?;
+                }
+            }
+            let next = first_kept.to_be_bytes();
             for table in [&store.rounds, &store.polkas, &store.foreign] {
                 for entry in table.range(..next) {
                     table.remove(entry.key()?)?;
@@ -433,6 +454,10 @@ impl Messages {
     }
 }
 
+fn decode_case(bytes: &[u8]) -> Result<Case, StoreError> {
+    serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt("a case"))
+}
+
 pub(super) fn number(bytes: &[u8]) -> Result<u64, StoreError> {
     let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt("a number"))?;
     Ok(u64::from_be_bytes(bytes))
@@ -443,7 +468,7 @@ mod tests {
     use alloy_primitives::Address;
 
     use super::*;
-    use crate::evidence::tests::{domain, statement};
+    use crate::evidence::tests::{domain, statement, statement_under};
 
     fn place(height: u64, round: u32) -> Place {
         Place { kind: MessageKind::Prevote, fork: 0, height, round }
@@ -497,6 +522,44 @@ mod tests {
         let opened = (0..50).filter(|height| store.open_case(&case(1, *height)).unwrap()).count();
         assert_eq!(opened, MAX_PER_SIGNER);
         assert!(store.open_case(&case(2, 0)).unwrap(), "another signer");
+    }
+
+    #[test]
+    fn nobody_is_safe_by_contradictions_that_are_settled_or_about_other_sets() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+        let case = |sigma, height| {
+            let said = |block| statement_under(sigma, 1, place(height, 0), block);
+            let (a, b) = (said("a"), said("b"));
+            Case { evidence: a.against(&b), signer: a.signer, id: 11, index: 0, status: Status::Pending }
+        };
+        // As many as there is room for, of sets that nobody is judged for any more.
+        for height in 0..MAX_PER_SIGNER as u64 {
+            assert!(store.open_case(&case(2, height)).unwrap());
+        }
+        assert!(!store.open_case(&case(2, 50)).unwrap(), "there is no more room");
+        assert!(store.open_case(&case(9, 60)).unwrap(), "it answers for another set meanwhile");
+        for height in 0..MAX_PER_SIGNER as u64 {
+            store.close_case(&case(2, height), Status::Refused).unwrap();
+        }
+        assert!(store.open_case(&case(2, 50)).unwrap(), "a fresh one");
+        // What is settled is bounded, too, and the oldest is forgotten first.
+        for height in 100..200 {
+            assert!(store.open_case(&case(3, height)).unwrap());
+            store.close_case(&case(3, height), Status::Convicted).unwrap();
+        }
+        let cases = store.cases().unwrap();
+        let count = |status| cases.iter().filter(|case| case.status == status).count();
+        assert_eq!((count(Status::Pending), count(Status::Refused), count(Status::Convicted)), (2, 0, 17));
+        assert_eq!(cases.last().unwrap().evidence.place().height, 199);
+
+        // They go with the messages of their heights.
+        let far = case(4, SEGMENT);
+        assert!(store.open_case(&far).unwrap());
+        messages.insert(&statement(1, place(0, 0), "a")).unwrap();
+        messages.certified(SEGMENT - 1, 0, 1_000).unwrap();
+        messages.prune(1_001).unwrap();
+        assert_eq!(store.cases().unwrap(), [far]);
     }
 
     #[test]
