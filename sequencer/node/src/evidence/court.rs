@@ -8,7 +8,7 @@ use alloy_sol_types::SolCall;
 use async_trait::async_trait;
 use futures::FutureExt;
 use rota_bindings::{
-    DoubleProposalFault, DoubleVoteFault, RotaError, Slasher,
+    DoubleProposalFault, DoubleVoteFault, RotaError, SequencerSet, Slasher,
     generated::{double_proposal_fault::IEvidence::SignedProposal, double_vote_fault::IEvidence::SignedVote},
 };
 use rota_protocol::{
@@ -29,14 +29,19 @@ use crate::{
 pub enum Ruling {
     /// This report convicted the operator, by the transaction of that hash.
     Convicted(B256),
-    /// Nothing was included: look again.
+    /// Nothing was included, or what L1 judges changed meanwhile: look again.
     Again,
-    /// Somebody else was first.
-    AlreadyConvicted,
-    /// Nobody is judged by this any more.
-    TooOld,
-    /// The set it is about has yet to start on L1.
-    TooEarly,
+}
+
+/// Whether the members of a set are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jurisdiction {
+    /// They are.
+    Now,
+    /// The set has yet to start, or this node to see L1.
+    Later,
+    /// Evidence is too old for it, or there is no such set; and that is confirmed.
+    Never,
 }
 
 /// Convicts by evidence.
@@ -55,12 +60,24 @@ pub trait Court: Send + Sync + 'static {
     /// L1 does not answer.
     async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError>;
 
-    /// Reports a case about a member of one of the sets of the epochs that its messages name, in their order, as far as
-    /// they are known; its reward goes to `recipient`.
+    /// Whether members of the set of epoch `sigma` are judged.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    async fn jurisdiction(&self, sigma: u32) -> Result<Jurisdiction, SubmitError>;
+
+    /// Reports a case about a member of the sets of the epochs that its messages name, in their order, each known unless
+    /// it is not judged. It is to be convicted as each operator under each σ of `due`; the reward goes to `recipient`.
     ///
     /// # Errors
     /// L1 does not answer, or refuses for a reason that is no [`Ruling`].
-    async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError>;
+    async fn report(
+        &self,
+        case: &Case,
+        sets: &KnownSets,
+        due: &[(u32, u32)],
+        recipient: Address,
+    ) -> Result<Ruling, SubmitError>;
 }
 
 /// The contracts of the chain, called by an account that pays.
@@ -96,10 +113,44 @@ impl Court for L1Court {
         Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
     }
 
-    async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError> {
+    async fn jurisdiction(&self, sigma: u32) -> Result<Jurisdiction, SubmitError> {
+        let ContractsConfig { slasher, sequencer_set, .. } = self.contracts;
+        let confirmed = self.l1.progress().confirmed.number;
+        // A restarted node has yet to look at L1.
+        if confirmed == 0 {
+            return Ok(Jurisdiction::Later);
+        }
+        let confirmed = BlockId::number(confirmed);
+        let current = self.source.view_at(slasher, &Slasher::currentEpochCall {}, confirmed).await?;
+        if sigma <= current {
+            let hash =
+                self.source.view_at(sequencer_set, &SequencerSet::setHashCall { epoch: sigma }, confirmed).await?;
+            let last = self.source.view_at(slasher, &Slasher::lastEvidenceEpochCall { sigma }, confirmed).await?;
+            return Ok(if hash.is_zero() || current > last { Jurisdiction::Never } else { Jurisdiction::Now });
+        }
+        let current = self.source.view(slasher, &Slasher::currentEpochCall {}).await?;
+        Ok(if sigma > current { Jurisdiction::Later } else { Jurisdiction::Now })
+    }
+
+    async fn report(
+        &self,
+        case: &Case,
+        sets: &KnownSets,
+        due: &[(u32, u32)],
+        recipient: Address,
+    ) -> Result<Ruling, SubmitError> {
         let (module, input) = report_call(&self.contracts, &case.evidence, sets, recipient);
-        let (id, sigma) = (case.id, judged_under(case, sets).map_or(0, |set| set.epoch()));
-        let obsolete = || async move { self.is_convicted(id, sigma).await.unwrap_or(false) }.boxed();
+        let obsolete = || {
+            async move {
+                for (id, sigma) in due {
+                    if !self.is_convicted(*id, *sigma).await.unwrap_or(false) {
+                        return false;
+                    }
+                }
+                true
+            }
+            .boxed()
+        };
         match self.submitter.send(module, input, obsolete).await {
             Ok(Some(receipt)) => Ok(Ruling::Convicted(receipt.transaction_hash)),
             // Included after all, but somebody else's came before: the next look at L1 tells.
@@ -116,24 +167,8 @@ impl Court for L1Court {
 /// The sets of the two epochs that evidence names.
 pub type KnownSets = [Option<Arc<FrozenSet>>; 2];
 
-/// The set under which L1 judges a case: of two, the one in which its signer has the larger share of the weight.
-pub(super) fn judged_under<'a>(case: &Case, sets: &'a KnownSets) -> Option<&'a Arc<FrozenSet>> {
-    let weight = |set: &FrozenSet| {
-        let member = set.index_of_signer(case.signer).and_then(|index| set.members().get(index));
-        member.map_or(0, |member| u128::from(member.weight))
-    };
-    let [first, second] = [&sets[0], &sets[1]].map(|set| set.as_ref().filter(|set| weight(set) > 0));
-    match (first, second) {
-        (Some(first), Some(second)) => {
-            let (one, two) = (u128::from(first.total_weight()), u128::from(second.total_weight()));
-            Some(if weight(second) * one > weight(first) * two { second } else { first })
-        }
-        (first, second) => first.or(second),
-    }
-}
-
 /// The contract and the call that convict by `evidence`. If both messages name one epoch its members are shown once; of a
-/// set that was never frozen, or is not known here, nobody is shown.
+/// set that is not known here nobody is shown, which L1 takes while it does not judge that set.
 fn report_call(
     contracts: &ContractsConfig,
     evidence: &Evidence,
@@ -192,12 +227,13 @@ fn proposal(Signed { message, signature }: &Signed<Proposal>) -> SignedProposal 
     }
 }
 
-/// A refusal that says what is to be done with the case.
+/// A refusal that another look at L1 explains: somebody else was first, or it is too late or too early for the sets.
 fn ruling(reason: &RotaError) -> Option<Ruling> {
     match reason.name()? {
-        "Slasher_AlreadyConvicted" => Some(Ruling::AlreadyConvicted),
-        "Slasher_EvidenceTooOld" => Some(Ruling::TooOld),
-        "Slasher_SetNotStarted" => Some(Ruling::TooEarly),
+        "Slasher_AlreadyConvicted"
+        | "Slasher_EvidenceTooOld"
+        | "Slasher_SetNotStarted"
+        | "Evidence_NotAMemberOfEither" => Some(Ruling::Again),
         _ => None,
     }
 }
@@ -253,33 +289,17 @@ mod tests {
     }
 
     #[test]
-    fn who_signed_for_two_sets_answers_where_it_weighs_more() {
-        let set = |epoch, weights: &[u64]| {
-            let members = rules(weights).set.members().to_vec();
-            Some(Arc::new(FrozenSet::new(epoch, B256::ZERO, members).unwrap()))
-        };
-        let place = Place { kind: MessageKind::Prevote, fork: 0, height: 7, round: 1 };
-        let said = statement(2, place, "a");
-        let evidence = said.against(&statement_under(3, 2, place, "a"));
-        let case = Case { evidence, signer: said.signer, id: 12, index: 1, status: crate::evidence::Status::Pending };
-        let judged = |sets| judged_under(&case, &sets).map(|set| set.epoch());
-        assert_eq!(judged([set(2, &[4, 3, 2]), set(3, &[4, 3, 2])]), Some(2));
-        assert_eq!(judged([set(2, &[4, 3, 2]), set(3, &[4, 4, 2])]), Some(3));
-        assert_eq!(judged([set(2, &[4, 4, 2]), set(3, &[40, 30, 20])]), Some(2));
-        // Not a member there, or not known.
-        assert_eq!(judged([set(2, &[4]), set(3, &[4, 3])]), Some(3));
-        assert_eq!((judged([None, set(3, &[4, 3])]), judged([None, None])), (Some(3), None));
-    }
-
-    #[test]
     fn refusals_are_told_apart() {
         let refused = |data: Vec<u8>| ruling(&decode_revert(&data));
         let convicted = Slasher::Slasher_AlreadyConvicted { id: 3, sigma: 2 };
-        assert_eq!(refused(convicted.abi_encode()), Some(Ruling::AlreadyConvicted));
         let old = Slasher::Slasher_EvidenceTooOld { sigma: 1, lastEpoch: 2 };
-        assert_eq!(refused(old.abi_encode()), Some(Ruling::TooOld));
         let early = Slasher::Slasher_SetNotStarted { sigma: 5, currentEpoch: 4 };
-        assert_eq!(refused(early.abi_encode()), Some(Ruling::TooEarly));
+        let neither = DoubleVoteFault::Evidence_NotAMemberOfEither { signer: Address::ZERO, first: 1, second: 2 };
+        for data in [convicted.abi_encode(), old.abi_encode(), early.abi_encode(), neither.abi_encode()] {
+            assert_eq!(refused(data), Some(Ruling::Again));
+        }
+        let stranger = DoubleVoteFault::Evidence_NotAMember { signer: Address::ZERO, epoch: 1 };
+        assert_eq!(refused(stranger.abi_encode()), None);
         assert_eq!(refused(hex!("deadbeef").to_vec()), None);
         assert_eq!(refused(vec![]), None);
     }

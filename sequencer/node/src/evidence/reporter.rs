@@ -1,8 +1,8 @@
 //! Has every contradiction convicted on L1, once and without anybody's help.
 //!
 //! What is to be done follows from the record of cases and from L1 alone: a case is pending until its signer is
-//! convicted under the case's set in a confirmed block, whoever reported it. So nothing is lost by a restart, a failing L1 or a
-//! reorganisation, and nothing is sent that L1 has already.
+//! convicted in a confirmed block, whoever reported it, under every set that its messages name and L1 judges. So nothing is
+//! lost by a restart, a failing L1 or a reorganisation, and nothing is sent that L1 has already.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Case, EvidenceStore, Sets, Status, StoreError,
-    court::{Court, Ruling, judged_under},
+    court::{Court, Jurisdiction, KnownSets, Ruling},
 };
 use crate::batcher::SubmitError;
 
@@ -51,6 +51,21 @@ pub struct Reporter {
 enum Step {
     Closed(Status),
     Waits,
+}
+
+/// How a signer answers in one set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// A conviction of that operator is due.
+    Due(u32),
+    /// Convicted, and that is confirmed.
+    Convicted,
+    /// Not at all, for good.
+    Never,
+    /// L1 has to go on first.
+    Waits,
+    /// This node has to read the set first: L1 wants to see its members.
+    Unread,
 }
 
 impl Reporter {
@@ -98,31 +113,65 @@ impl Reporter {
 
     async fn step(&self, case: &Case, since: Instant) -> Result<Step, SubmitError> {
         let Some(court) = &self.court else { return Ok(Step::Waits) };
-        // A restarted node knows the sets again once it has read L1.
         let (first, second) = case.evidence.epochs();
-        let sets = [(self.sets)(first), (self.sets)(second)];
-        let Some(set) = judged_under(case, &sets) else { return Ok(Step::Waits) };
-        let sigma = set.epoch();
-        if court.is_convicted(case.id, sigma).await? {
-            let confirmed = court.is_confirmed(case.id, sigma).await?;
-            return Ok(if confirmed { Step::Closed(Status::Convicted) } else { Step::Waits });
+        let sets: KnownSets = [(self.sets)(first), (self.sets)(second)];
+        let (mut due, mut rank_in, mut convicted, mut waits) = (Vec::new(), None, false, false);
+        let named = if first == second { 1 } else { 2 };
+        for (sigma, set) in [first, second].into_iter().zip(&sets).take(named) {
+            match answer(&**court, case.signer, sigma, set.as_deref()).await? {
+                Answer::Due(id) => {
+                    due.push((id, sigma));
+                    rank_in = rank_in.or(set.as_deref());
+                }
+                Answer::Convicted => convicted = true,
+                Answer::Never => {}
+                Answer::Waits => waits = true,
+                Answer::Unread => return Ok(Step::Waits),
+            }
         }
+        let Some(set) = rank_in else {
+            let status = if convicted { Status::Convicted } else { Status::Refused };
+            return Ok(if waits { Step::Waits } else { Step::Closed(status) });
+        };
         if self.own == Some(case.signer) {
             return Ok(Step::Waits);
         }
-        if since.elapsed() < self.turn * rank(set, case.index, self.own) {
+        let culprit = set.index_of_signer(case.signer).map_or(case.index, |index| index as u32);
+        if since.elapsed() < self.turn * rank(set, culprit, self.own) {
             return Ok(Step::Waits);
         }
-        match court.report(case, &sets, self.recipient).await? {
-            Ruling::Convicted(transaction) => {
-                metrics::counter!("rota_evidence_reported_total").increment(1);
-                tracing::warn!(operator = case.id, signer = %case.signer, %transaction, "convicted on L1");
-                Ok(Step::Waits)
-            }
-            Ruling::TooOld => Ok(Step::Closed(Status::Refused)),
-            Ruling::Again | Ruling::AlreadyConvicted | Ruling::TooEarly => Ok(Step::Waits),
+        if let Ruling::Convicted(transaction) = court.report(case, &sets, &due, self.recipient).await? {
+            metrics::counter!("rota_evidence_reported_total").increment(1);
+            tracing::warn!(operator = case.id, signer = %case.signer, %transaction, "convicted on L1");
         }
+        Ok(Step::Waits)
     }
+}
+
+/// How `signer` answers in the set of `sigma`, which is `None` if this node does not know it.
+async fn answer(
+    court: &dyn Court,
+    signer: Address,
+    sigma: u32,
+    set: Option<&FrozenSet>,
+) -> Result<Answer, SubmitError> {
+    let member = |set: &FrozenSet| set.index_of_signer(signer).and_then(|index| set.members().get(index).copied());
+    let id = match set.map(member) {
+        Some(Some(member)) => Some(member.id),
+        Some(None) => return Ok(Answer::Never),
+        None => None,
+    };
+    if let Some(id) = id
+        && court.is_convicted(id, sigma).await?
+    {
+        return Ok(if court.is_confirmed(id, sigma).await? { Answer::Convicted } else { Answer::Waits });
+    }
+    Ok(match (court.jurisdiction(sigma).await?, id) {
+        (Jurisdiction::Never, _) => Answer::Never,
+        (Jurisdiction::Later, _) => Answer::Waits,
+        (Jurisdiction::Now, Some(id)) => Answer::Due(id),
+        (Jurisdiction::Now, None) => Answer::Unread,
+    })
 }
 
 /// Place of the member `own` in the order of reporters of member `culprit`: the seats after the culprit's come first,
@@ -147,10 +196,7 @@ mod tests {
     use super::*;
     use crate::{
         consensus::tests::rules,
-        evidence::{
-            court::KnownSets,
-            tests::{domain, statement_under},
-        },
+        evidence::tests::{domain, statement_under},
         l1::L1Error,
     };
 
@@ -166,7 +212,11 @@ mod tests {
         reports: Vec<(u32, u32, Address)>,
         /// Requests that fail before L1 answers again.
         silent: u32,
-        too_old: bool,
+        /// Sets that are not judged any more, and not yet.
+        over: BTreeSet<u32>,
+        later: BTreeSet<u32>,
+        /// Sets that the node has not read.
+        unread: BTreeSet<u32>,
     }
 
     impl FakeCourt {
@@ -190,15 +240,32 @@ mod tests {
             self.answer(|docket| docket.confirmed.contains(&(id, sigma)))
         }
 
-        async fn report(&self, case: &Case, sets: &KnownSets, recipient: Address) -> Result<Ruling, SubmitError> {
-            case.evidence.verify(sets[0].as_ref().unwrap(), &domain()).unwrap();
+        async fn jurisdiction(&self, sigma: u32) -> Result<Jurisdiction, SubmitError> {
             self.answer(|docket| {
-                if docket.too_old {
-                    return Ruling::TooOld;
+                if docket.over.contains(&sigma) {
+                    Jurisdiction::Never
+                } else if docket.later.contains(&sigma) {
+                    Jurisdiction::Later
+                } else {
+                    Jurisdiction::Now
                 }
-                let sigma = case.evidence.epochs().0;
-                docket.reports.push((case.id, sigma, recipient));
-                docket.convicted.insert((case.id, sigma));
+            })
+        }
+
+        async fn report(
+            &self,
+            case: &Case,
+            sets: &KnownSets,
+            due: &[(u32, u32)],
+            recipient: Address,
+        ) -> Result<Ruling, SubmitError> {
+            let set = sets.iter().flatten().find(|set| set.index_of_signer(case.signer).is_some());
+            case.evidence.verify(set.unwrap(), &domain()).unwrap();
+            self.answer(|docket| {
+                for (id, sigma) in due {
+                    docket.reports.push((*id, *sigma, recipient));
+                    docket.convicted.insert((*id, *sigma));
+                }
                 Ruling::Convicted(B256::ZERO)
             })
         }
@@ -220,7 +287,13 @@ mod tests {
             cases.iter().for_each(|case| assert!(store.open_case(case).unwrap()));
             let (court, found) = (Arc::new(FakeCourt(Mutex::new(docket))), Arc::new(Notify::new()));
             let set = rules(&[4, 3, 2, 1]).set;
-            let set_of = move |epoch| FrozenSet::new(epoch, B256::ZERO, set.members().to_vec()).map(Arc::new).ok();
+            let l1 = Arc::clone(&court);
+            // Member 1 left after epoch 8.
+            let set_of = move |epoch| {
+                let members = set.members()[usize::from(epoch > 8)..].to_vec();
+                let is_read = !l1.0.lock().unread.contains(&epoch);
+                is_read.then(|| Arc::new(FrozenSet::new(epoch, B256::ZERO, members).unwrap()))
+            };
             let reporter = Reporter {
                 store: store.clone(),
                 court: Some(court.clone()),
@@ -295,7 +368,7 @@ mod tests {
         assert!(bench.court.0.lock().reports.is_empty());
         bench.stop().await;
 
-        let bench = Bench::start(Docket { too_old: true, ..Docket::default() }, &[case(1, 5)], None);
+        let bench = Bench::start(Docket { over: [2].into(), ..Docket::default() }, &[case(1, 5)], None);
         bench.wait(|_, cases| cases[0].status == Status::Refused).await;
         bench.stop().await;
 
@@ -304,6 +377,78 @@ mod tests {
         bench.wait(|docket, _| docket.convicted.contains(&(12, 2))).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(bench.court.0.lock().reports.len(), 1);
+        bench.stop().await;
+    }
+
+    /// Member 1 prevotes for the sets of both epochs.
+    fn case_between(first: u32, second: u32) -> Case {
+        let place = Place { kind: MessageKind::Prevote, fork: 0, height: 5, round: 0 };
+        let (a, b) = (statement_under(first, 1, place, "a"), statement_under(second, 1, place, "a"));
+        Case { evidence: a.against(&b), signer: a.signer, id: 11, index: 0, status: Status::Pending }
+    }
+
+    /// Looks often enough for anything to happen; what was reported so far.
+    async fn reported(bench: &Bench) -> Vec<(u32, u32)> {
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            bench.found.notify_one();
+        }
+        bench.court.0.lock().reports.iter().map(|(id, sigma, _)| (*id, *sigma)).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_signed_for_two_sets_answers_in_both() {
+        let status = |bench: &Bench| bench.store.cases().unwrap()[0].status;
+        let bench = Bench::start(Docket::default(), &[case_between(2, 3)], None);
+        assert_eq!(reported(&bench).await, [(11, 2), (11, 3)]);
+        bench.court.0.lock().confirmed.insert((11, 2));
+        assert_eq!((reported(&bench).await.len(), status(&bench)), (2, Status::Pending), "one is not confirmed");
+        bench.court.0.lock().confirmed.insert((11, 3));
+        bench.wait(|_, cases| cases[0].status == Status::Convicted).await;
+        bench.stop().await;
+
+        // Somebody had it convicted under either one: the other is due.
+        for (done, due) in [(2, 3), (3, 2)] {
+            let docket = Docket { convicted: [(11, done)].into(), confirmed: [(11, done)].into(), ..Docket::default() };
+            let bench = Bench::start(docket, &[case_between(2, 3)], None);
+            assert_eq!((reported(&bench).await, status(&bench)), (vec![(11, due)], Status::Pending));
+            bench.stop().await;
+        }
+
+        // It was a member of one of them only.
+        let bench = Bench::start(Docket::default(), &[case_between(8, 9)], None);
+        assert_eq!(reported(&bench).await, [(11, 8)]);
+        bench.court.0.lock().confirmed.insert((11, 8));
+        bench.wait(|_, cases| cases[0].status == Status::Convicted).await;
+        bench.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_set_that_is_not_judged_holds_up_nothing_and_one_that_is_not_read_does() {
+        let status = |bench: &Bench| bench.store.cases().unwrap()[0].status;
+        // Too old for one set, read here or not.
+        for (over, left) in [(2, 3), (3, 2)] {
+            for unread in [BTreeSet::new(), BTreeSet::from([over])] {
+                let docket = Docket { over: [over].into(), unread, ..Docket::default() };
+                let bench = Bench::start(docket, &[case_between(2, 3)], None);
+                assert_eq!(reported(&bench).await, [(11, left)]);
+                bench.court.0.lock().confirmed.insert((11, left));
+                bench.wait(|_, cases| cases[0].status == Status::Convicted).await;
+                bench.stop().await;
+            }
+        }
+        // L1 judges a set that this node has yet to read.
+        let bench = Bench::start(Docket { unread: [3].into(), ..Docket::default() }, &[case_between(2, 3)], None);
+        assert_eq!((reported(&bench).await, status(&bench)), (vec![], Status::Pending));
+        bench.court.0.lock().unread.clear();
+        assert_eq!(reported(&bench).await, [(11, 2), (11, 3)]);
+        bench.stop().await;
+        // A set that has yet to start: under the other now, under this one then.
+        let docket = Docket { later: [3].into(), confirmed: [(11, 2)].into(), ..Docket::default() };
+        let bench = Bench::start(docket, &[case_between(2, 3)], None);
+        assert_eq!((reported(&bench).await, status(&bench)), (vec![(11, 2)], Status::Pending));
+        bench.court.0.lock().later.clear();
+        assert_eq!(reported(&bench).await, [(11, 2), (11, 3)]);
         bench.stop().await;
     }
 
