@@ -167,13 +167,24 @@ impl Advocate {
             for Accusation { charge, convictable_from, .. } in &found {
                 tracing::warn!(?charge, convictable_from, hash = %charge.hash(), "an operator is accused of amnesia on L1");
             }
-            let left_out = self.store.accused(&found, last.saturating_add(1))?;
+            let left_out = self.record(&found, last.saturating_add(1))?;
             if left_out > 0 {
                 metrics::counter!("rota_amnesia_charges_ignored_total").increment(left_out as u64);
                 tracing::warn!(left_out, "too many accusations of one operator are open to follow them all");
             }
         }
         Ok(())
+    }
+
+    /// Records the accusations of the L1 blocks before `next`; how many were left out.
+    pub(super) fn record(&self, accusations: &[Accusation], next: u64) -> Result<usize, StoreError> {
+        self.store.accused(accusations, next, |charge| self.may_be_own(charge))
+    }
+
+    /// Whether a charge is against this node's operator, as far as it knows: a set that it has yet to read could name it.
+    fn may_be_own(&self, charge: &Charge) -> bool {
+        let Some(own) = self.own else { return false };
+        (self.sets)(charge.sigma).is_none_or(|set| seat(&set, charge.id).is_some_and(|(_, signer)| signer == own))
     }
 
     /// Answers an accusation, if the record explains the votes.

@@ -13,7 +13,7 @@ use crate::evidence::store::{EvidenceStore, MAX_PER_SIGNER, StoreError, number};
 
 /// Suspicions kept of one signer, settled ones included.
 const MAX_SUSPICIONS: usize = 4 * MAX_PER_SIGNER;
-/// Open accusations followed of one operator; an honest one signs hardly a pair that anybody could accuse it of.
+/// Open accusations followed of another operator; an honest one signs hardly a pair that anybody could accuse it of.
 const MAX_OPEN_CHARGES: usize = 64;
 /// Accusations kept of one operator, settled ones included.
 const MAX_CHARGES: usize = 2 * MAX_OPEN_CHARGES;
@@ -163,11 +163,17 @@ impl EvidenceStore {
     }
 
     /// Records the accusations of all L1 blocks before `next` that were not read before. Returns how many of them were
-    /// left out, because too many are open against one operator.
+    /// left out, because too many are open against one operator that is not `own`: nobody else is sure to answer for that
+    /// one, and what L1 holds of it its accusers paid for.
     ///
     /// # Errors
     /// Disk failure or corruption.
-    pub fn accused(&self, accusations: &[Accusation], next: u64) -> Result<usize, StoreError> {
+    pub fn accused(
+        &self,
+        accusations: &[Accusation],
+        next: u64,
+        own: impl Fn(&Charge) -> bool,
+    ) -> Result<usize, StoreError> {
         let mut left_out = 0;
         for accusation in accusations {
             let known: Vec<Accusation> = all(&self.charges, &accusation.charge.id.to_be_bytes())?;
@@ -175,7 +181,7 @@ impl EvidenceStore {
                 continue;
             }
             let open = known.iter().filter(|known| known.status == ChargeStatus::Open).count();
-            if open >= MAX_OPEN_CHARGES {
+            if open >= MAX_OPEN_CHARGES && !own(&accusation.charge) {
                 left_out += 1;
                 continue;
             }

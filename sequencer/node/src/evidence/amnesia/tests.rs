@@ -342,9 +342,35 @@ fn what_one_operator_can_fill_is_bounded() {
     let accusation =
         |height| Accusation { charge: Charge { height, ..charge }, convictable_from: 1, status: ChargeStatus::Open };
     let many: Vec<_> = (0..100).map(accusation).collect();
-    assert_eq!(store.accused(&many, 5).unwrap(), 36);
+    assert_eq!(store.accused(&many, 5, |_| false).unwrap(), 36);
     assert_eq!((store.accusations().unwrap().len(), store.accusations_from().unwrap()), (64, Some(5)));
-    assert_eq!(store.accused(&[Accusation { charge: Charge { id: 12, ..charge }, ..many[0] }], 6).unwrap(), 0);
+    assert_eq!(
+        store.accused(&[Accusation { charge: Charge { id: 12, ..charge }, ..many[0] }], 6, |_| false).unwrap(),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accusation_of_its_own_operator_is_followed_however_many_there_are() {
+    let network = Network::start().await;
+    let charge = pairs(&broken_lock(), 0, 2)[0].charge(11, &set()).unwrap();
+    let followed = |own: Option<u8>, id, sigma| {
+        let node = Node::new(&network, own, 1);
+        let accusation = |height| Accusation {
+            charge: Charge { height, id, sigma, ..charge },
+            convictable_from: 1,
+            status: ChargeStatus::Open,
+        };
+        let many: Vec<_> = (0..100).map(accusation).collect();
+        let left_out = node.advocate.record(&many, 5).unwrap();
+        let kept = node.advocate.store.accusations().unwrap().len();
+        assert_eq!(kept + left_out, 100);
+        kept
+    };
+    assert_eq!(followed(Some(1), 11, 2), 100, "its own");
+    assert_eq!(followed(Some(1), 12, 2), 64, "another's");
+    assert_eq!(followed(Some(1), 11, 7), 100, "of a set that is not known yet");
+    assert_eq!((followed(None, 11, 2), followed(None, 11, 7)), (64, 64), "without an operator of its own");
 }
 
 #[test]
@@ -360,7 +386,7 @@ fn a_report_tells_what_is_on_record_and_no_more_than_it_was_asked() {
     assert!(store.open_suspicion(&Suspicion::new(pair, lock.signer, 11, 0)).unwrap());
     let accusation =
         Accusation { charge: pair.charge(11, &set()).unwrap(), convictable_from: 5, status: ChargeStatus::Open };
-    store.accused(&[accusation], 3).unwrap();
+    store.accused(&[accusation], 3, |_| false).unwrap();
 
     let report = |height, operator| {
         let report = store.report(height, operator).unwrap();
