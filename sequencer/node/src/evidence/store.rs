@@ -30,6 +30,8 @@ const ENTRY_LEN: usize = 4 + 32 + 8 + 65;
 /// Contradictions of one signer under the same sets that are to be reported at a time: one convicts, the others are
 /// spares.
 pub const MAX_PER_SIGNER: usize = 4;
+/// Prevotes for blocks kept beside the first one at a place.
+const MAX_SPARES: usize = 3;
 /// Settled contradictions kept of one signer.
 const MAX_SETTLED: usize = 4 * MAX_PER_SIGNER;
 
@@ -211,6 +213,8 @@ pub struct EvidenceStore {
     pub(super) charges: Keyspace,
     /// Messages that name another epoch than the one that serves their height, by place and signer.
     foreign: Keyspace,
+    /// Prevotes for other blocks than the first one at their place, by place, signer and block.
+    spares: Keyspace,
     /// Polkas that single votes on record do not make up, by height.
     pub(super) polkas: Keyspace,
     pub(super) meta: Keyspace,
@@ -230,7 +234,7 @@ impl EvidenceStore {
         let (meta, rounds, ends, cases) =
             (keyspace("meta")?, keyspace("rounds")?, keyspace("ends")?, keyspace("cases")?);
         let (suspicions, charges, polkas) = (keyspace("suspicions")?, keyspace("charges")?, keyspace("polkas")?);
-        let foreign = keyspace("foreign")?;
+        let (foreign, spares) = (keyspace("foreign")?, keyspace("spares")?);
         let identity = keccak256(domain.separator());
         match meta.get(CHAIN)? {
             None => {
@@ -247,7 +251,7 @@ impl EvidenceStore {
             }
         }
         let segments = Arc::new(RwLock::new(segments));
-        let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, foreign, polkas };
+        let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, foreign, spares, polkas };
         Ok((store.clone(), Messages(store)))
     }
 
@@ -368,6 +372,19 @@ impl EvidenceStore {
         };
         segment.prefix(prefix).map(decode).collect()
     }
+
+    /// What members prevoted at `height` beside their first words.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn spares_at(&self, height: u64) -> Result<Vec<Statement>, StoreError> {
+        let decode = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            let (place, signer) = place_of(key.get(..PLACE_LEN).ok_or(StoreError::Corrupt("a place"))?)?;
+            Statement::decode(place, signer, &value)
+        };
+        self.spares.prefix(height.to_be_bytes()).map(decode).collect()
+    }
 }
 
 impl Messages {
@@ -401,6 +418,20 @@ impl Messages {
     /// Disk failure.
     pub fn insert_foreign(&mut self, statement: &Statement) -> Result<(), StoreError> {
         Ok(self.0.foreign.insert(statement.key(), statement.encode())?)
+    }
+
+    /// Records a prevote for a block beside the first word at its place: other nodes may have counted this one, and a
+    /// polka of it must be there for who acted on it. There is room for a few.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn insert_spare(&mut self, statement: &Statement) -> Result<(), StoreError> {
+        let place = statement.key();
+        if self.0.spares.prefix(place).take(MAX_SPARES).count() < MAX_SPARES {
+            let key = [&place[..], statement.block_hash.as_slice()].concat();
+            self.0.spares.insert(key, statement.encode())?;
+        }
+        Ok(())
     }
 
     /// Notes that the certificate of `height`, decided in `round` with a block of that time (Unix seconds), is on record.
@@ -439,7 +470,7 @@ impl Messages {
                 }
             }
             let next = first_kept.to_be_bytes();
-            for table in [&store.rounds, &store.polkas, &store.foreign] {
+            for table in [&store.rounds, &store.polkas, &store.foreign, &store.spares] {
                 for entry in table.range(..next) {
                     table.remove(entry.key()?)?;
                 }

@@ -387,6 +387,30 @@ async fn a_certified_polka_stands_though_its_votes_were_said_twice() {
     bench.stop().await;
 }
 
+/// The engines ignore the certificate that the first word of a byzantine member comes in, and count the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_polka_of_single_votes_stands_though_one_of_them_was_not_the_first() {
+    let mut bench = Bench::started();
+    let prevote = |round| at(MessageKind::Prevote, 1, round);
+    bench.running.as_ref().unwrap().ear.hear_polka(certificate(&[2], 1, 3, ""));
+    // As often as there are other blocks to vote for: there is room for a few.
+    let blocks = ["c", "c", "d", "e", "f", "g"];
+    bench.hear(&blocks.map(|block| says(2, prevote(3), block)));
+    bench.hear(&[says(3, prevote(3), "c"), says(4, prevote(3), "c")]);
+    // Who locked on another block before acted on that polka.
+    bench.hear(&[says(1, at(MessageKind::Precommit, 1, 1), "a"), says(1, prevote(6), "c")]);
+    bench.wait(1).await;
+    bench.settle(1).await;
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let set = consensus::rules(&WEIGHTS).set;
+    let polka = store.polka(&set, 0, 1, 3..4, keccak256("c")).unwrap().unwrap();
+    assert_eq!((polka.round, polka.signatures.len()), (3, 3));
+    assert!(store.suspicions().unwrap().is_empty(), "{:?}", store.suspicions());
+    assert_eq!(store.message(&prevote(3), address_of(&key(2))).unwrap().unwrap().block_hash, B256::ZERO);
+    assert_eq!(store.spares_at(1).unwrap().len(), 3);
+    bench.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_member_cannot_fill_the_past() {
     let mut bench = Bench::started();

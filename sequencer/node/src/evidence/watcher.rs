@@ -411,6 +411,9 @@ impl Ledger {
             }
             return self.suspect(statement, set, index);
         };
+        if statement.place.kind == MessageKind::Prevote && !statement.block_hash.is_zero() {
+            self.messages.insert_spare(statement)?;
+        }
         self.contradiction(&first, statement, set, index)
     }
 

@@ -218,7 +218,8 @@ impl EvidenceStore {
         all(&self.charges, &[])
     }
 
-    /// A polka for `block` in one of `rounds`: prevotes of more than two thirds of `set`, as few as prove it.
+    /// A polka for `block` in one of `rounds`: prevotes of more than two thirds of `set`, as few as prove it. Whatever
+    /// else a member prevoted there first, its prevote for the block counts: engines may have counted it.
     ///
     /// # Errors
     /// Disk failure or corruption.
@@ -231,7 +232,7 @@ impl EvidenceStore {
         block: B256,
     ) -> Result<Option<CommitCertificate>, StoreError> {
         let mut votes: BTreeMap<u32, Vec<(Address, Signature65)>> = BTreeMap::new();
-        for said in self.messages_at(height, None)? {
+        for said in self.messages_at(height, None)?.into_iter().chain(self.spares_at(height)?) {
             let place = said.place;
             let fits = place.kind == MessageKind::Prevote && place.fork == fork && rounds.contains(&place.round);
             let is_member = || set.index_of_signer(said.signer).is_some();
