@@ -87,11 +87,11 @@ interface IAmnesiaFault is IEvidence {
     error AmnesiaFault_NotExpired(bytes32 chargeHash, uint32 lastSlashEpoch);
 
     /// @notice Opens a charge. Anyone may call: it takes two signatures of the accused, so nobody can be accused of what
-    /// it did not sign, nor twice of the same.
+    /// it did not sign, nor twice of the same, nor under a σ it is convicted under already.
     /// @dev Emits `Accused`. Reverts in this order: `WrongKinds`, `Evidence_DifferentForks`, `DifferentEpochs`,
     /// `DifferentHeights`, `NotLater`, `NilVote`, `Evidence_NoContradiction` (X = Y); for each signature
     /// `WrongSignatureLength`, `HighS`, `BadRecoveryId`, `NoSigner`; `DifferentSigners`, `UnknownSet`, `WrongMembers`,
-    /// `NotAMember`; what `ISlasher.checkEvidence` answers; `AlreadyAccused`.
+    /// `NotAMember`; what `ISlasher.checkEvidence` answers; `AlreadyAccused`, `Slasher_AlreadyConvicted`.
     /// @param lock Precommit for X.
     /// @param vote Prevote for Y.
     /// @param members Members of the set of their epoch, as `EpochFrozen` emitted them.

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IAmnesiaFault} from "../../interfaces/IAmnesiaFault.sol";
 import {IBatchChain} from "../../interfaces/IBatchChain.sol";
 import {IEpochClock} from "../../interfaces/IEpochClock.sol";
-import {FaultKind} from "../../interfaces/ISlasher.sol";
+import {FaultKind, ISlasher} from "../../interfaces/ISlasher.sol";
 import {CommitCertificate} from "../../rollup/CommitCertificate.sol";
 import {Evidence} from "./Evidence.sol";
 import {FaultModule} from "./FaultModule.sol";
@@ -110,6 +110,10 @@ contract AmnesiaFault is IAmnesiaFault, FaultModule {
         chargeHash = keccak256(abi.encode(charge));
         Accusation storage accusation = _accusations[chargeHash];
         if (accusation.state != ChargeState.None) revert AmnesiaFault_AlreadyAccused(chargeHash, accusation.state);
+        // Who has nothing more to lose under σ could keep itself accused for ever.
+        if (SLASHER.isProven(charge.id, charge.sigma)) {
+            revert ISlasher.Slasher_AlreadyConvicted(charge.id, charge.sigma);
+        }
         // A timestamp plus 30 days fits 40 bits for 34,000 years.
         // forge-lint: disable-next-line(unsafe-typecast)
         uint40 from = uint40(block.timestamp + RESPONSE_WINDOW);

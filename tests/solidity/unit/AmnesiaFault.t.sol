@@ -152,6 +152,20 @@ contract AmnesiaFaultTest is FaultKit {
         _refuse(abi.encodeWithSelector(ISlasher.Slasher_EvidenceTooOld.selector, SIGMA, SIGMA + 3));
     }
 
+    function test_refusesWhoIsConvictedUnderTheSameSet() public {
+        slasher.markProven(2, SIGMA);
+        _refuse(abi.encodeWithSelector(ISlasher.Slasher_AlreadyConvicted.selector, 2, SIGMA));
+        assertEq(amnesia.openCharges(2), 0);
+        assertEq(amnesia.openChargesInAll(), 0);
+    }
+
+    function test_aConvictionOfAnotherOrUnderAnotherSetLeavesAccusable() public {
+        slasher.markProven(1, SIGMA);
+        slasher.markProven(2, SIGMA + 1);
+        _accuse();
+        assertEq(amnesia.openCharges(2), 1);
+    }
+
     // ---------------------------------------------------------------------------------------------------------- answer
 
     function test_aPolkaInBetweenClears() public {

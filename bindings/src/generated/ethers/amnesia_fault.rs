@@ -1500,6 +1500,32 @@ pub mod amnesia_fault {
                         },
                     ],
                 ),
+                (
+                    ::std::borrow::ToOwned::to_owned("Slasher_AlreadyConvicted"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "Slasher_AlreadyConvicted",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
             ]),
             receive: false,
             fallback: false,
@@ -2355,6 +2381,25 @@ pub mod amnesia_fault {
     pub struct Evidence_ZeroWiring {
         pub name: ::std::string::String,
     }
+    ///Custom Error type `Slasher_AlreadyConvicted` with signature `Slasher_AlreadyConvicted(uint32,uint32)` and selector `0x277aeb49`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "Slasher_AlreadyConvicted",
+        abi = "Slasher_AlreadyConvicted(uint32,uint32)"
+    )]
+    pub struct Slasher_AlreadyConvicted {
+        pub id: u32,
+        pub sigma: u32,
+    }
     ///Container type for all of the contract's custom errors
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum AmnesiaFaultErrors {
@@ -2395,6 +2440,7 @@ pub mod amnesia_fault {
         Evidence_WrongMembers(Evidence_WrongMembers),
         Evidence_WrongSignatureLength(Evidence_WrongSignatureLength),
         Evidence_ZeroWiring(Evidence_ZeroWiring),
+        Slasher_AlreadyConvicted(Slasher_AlreadyConvicted),
         /// The standard solidity revert string, with selector
         /// Error(string) -- 0x08c379a0
         RevertString(::std::string::String),
@@ -2594,6 +2640,11 @@ pub mod amnesia_fault {
             ) {
                 return Ok(Self::Evidence_ZeroWiring(decoded));
             }
+            if let Ok(decoded) = <Slasher_AlreadyConvicted as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::Slasher_AlreadyConvicted(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData.into())
         }
     }
@@ -2709,6 +2760,9 @@ pub mod amnesia_fault {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::Evidence_ZeroWiring(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::Slasher_AlreadyConvicted(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::RevertString(s) => ::ethers::core::abi::AbiEncode::encode(s),
@@ -2867,6 +2921,10 @@ pub mod amnesia_fault {
                     == <Evidence_ZeroWiring as ::ethers::contract::EthError>::selector() => {
                     true
                 }
+                _ if selector
+                    == <Slasher_AlreadyConvicted as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
                 _ => false,
             }
         }
@@ -2979,6 +3037,9 @@ pub mod amnesia_fault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::Evidence_ZeroWiring(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::Slasher_AlreadyConvicted(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RevertString(s) => ::core::fmt::Display::fmt(s, f),
@@ -3176,6 +3237,11 @@ pub mod amnesia_fault {
     impl ::core::convert::From<Evidence_ZeroWiring> for AmnesiaFaultErrors {
         fn from(value: Evidence_ZeroWiring) -> Self {
             Self::Evidence_ZeroWiring(value)
+        }
+    }
+    impl ::core::convert::From<Slasher_AlreadyConvicted> for AmnesiaFaultErrors {
+        fn from(value: Slasher_AlreadyConvicted) -> Self {
+            Self::Slasher_AlreadyConvicted(value)
         }
     }
     #[derive(
