@@ -336,18 +336,24 @@ fn a_node_without_its_log_is_silent_at_the_height_it_signed_at() {
     };
     let mut cluster = Cluster::start();
     cluster.reach(4);
-    // It cannot make its decisions durable, so it ends between a precommit and a commit.
-    cluster.nodes[VICTIM].chain.failing_commits.store(1_000, Ordering::SeqCst);
-    wait("the node to fail", LONG, || {
-        let running = cluster.nodes[VICTIM].running.as_mut().unwrap();
-        matches!(running.result.try_recv(), Ok(Err(ConsensusError::Execution(_))))
-    });
-    cluster.kill(VICTIM);
-    cluster.nodes[VICTIM].chain.failing_commits.store(0, Ordering::SeqCst);
-    let height = cluster.head(VICTIM) + 1;
-    let before = signed(&cluster);
-    let precommit = Slot { fork: 0, height, round: 0, kind: SignedKind::Precommit };
-    assert!(before.range(precommit..).any(|(slot, _)| slot.height == height && slot.kind == SignedKind::Precommit));
+    let (height, before) = loop {
+        // It cannot make its decisions durable, so it ends between a precommit and a commit.
+        cluster.nodes[VICTIM].chain.failing_commits.store(1_000, Ordering::SeqCst);
+        wait("the node to fail", LONG, || {
+            let running = cluster.nodes[VICTIM].running.as_mut().unwrap();
+            matches!(running.result.try_recv(), Ok(Err(ConsensusError::Execution(_))))
+        });
+        cluster.kill(VICTIM);
+        cluster.nodes[VICTIM].chain.failing_commits.store(0, Ordering::SeqCst);
+        let (height, before) = (cluster.head(VICTIM) + 1, signed(&cluster));
+        if before.keys().any(|slot| slot.height == height && slot.kind == SignedKind::Precommit) {
+            break (height, before);
+        }
+        // The others' precommits were here before its own: once more.
+        cluster.launch(VICTIM);
+        let next = cluster.head(0) + 3;
+        cluster.reach(next);
+    };
     std::fs::remove_file(cluster.nodes[VICTIM].dir.path().join("wal/consensus.wal")).unwrap();
 
     cluster.launch(VICTIM);

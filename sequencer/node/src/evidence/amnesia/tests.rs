@@ -15,7 +15,7 @@ use alloy::{
 use alloy_node_bindings::AnvilInstance;
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolCall;
-use rota_bindings::{AmnesiaFault, generated::amnesia_fault::IEvidence};
+use rota_bindings::{AmnesiaFault, Slasher, generated::amnesia_fault::IEvidence};
 use rota_protocol::{config::ContractsConfig, evidence::Place};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -101,13 +101,24 @@ fn stand_in(word: B256) -> Bytes {
     [&[0x7f], word.as_slice(), &[0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]].concat().into()
 }
 
+/// Answers 1 to any call, and 0 to `isProven`: nobody is convicted yet.
+fn slasher_stand_in() -> Bytes {
+    [
+        &[0x5f, 0x35, 0x60, 0xe0, 0x1c, 0x63],
+        Slasher::isProvenCall::SELECTOR.as_slice(),
+        &[0x14, 0x15, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],
+    ]
+    .concat()
+    .into()
+}
+
 impl Network {
     async fn start() -> Self {
         let anvil = anvil();
         let signer = keys::development_signer(9).unwrap();
         let l1 = ProviderBuilder::new().wallet(signer).connect_http(anvil.endpoint_url()).erased();
         let (slasher, sequencer_set) = (Address::repeat_byte(0x51), Address::repeat_byte(0x5e));
-        l1.anvil_set_code(slasher, stand_in(B256::with_last_byte(1))).await.unwrap();
+        l1.anvil_set_code(slasher, slasher_stand_in()).await.unwrap();
         l1.anvil_set_code(sequencer_set, stand_in(set().hash())).await.unwrap();
         let wiring = IEvidence::Wiring {
             slasher,
