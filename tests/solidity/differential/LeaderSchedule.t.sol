@@ -36,7 +36,7 @@ contract LeaderScheduleDifferentialTest is Test {
     }
 
     /// @dev Digest of the first `count` random inputs and their leaders.
-    struct Stretch {
+    struct HashedStretch {
         uint256 count;
         bytes32 digest;
     }
@@ -74,8 +74,8 @@ contract LeaderScheduleDifferentialTest is Test {
         vm.pauseGasMetering();
         uint256 most = vm.envOr("ROTA_SCHEDULE_INPUTS", uint256(10_000));
         string memory json = vm.readFile("tests/vectors/leader_schedule_random.json");
-        bytes memory data = vm.parseJsonTypeArray(json, "$", "Stretch(uint256 count,bytes32 digest)");
-        Stretch[] memory chains = abi.decode(data, (Stretch[]));
+        bytes memory data = vm.parseJsonTypeArray(json, "$", "HashedStretch(uint256 count,bytes32 digest)");
+        HashedStretch[] memory chains = abi.decode(data, (HashedStretch[]));
         assertGe(chains[0].count, 10_000, "too few");
         for (uint256 i = 0; i < chains.length && chains[i].count <= most; ++i) {
             bytes32 digest = keccak256("rota leader schedule");
