@@ -5,6 +5,8 @@ SHELL := bash
 .PHONY: help setup env devnet test bench fmt lint bindings clean soak
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# The program itself: npm's launcher of it ends with 0 whatever it says.
+FORGE := $$(echo node_modules/@foundry-rs/forge-*-*/bin/forge)
 # Compiled dependencies outlive a clone: they are kept in the user's cache where there is one.
 CACHE_TARGET := $(HOME)/.cache/rota/target
 ifndef CARGO_TARGET_DIR
@@ -25,7 +27,7 @@ env: ## print the PATH with Rota's programs, for eval in a shell
 
 devnet: setup ## the whole system on this machine: L1, contracts, four nodes, keeper
 	@echo 'compiling the contracts (about a minute the first time)'
-	@forge build --quiet contracts script
+	@$(FORGE) build --quiet contracts script
 	@cargo build --locked --bin rota --bin rota-sequencer
 	@cargo run --locked --quiet --bin rota -- devnet $(ARGS)
 
@@ -45,7 +47,7 @@ bindings: setup ## regenerate the bindings from the contracts
 	@cargo run --locked --quiet -p rota-bindgen
 
 fmt: setup ## format Solidity and Rust
-	@forge fmt
+	@$(FORGE) fmt
 	@cargo fmt --all
 
 clean: ## remove what builds and devnets made here (not the shared cache of compiled dependencies)
