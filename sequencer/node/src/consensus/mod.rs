@@ -228,7 +228,7 @@ pub async fn run(
     let log_path = config.dir.join("wal").join("consensus.wal");
     // Held until this function ends.
     let _lock = match (&config.key, &config.key_lock) {
-        (Some(key), Some(path)) => Some(KeyLock::take(path, address_of(key)).map_err(Arc::new)?),
+        (Some(key), Some(path)) => Some(KeyLock::take(path, address_of(key)).await.map_err(Arc::new)?),
         _ => None,
     };
     let key = match config.key {

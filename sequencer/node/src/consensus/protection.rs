@@ -182,14 +182,14 @@ pub enum ProtectionError {
     Locked(PathBuf),
     /// Another process votes with the key.
     #[error(
-        "another process on this machine votes with the key {signer} (it holds {path}): two of them would sign \
-         contradictions and lose the stake. Stop the other one first."
+        "another process on this machine votes with the key {signer} ({holder}): two of them would sign contradictions \
+         and lose the stake. Stop the other one first; nothing overrides this."
     )]
     KeyInUse {
         /// The key.
         signer: Address,
-        /// The lock.
-        path: PathBuf,
+        /// What is known of the other process.
+        holder: String,
     },
     /// No folder for the lock of a key.
     #[error(
