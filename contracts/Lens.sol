@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IAmnesiaFault} from "./interfaces/IAmnesiaFault.sol";
 import {IBatchChain} from "./interfaces/IBatchChain.sol";
 import {IEpochClock} from "./interfaces/IEpochClock.sol";
 import {ILens} from "./interfaces/ILens.sol";
@@ -19,6 +20,7 @@ contract Lens is ILens {
     IBatchChain private immutable BATCH_CHAIN;
     IRewardVault private immutable REWARD_VAULT;
     ISlasher private immutable SLASHER;
+    IAmnesiaFault private immutable AMNESIA_FAULT;
 
     uint256 private constant _WAD = 1e18;
     uint256 private constant _MAX_ABSENCES = 8;
@@ -29,11 +31,12 @@ contract Lens is ILens {
         address sequencerSet,
         address batchChain,
         address rewardVault,
-        address slasher
+        address slasher,
+        address amnesiaFault
     ) {
         require(
             registry != address(0) && stakeVault != address(0) && sequencerSet != address(0) && batchChain != address(0)
-                && rewardVault != address(0) && slasher != address(0),
+                && rewardVault != address(0) && slasher != address(0) && amnesiaFault != address(0),
             Lens_ZeroAddress()
         );
         REGISTRY = ISequencerRegistry(registry);
@@ -42,6 +45,7 @@ contract Lens is ILens {
         BATCH_CHAIN = IBatchChain(batchChain);
         REWARD_VAULT = IRewardVault(rewardVault);
         SLASHER = ISlasher(slasher);
+        AMNESIA_FAULT = IAmnesiaFault(amnesiaFault);
     }
 
     /// @inheritdoc ILens
@@ -153,7 +157,7 @@ contract Lens is ILens {
         uint256 known = REGISTRY.operatorCount();
         uint256 left = from == 0 || from > known ? 0 : known - from + 1;
         uint256 last = from + (count < left ? count : left);
-        list = new OpenFault[]((last - from) * (_MAX_ABSENCES + 1));
+        list = new OpenFault[]((last - from) * (_MAX_ABSENCES + 2));
         uint256 found;
         // Ids are 32 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
@@ -163,6 +167,7 @@ contract Lens is ILens {
                 (, uint32 sigma) = SLASHER.rateDue(id);
                 list[found++] = OpenFault(id, SLASHER.convictionOf(id).kind, sigma, fraction, 0);
             }
+            if (AMNESIA_FAULT.openCharges(id) != 0) list[found++] = OpenFault(id, FaultKind.AMNESIA, 0, 0, 0);
             found = _openAbsences(id, list, found);
         }
         assembly ("memory-safe") {

@@ -232,7 +232,15 @@ contract Deploy is Script {
         _createFaults(inputs, p, d);
         _create(
             "Lens",
-            abi.encode(d.sequencerRegistry, d.stakeVault, d.sequencerSet, d.batchChain, d.rewardVault, d.slasher),
+            abi.encode(
+                d.sequencerRegistry,
+                d.stakeVault,
+                d.sequencerSet,
+                d.batchChain,
+                d.rewardVault,
+                d.slasher,
+                d.amnesiaFault
+            ),
             d.lens
         );
         _createLiquid(inputs, p, d);

@@ -133,10 +133,12 @@ interface ILens {
 
     /// @notice A penalty that is not complete.
     /// @param id The operator.
-    /// @param kind `FaultKind`: `OFFLINE` for a case of absence, else that of a conviction whose top-up is due.
-    /// @param sigma Epoch of the set the fault happened under.
-    /// @param fraction Fraction that is still to be taken, 1e18 = all; 0 for a first absence, which can only be vetoed.
-    /// @param dueAt From when it can be taken, unix seconds; a veto is possible before. 0 for a top-up.
+    /// @param kind `FaultKind`: `OFFLINE` for a case of absence, `AMNESIA` with a `sigma` of 0 for open accusations of it, else
+    /// that of a conviction whose top-up is due.
+    /// @param sigma Epoch of the set the fault happened under; 0 for accusations, which name theirs in their charges.
+    /// @param fraction Fraction that is still to be taken, 1e18 = all; 0 for a first absence, which can only be vetoed, and
+    /// for accusations, which can still be answered.
+    /// @param dueAt From when it can be taken, unix seconds; a veto is possible before. 0 for a top-up and for accusations.
     struct OpenFault {
         uint32 id;
         uint8 kind;
@@ -178,9 +180,9 @@ interface ILens {
     /// @param from first number, ≥ 1
     function slashesOf(uint32 id, uint256 from, uint256 count) external view returns (Slash[] memory page);
 
-    /// @notice Absences that can still be vetoed or slashed and top-ups that are due, of the operators with ids from `from` on,
-    /// at most `count` of them; of each at most its eight latest absences. Open accusations of amnesia are known by
-    /// `AmnesiaFault`'s events only: whoever can answer one has to hold its charge anyway.
+    /// @notice Absences that can still be vetoed or slashed, open accusations of amnesia and top-ups that are due, of the
+    /// operators with ids from `from` on, at most `count` of them; of each at most its eight latest absences, and one entry for
+    /// all accusations: the charges themselves are in `AmnesiaFault`'s events, for whoever answers, convicts or expires them.
     /// @param from first id, ≥ 1
     function openFaults(uint32 from, uint256 count) external view returns (OpenFault[] memory);
 

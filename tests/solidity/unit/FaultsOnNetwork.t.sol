@@ -4,9 +4,10 @@ pragma solidity ^0.8.30;
 import {IAmnesiaFault} from "contracts/interfaces/IAmnesiaFault.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {IEvidence} from "contracts/interfaces/IEvidence.sol";
+import {ILens} from "contracts/interfaces/ILens.sol";
 import {IOfflineFault} from "contracts/interfaces/IOfflineFault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
-import {ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
 
 import {FaultsFixture} from "../harness/FaultsFixture.sol";
 
@@ -214,6 +215,30 @@ contract FaultsOnNetworkTest is FaultsFixture {
         vm.expectPartialRevert(IAmnesiaFault.AmnesiaFault_NotOpen.selector);
         amnesia.convict(_charge(2));
         assertFalse(slashing.isConvicted(2));
+    }
+
+    function test_lensListsOperatorsThatAreAccused() public {
+        ILens lens = ILens(
+            vm.deployCode("Lens.sol:Lens", abi.encode(registry, vault, set, batches, address(this), slashing, amnesia))
+        );
+        bytes memory members = _setOf(4, SIGMA);
+        amnesia.accuse(_vote(0, 2, SIGMA, 1, X), _vote(0, 1, SIGMA, 3, Y), members, reporter);
+        amnesia.accuse(_vote(1, 2, SIGMA, 1, X), _vote(1, 1, SIGMA, 3, Y), members, reporter);
+        ILens.OpenFault[] memory open = lens.openFaults(1, 10);
+        assertEq(open.length, 2);
+        for (uint32 i = 0; i < 2; ++i) {
+            assertEq(open[i].id, i + 1);
+            assertEq(open[i].kind, FaultKind.AMNESIA);
+            assertEq(open[i].sigma, 0, "the charges name theirs");
+            assertEq(open[i].fraction, 0, "can be answered");
+        }
+        amnesia.answer(_charge(2), _certificate(1, SIGMA, 2, Y, 14), members);
+        open = lens.openFaults(1, 10);
+        assertEq(open.length, 1, "answered");
+        assertEq(open[0].id, 1);
+        skip(RESPONSE_WINDOW);
+        amnesia.convict(_charge(1));
+        assertEq(lens.openFaults(1, 10).length, 0, "convicted");
     }
 
     /// @dev Accused in the last epoch in which evidence is taken, convicted in a later one.

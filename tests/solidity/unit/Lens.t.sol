@@ -274,14 +274,15 @@ contract LensTest is NetworkKit {
     }
 
     function test_constructor_refusesZeroAddresses() public {
-        for (uint256 field = 0; field < 6; ++field) {
-            address[6] memory wiring = [
+        for (uint256 field = 0; field < 7; ++field) {
+            address[7] memory wiring = [
                 address(registry),
                 address(stakeVault),
                 address(sequencerSet),
                 address(batchChain),
                 address(rewardVault),
-                network.slasher
+                network.slasher,
+                network.amnesiaFault
             ];
             wiring[field] = address(0);
             bytes memory code = abi.encodePacked(vm.getCode("Lens.sol:Lens"), abi.encode(wiring));

@@ -59,6 +59,13 @@ pub mod lens {
                             ::std::borrow::ToOwned::to_owned("address"),
                         ),
                     },
+                    ::ethers::core::abi::ethabi::Param {
+                        name: ::std::borrow::ToOwned::to_owned("amnesiaFault"),
+                        kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                        internal_type: ::core::option::Option::Some(
+                            ::std::borrow::ToOwned::to_owned("address"),
+                        ),
+                    },
                 ],
             }),
             functions: ::core::convert::From::from([
