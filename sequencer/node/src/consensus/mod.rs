@@ -105,7 +105,7 @@ pub struct ConsensusConfig {
     pub status: watch::Sender<ConsensusStatus>,
     /// Lock that this machine's processes share which vote with this key on this chain.
     pub key_lock: Option<PathBuf>,
-    /// Where every signed message goes that the engine receives or publishes.
+    /// Where every signed message goes that the engine receives or writes to its log.
     pub ear: Option<Ear>,
     /// What stands between the engine and its network: nothing, except in tests of nodes that misbehave.
     pub interpose: Option<Interpose>,
@@ -262,10 +262,11 @@ pub async fn run(
     let settings =
         network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone(), config.members_only);
     let failed = |error: eyre::Report| ConsensusError::Start(format!("{error:#}"));
-    let codec = ListeningCodec(config.ear.clone());
+    let codec = ListeningCodec::network(config.ear.clone());
+    let log_codec = ListeningCodec::log(config.ear.as_ref());
     let registry = SharedRegistry::global().with_moniker(&config.moniker);
     let (network, to_network) =
-        spawn_network_actor(identity, settings.consensus(), settings.value_sync(), &registry, codec.clone())
+        spawn_network_actor(identity, settings.consensus(), settings.value_sync(), &registry, codec)
             .await
             .map_err(failed)?;
     let network = match config.interpose {
@@ -273,7 +274,7 @@ pub async fn run(
         None => network,
     };
     let (mut channels, engine) = EngineBuilder::new(RotaContext, settings)
-        .with_default_wal(WalContext::new(log_path, codec))
+        .with_default_wal(WalContext::new(log_path, log_codec))
         .with_custom_network(network, to_network)
         .with_default_sync(SyncContext::new(WireCodec))
         .with_default_consensus(consensus)
@@ -282,7 +283,6 @@ pub async fn run(
         .await
         .map_err(failed)?;
 
-    let observer = config.ear.map(|ear| tokio::spawn(observe::observe(channels.events.subscribe(), ear)));
     let refusals = key.as_ref().map(ProtectedKey::refusals);
     let mut app = App {
         chain,
@@ -306,9 +306,6 @@ pub async fn run(
     let result = serve(&mut app, &mut channels, &shutdown).await;
     peers.abort();
     watcher.abort();
-    if let Some(observer) = observer {
-        observer.abort();
-    }
     finish(result, channels, engine, refusals, &shutdown).await
 }
 

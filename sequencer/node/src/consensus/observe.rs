@@ -1,6 +1,7 @@
 //! Lets the evidence watcher listen: to every signature that reaches the node, where its bytes are decoded and so before
-//! any check of the engine, for any height, whatever brings it: votes, proposals, certificates of polkas and rounds,
-//! decided blocks of peers, and the engine's own log after a restart. What the node says itself is heard as it is published.
+//! any check of the engine, for any height, whatever brings it: votes, proposals, certificates of polkas and rounds and
+//! decided blocks of peers. What the engine verified and acts on, its own votes among it, is heard a second time where it is
+//! written to the engine's log, which is before any of it has an effect, and where it is read from there after a restart.
 
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -15,10 +16,8 @@ use malachitebft_core_types::{
     ExtendedCommitCertificate, NilOrVal, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote,
     ValidatorProof, VoteType,
 };
-use malachitebft_engine::util::events::{Event, RxEvent};
 use malachitebft_sync::ValueResponse;
 use rota_protocol::{evidence::MessageKind, vote::Signature65};
-use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     codec::WireCodec,
@@ -29,22 +28,25 @@ use crate::evidence::{Ear, Heard, HeardPolka};
 
 type Ctx = RotaContext;
 
-/// Passes on what this node publishes until the engine ends.
-pub(super) async fn observe(mut events: RxEvent<RotaContext>, ear: Ear) {
-    loop {
-        match events.recv().await {
-            Ok(Event::Published(message)) => message.tell(&ear),
-            Ok(_) => {}
-            // The engine's buffer is short; how many of the lost events were messages nobody can tell.
-            Err(RecvError::Lagged(count)) => Ear::missed(count),
-            Err(RecvError::Closed) => return,
-        }
-    }
+/// The wire's codec, which tells an ear of every signature that it decodes, and in the engine's log also of those that it
+/// encodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ListeningCodec {
+    ear: Option<Ear>,
+    is_log: bool,
 }
 
-/// The wire's codec, which tells an ear of every signature it decodes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ListeningCodec(pub(super) Option<Ear>);
+impl ListeningCodec {
+    /// For the network.
+    pub(super) const fn network(ear: Option<Ear>) -> Self {
+        Self { ear, is_log: false }
+    }
+
+    /// For the engine's log.
+    pub(super) fn log(ear: Option<&Ear>) -> Self {
+        Self { ear: ear.map(Ear::of_engine), is_log: true }
+    }
+}
 
 impl<T: Overheard> Codec<T> for ListeningCodec
 where
@@ -54,13 +56,16 @@ where
 
     fn decode(&self, bytes: Bytes) -> Result<T, Self::Error> {
         let message = WireCodec.decode(bytes)?;
-        if let Some(ear) = &self.0 {
+        if let Some(ear) = &self.ear {
             message.tell(ear);
         }
         Ok(message)
     }
 
     fn encode(&self, message: &T) -> Result<Bytes, Self::Error> {
+        if let Some(ear) = self.ear.as_ref().filter(|_| self.is_log) {
+            message.tell(ear);
+        }
         WireCodec.encode(message)
     }
 }
@@ -202,21 +207,37 @@ mod tests {
     use super::*;
     use crate::{
         consensus::types::{Height, Proposal, Vote},
-        evidence::Said,
+        evidence::{Queue, Said, Source},
     };
 
-    /// What an ear hears while `message` is decoded.
+    fn all(queue: &Queue) -> Vec<(Said, Source)> {
+        queue.take(&[0..=u64::MAX - 1], 1_024)
+    }
+
+    /// What an ear hears while `message` is decoded from the network; the engine's log brings the same.
     fn heard<T: Overheard>(message: &T) -> Vec<Said>
     where
         WireCodec: Codec<T>,
         <WireCodec as Codec<T>>::Error: std::fmt::Debug,
     {
-        let (ear, mut said) = Ear::new();
+        let (ear, queue) = Ear::new();
         let bytes = WireCodec.encode(message).unwrap();
-        let decoded = ListeningCodec(Some(ear)).decode(bytes.clone()).unwrap();
+        let codec = ListeningCodec::network(Some(ear.clone()));
+        let decoded = codec.decode(bytes.clone()).unwrap();
         assert_eq!(WireCodec.encode(&decoded).unwrap(), bytes);
-        ListeningCodec(None).decode(bytes).unwrap();
-        std::iter::from_fn(|| said.try_recv().ok()).collect()
+        assert_eq!(codec.encode(message).unwrap(), bytes);
+        ListeningCodec::network(None).decode(bytes.clone()).unwrap();
+        let heard = all(&queue);
+        assert!(heard.iter().all(|(_, source)| *source == Source::Network));
+        let heard: Vec<_> = heard.into_iter().map(|(said, _)| said).collect();
+
+        let log = ListeningCodec::log(Some(&ear));
+        let logged: Vec<_> = heard.iter().map(|said| (said.clone(), Source::Engine)).collect();
+        assert_eq!(log.encode(message).unwrap(), bytes);
+        assert_eq!(all(&queue), logged, "while it is written");
+        log.decode(bytes).unwrap();
+        assert_eq!(all(&queue), logged, "and while it is read");
+        heard
     }
 
     fn signature() -> Signature65 {

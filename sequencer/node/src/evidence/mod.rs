@@ -3,6 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | [`queue`] | where messages wait, so that nobody can crowd out anybody else's |
 //! | [`watcher`] | listens to every signed message, verifies it and compares it with what was said before |
 //! | [`services`] | which set and fork serve a height |
 //! | [`store`] | messages and contradictions on disk |
@@ -14,10 +15,11 @@
 //! The consensus engine has an eye for contradictions too, but it looks at the present height only. What is signed for
 //! a height long decided passes it unseen; here every message that reaches the node is looked at, for any height, and
 //! the certificates of decided blocks with them. Nothing here can hold up consensus: messages come through a bounded
-//! queue, and what finds no room is counted and dropped.
+//! [`queue`], and what finds no room is counted and dropped.
 
 pub mod amnesia;
 pub mod court;
+pub mod queue;
 pub mod report;
 pub mod reporter;
 mod services;
@@ -31,20 +33,17 @@ use rota_protocol::{
     evidence::{MessageKind, Place},
     vote::Signature65,
 };
-use tokio::sync::mpsc;
 
 pub use self::{
     amnesia::{Advocate, ChargeCourt, L1ChargeCourt},
     court::{Court, L1Court},
+    queue::{Ear, Queue, Said, Source, View},
     report::Report,
     reporter::Reporter,
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
     watcher::{Sets, WatchError, Watcher},
 };
 use crate::consensus::context::Service;
-
-/// Messages that wait for the watcher.
-pub const QUEUE: usize = 8_192;
 
 /// A signed message as it reached the node, or left it: nothing about it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +92,6 @@ impl HeardPolka {
     }
 }
 
-/// What the watcher listens to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// A message.
-    Message(Heard),
-    /// A polka, which explains votes even where single votes on record do not make it up.
-    Polka(HeardPolka),
-}
-
 impl Heard {
     /// The message at a height served so.
     fn under(&self, Service { sigma, fork }: Service) -> Statement {
@@ -113,38 +103,5 @@ impl Heard {
             pol_round: self.pol_round,
             signature: self.signature,
         }
-    }
-}
-
-/// Where consensus leaves messages for the watcher.
-#[derive(Clone, Debug)]
-pub struct Ear(mpsc::Sender<Said>);
-
-impl Ear {
-    /// A queue with room for [`QUEUE`] messages.
-    pub fn new() -> (Self, mpsc::Receiver<Said>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), receiver)
-    }
-
-    /// Leaves a message; never waits.
-    pub fn hear(&self, heard: Heard) {
-        self.send(Said::Message(heard));
-    }
-
-    /// Leaves a certificate; never waits.
-    pub fn hear_polka(&self, polka: HeardPolka) {
-        self.send(Said::Polka(polka));
-    }
-
-    fn send(&self, said: Said) {
-        if self.0.try_send(said).is_err() {
-            Self::missed(1);
-        }
-    }
-
-    /// Counts messages that were lost on the way.
-    pub fn missed(count: u64) {
-        metrics::counter!("rota_evidence_dropped_total").increment(count);
     }
 }

@@ -1,6 +1,6 @@
 //! Which set and fork serve a height, as far back as anybody can be judged.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use crate::{
     chain::{DecidedBlock, DecidedChain, EngineError},
@@ -54,6 +54,12 @@ impl Services {
         self.from.first_key_value().map(|(height, _)| *height)
     }
 
+    /// What served, and the heights it served, in ascending order.
+    pub fn spans(&self) -> impl Iterator<Item = (RangeInclusive<u64>, Service)> + '_ {
+        let ends = self.from.keys().skip(1).map(|next| next - 1).chain([self.end]);
+        self.from.iter().zip(ends).map(|((first, service), end)| (*first..=end, *service))
+    }
+
     /// Enters a height; heights are entered in ascending order.
     pub fn enter(&mut self, height: u64, service: Service) {
         if height <= self.end && self.start().is_some_and(|start| start <= height) {
@@ -100,5 +106,6 @@ mod tests {
         assert_eq!(services.at(9), At::Forgotten);
         assert_eq!([10, 11, 12, 13].map(|height| services.at(height)), [a, a, b, b].map(At::Known));
         assert_eq!(services.at(14), At::Later);
+        assert_eq!(services.spans().collect::<Vec<_>>(), [(10..=11, a), (12..=13, b)]);
     }
 }

@@ -421,13 +421,14 @@ impl Messages {
     }
 
     /// Records a prevote for a block beside the first word at its place: other nodes may have counted this one, and a
-    /// polka of it must be there for who acted on it. There is room for a few.
+    /// polka of it must be there for who acted on it. There is room for a few, and for one more that this node's own engine
+    /// acts on: it counts the first that it takes.
     ///
     /// # Errors
     /// Disk failure.
-    pub fn insert_spare(&mut self, statement: &Statement) -> Result<(), StoreError> {
-        let place = statement.key();
-        if self.0.spares.prefix(place).take(MAX_SPARES).count() < MAX_SPARES {
+    pub fn insert_spare(&mut self, statement: &Statement, is_engine_s: bool) -> Result<(), StoreError> {
+        let (place, room) = (statement.key(), MAX_SPARES + usize::from(is_engine_s));
+        if self.0.spares.prefix(place).take(room).count() < room {
             let key = [&place[..], statement.block_hash.as_slice()].concat();
             self.0.spares.insert(key, statement.encode())?;
         }

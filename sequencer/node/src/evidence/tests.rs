@@ -411,6 +411,72 @@ async fn a_polka_of_single_votes_stands_though_one_of_them_was_not_the_first() {
     bench.stop().await;
 }
 
+/// Junk in the name of every member, about everything that can be said now: what honest members say elsewhere is looked at,
+/// and what the engine acted on answers whom the junk was to leave without an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_takes_no_evidence_and_no_answer_from_the_record() {
+    let mut bench = Bench::started();
+    let prevote = |round| at(MessageKind::Prevote, 1, round);
+    let ear = bench.running.as_ref().unwrap().ear.clone();
+    let flood = |from: u64| {
+        for n in 1..=4 {
+            let template = says(n, at(MessageKind::Proposal, 1, 0), "junk");
+            for junk in from..from + 4_000 {
+                let kind = [MessageKind::Prevote, MessageKind::Precommit][junk as usize % 2];
+                let (height, round) = (1 + junk / 2 % 2 * 8, (junk / 4 % 11) as u32);
+                let block_hash = keccak256(junk.to_be_bytes());
+                ear.hear(Heard { kind, height, round, block_hash, ..template });
+            }
+        }
+    };
+    flood(0);
+    // Member 1 broke a lock, which the polka in between excuses: the engine has it from its own log.
+    let engine = ear.of_engine();
+    let said = [2, 3, 4].map(|n| says(n, prevote(3), "c"));
+    let locked = [says(1, at(MessageKind::Precommit, 1, 1), "a"), says(1, prevote(6), "c")];
+    said.iter().chain(&locked).for_each(|said| engine.hear(*said));
+    // Member 2 says two things at a later height.
+    let later = at(MessageKind::Prevote, 2, 0);
+    bench.hear(&[says(2, later, "a"), says(2, later, "b")]);
+    flood(4_000);
+    assert_eq!(bench.settle(1).await.len(), 0);
+    let running = bench.running.as_ref().unwrap();
+    let set = consensus::rules(&WEIGHTS).set;
+    assert_eq!(running.store.polka(&set, 0, 1, 1..6, keccak256("c")).unwrap().unwrap().signatures.len(), 3);
+    assert!(running.store.suspicions().unwrap().is_empty(), "{:?}", running.store.suspicions());
+    bench.decide(0, 0).await;
+    let cases = bench.wait(2).await;
+    assert!(cases.iter().any(|case| case.id == 12 && case.evidence.place() == later));
+    assert_eq!(bench.cases().iter().filter(|case| case.id != 14).count(), 1);
+    bench.stop().await;
+}
+
+/// The network brings other votes of a member first, as many as there is room for: the one that the engine counts has a
+/// room of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_counts_is_kept_however_much_was_said_before() {
+    let mut bench = Bench::started();
+    let place = at(MessageKind::Prevote, 1, 3);
+    for block in ["", "d", "e", "f", "g"] {
+        bench.hear(&[says(2, place, block)]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bench.settle(1).await;
+    let ear = bench.running.as_ref().unwrap().ear.of_engine();
+    // A round that consensus has not told of yet, too: the engine got there by a certificate.
+    let far = at(MessageKind::Prevote, 1, 30);
+    [2, 3, 4].iter().for_each(|n| ear.hear(says(*n, place, "c")));
+    [2, 3, 4].iter().for_each(|n| ear.hear(says(*n, far, "c")));
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let set = consensus::rules(&WEIGHTS).set;
+    // Stopped at once: what the engine wrote to its log is looked at all the same.
+    bench.stop().await;
+    for round in [3, 30] {
+        let polka = store.polka(&set, 0, 1, round..round + 1, keccak256("c")).unwrap();
+        assert_eq!(polka.unwrap().signatures.len(), 3, "round {round}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_member_cannot_fill_the_past() {
     let mut bench = Bench::started();

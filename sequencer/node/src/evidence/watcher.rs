@@ -1,18 +1,21 @@
 //! Listens to every signed message, verifies it and compares it with what its signer said before.
 
 use std::{
-    collections::BTreeMap,
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use alloy_primitives::Address;
 use rota_protocol::{certificate::CommitCertificate, evidence::MessageKind, member::FrozenSet, vote::VoteDomain};
-use tokio::sync::{Notify, broadcast::error::RecvError, mpsc, watch};
+use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Heard, HeardPolka, Said,
+    Heard, HeardPolka,
     amnesia::{self, Suspicion},
+    queue::{Queue, ROUNDS_AHEAD, Said, Source, View},
     services::{At, Services, service},
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
 };
@@ -25,7 +28,7 @@ use crate::{
     },
 };
 
-/// Messages looked at in one go.
+/// Messages of the network, and of the engine, looked at in one go.
 const BATCH: usize = 256;
 /// Certificates read in one go while the watcher is behind the chain.
 const CATCH_UP: u64 = 32;
@@ -34,19 +37,10 @@ const SYNC: Duration = Duration::from_secs(1);
 /// Time between two looks for what can be forgotten.
 const PRUNE: Duration = Duration::from_secs(60);
 
-/// How far beyond the present round of a height its messages are kept; the engine drops what is further, too.
-pub(super) const ROUNDS_AHEAD: u32 = 10;
 /// Heights after whose decision messages of its later rounds are still kept.
 const RECENT: u64 = 256;
-/// Heights ahead of the running one whose messages wait until it is known who serves them.
-const HEIGHTS_AHEAD: u64 = 8;
-/// Messages that wait, in all, and of one signer for one height. Nobody has verified them.
-const MAX_WAITING: usize = 16_384;
-/// Other epochs tried for bad signatures in a [`SYNC`]: junk must not cost more than it does.
-const GUESSES: u32 = 64;
-/// Certificates that wait for one height.
-const MAX_WAITING_POLKAS: usize = 16;
-const MAX_WAITING_EACH: usize = 3 * (ROUNDS_AHEAD as usize + 1);
+/// Other epochs tried in a [`SYNC`] for bad signatures in the name of one member: junk must not cost more than it does.
+const GUESSES: u32 = 16;
 
 /// Looks up the set that was frozen for an epoch; `None` if this node does not know it.
 pub type Sets = Arc<dyn Fn(u32) -> Option<Arc<FrozenSet>> + Send + Sync>;
@@ -65,6 +59,17 @@ pub enum WatchError {
     Panicked,
 }
 
+/// What is known of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Nothing.
+    None,
+    /// The engine verified it; it is verified again, because its log is a file.
+    Engine,
+    /// It is part of a decided block.
+    Certified,
+}
+
 /// What the watcher listens to.
 pub struct Watcher {
     /// What signatures are bound to.
@@ -77,8 +82,8 @@ pub struct Watcher {
     pub sets: Sets,
     /// The round of the running height.
     pub status: watch::Receiver<ConsensusStatus>,
-    /// Messages of the network.
-    pub heard: mpsc::Receiver<Said>,
+    /// Messages of the network and of the engine.
+    pub heard: Queue,
     /// Contradictions.
     pub store: EvidenceStore,
     /// Messages on record.
@@ -96,15 +101,14 @@ struct Ledger {
     store: EvidenceStore,
     messages: Messages,
     services: Services,
-    waiting: BTreeMap<u64, Vec<Heard>>,
-    waits: usize,
-    waiting_polkas: BTreeMap<u64, Vec<HeardPolka>>,
     /// Height up to which certificates are on record.
     certified: u64,
     /// Running height and its round.
     running: (u64, u32),
-    /// Epochs that may still be guessed before the next [`SYNC`].
-    guesses: u32,
+    /// Epochs guessed since the last [`SYNC`], by member.
+    guesses: HashMap<Address, u32>,
+    /// Votes of a later round than the first were recorded and are not on disk yet.
+    is_pressing: bool,
     found: Arc<Notify>,
     synced: Instant,
 }
@@ -115,7 +119,7 @@ impl Watcher {
     /// # Errors
     /// See [`WatchError`].
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WatchError> {
-        let Self { domain, chain, rules, sets, mut status, mut heard, store, messages, retain, found } = self;
+        let Self { domain, chain, rules, sets, mut status, heard, store, messages, retain, found } = self;
         let mut events = chain.subscribe();
         let horizon = move |chain: &dyn DecidedChain| chain.head_header().timestamp.saturating_sub(retain.as_secs());
         let mut ledger = {
@@ -128,54 +132,66 @@ impl Watcher {
         };
         let mut sync = tokio::time::interval(SYNC);
         let mut prune = tokio::time::interval(PRUNE);
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut members = ledger.members();
         loop {
             let behind = ledger.certified < chain.head_number();
-            let mut due = false;
+            let (mut due, mut stops) = (false, false);
             tokio::select! {
-                () = shutdown.cancelled() => break,
-                // The sender lives in consensus: without it there is nothing to hear, but still certificates to read.
-                count = heard.recv_many(&mut batch, BATCH), if !heard.is_closed() || !heard.is_empty() => {
-                    tracing::trace!(count, "heard");
-                }
+                // What the engine wrote to its log so far is looked at in any case: its next height has another log.
+                () = shutdown.cancelled() => stops = true,
+                () = heard.filled() => {}
                 () = std::future::ready(()), if behind => {}
                 // However many were missed: what is decided is read from the chain.
-                event = events.recv(), if !behind => {
-                    if matches!(event, Err(RecvError::Closed)) {
-                        break;
-                    }
-                }
-                _ = sync.tick() => {}
+                event = events.recv(), if !behind => stops = matches!(event, Err(RecvError::Closed)),
+                _ = sync.tick() => members = ledger.members(),
                 _ = prune.tick() => due = true,
             }
-            let (height, round) = {
+            let running = {
                 let status = status.borrow_and_update();
                 (status.height, status.round)
             };
-            ledger.running = (height, round);
-            let (messages, reader) = (std::mem::take(&mut batch), Arc::clone(&chain));
+            ledger.running = running;
+            let reader = Arc::clone(&chain);
             ledger = blocking(move || {
                 ledger.catch_up(&*reader)?;
-                for said in messages {
-                    match said {
-                        Said::Message(heard) => ledger.take(&heard)?,
-                        Said::Polka(polka) => ledger.take_polka(&polka)?,
-                    }
-                }
-                if due {
-                    ledger.messages.prune(horizon(&*reader))?;
-                }
-                ledger.flush()?;
                 Ok(ledger)
             })
             .await?;
             ledger = enter_next(ledger, &*chain, &*rules).await?;
+            let (oldest, head) = (ledger.services.start().unwrap_or_default(), chain.head_number());
+            heard.look(View { oldest, head, running, members: Arc::clone(&members) });
+            let (ready, reader) = (ledger.ready(), Arc::clone(&chain));
+            loop {
+                let batch = heard.take(&ready, BATCH);
+                let more = stops && batch.iter().any(|(_, source)| *source == Source::Engine);
+                let (prunes, reader) = (std::mem::take(&mut due), Arc::clone(&reader));
+                ledger = blocking(move || {
+                    for (said, source) in batch {
+                        match said {
+                            Said::Message(heard) => ledger.take(&heard, source)?,
+                            Said::Polka(polka) => ledger.take_polka(&polka, source)?,
+                        }
+                    }
+                    if prunes {
+                        ledger.messages.prune(horizon(&*reader))?;
+                    }
+                    ledger.flush()?;
+                    Ok(ledger)
+                })
+                .await?;
+                if !more {
+                    break;
+                }
+            }
+            if stops {
+                break;
+            }
         }
         blocking(move || Ok(ledger.store.flush(true)?)).await
     }
 }
 
-/// Learns who serves the height after the head, and looks at what waited for it.
+/// Learns who serves the height after the head.
 async fn enter_next(
     mut ledger: Ledger,
     chain: &dyn DecidedChain,
@@ -191,11 +207,7 @@ async fn enter_next(
         Err(RulesError::Waiting(_) | RulesError::NotNext { .. }) => return Ok(ledger),
         Err(RulesError::Engine(error)) => return Err(error.into()),
     }
-    blocking(move || {
-        ledger.take_waiting()?;
-        Ok(ledger)
-    })
-    .await
+    Ok(ledger)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -222,12 +234,10 @@ impl Ledger {
             store,
             messages,
             services,
-            waiting: BTreeMap::new(),
-            waits: 0,
-            waiting_polkas: BTreeMap::new(),
             certified,
             running: (0, 0),
-            guesses: GUESSES,
+            guesses: HashMap::new(),
+            is_pressing: false,
             found,
             synced: Instant::now(),
         })
@@ -248,7 +258,23 @@ impl Ledger {
             self.certified = next;
             next += 1;
         }
-        self.take_waiting()
+        Ok(())
+    }
+
+    /// The heights about which messages can be looked at: it is known who served them.
+    fn ready(&self) -> Vec<RangeInclusive<u64>> {
+        let spans = self.services.spans();
+        spans.filter(|(_, service)| (self.sets)(service.sigma).is_some()).map(|(heights, _)| heights).collect()
+    }
+
+    /// Keys of the sets that served last, serve, and are to serve next as far as they are frozen.
+    fn members(&self) -> Arc<HashSet<Address>> {
+        let mut epochs: Vec<u32> = self.services.spans().map(|(_, service)| service.sigma).collect();
+        let last = epochs.last().copied().unwrap_or_default();
+        epochs.drain(..epochs.len().saturating_sub(2));
+        epochs.extend([last.saturating_add(1), last.saturating_add(2)]);
+        let sets = epochs.into_iter().filter_map(|epoch| (self.sets)(epoch));
+        Arc::new(sets.flat_map(|set| set.members().iter().map(|member| member.signer).collect::<Vec<_>>()).collect())
     }
 
     /// Records the precommits of a certificate, which consensus has verified.
@@ -268,7 +294,7 @@ impl Ledger {
                         signer: member.signer,
                         signature: *signature,
                     };
-                    self.compare(&heard.under(service(decided)), &set, index, true)?;
+                    self.compare(&heard.under(service(decided)), &set, index, Proof::Certified)?;
                 }
             }
             None => {
@@ -278,61 +304,29 @@ impl Ledger {
         Ok(self.messages.certified(certificate.height, certificate.round, header.timestamp)?)
     }
 
-    /// Looks at what waited for heights that are known by now.
-    fn take_waiting(&mut self) -> Result<(), WatchError> {
-        // What excuses comes before what it excuses.
-        while let Some(entry) = self.waiting_polkas.first_entry() {
-            if self.services.at(*entry.key()) == At::Later {
-                break;
-            }
-            for polka in entry.remove() {
-                self.take_polka(&polka)?;
-            }
-        }
-        while let Some(entry) = self.waiting.first_entry() {
-            if self.services.at(*entry.key()) == At::Later {
-                break;
-            }
-            let waited = entry.remove();
-            self.waits -= waited.len();
-            for heard in waited {
-                self.take(&heard)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Looks at one message.
-    fn take(&mut self, heard: &Heard) -> Result<(), WatchError> {
-        let service = match self.services.at(heard.height) {
-            At::Known(service) => service,
-            At::Later => return self.wait(heard),
-            At::Forgotten => return ignore(heard, "too old"),
-        };
-        if heard.round > self.last_round(heard.height)? {
+    fn take(&mut self, heard: &Heard, source: Source) -> Result<(), WatchError> {
+        let At::Known(service) = self.services.at(heard.height) else { return ignore(heard, "of no known height") };
+        // The engine takes what is further ahead only with proof that somebody honest is there.
+        if source == Source::Network && heard.round > self.last_round(heard.height)? {
             return ignore(heard, "round too far ahead");
         }
         let Some(set) = (self.sets)(service.sigma) else { return ignore(heard, "set unknown") };
         let Some(index) = set.index_of_signer(heard.signer) else { return ignore(heard, "no member") };
-        self.compare(&heard.under(service), &set, index, false)
+        let proof = if source == Source::Engine { Proof::Engine } else { Proof::None };
+        self.compare(&heard.under(service), &set, index, proof)
     }
 
     /// Looks at the votes of a polka, and keeps it whole if they do not make it up on record: a member that prevoted
     /// something else first must not take the polka from those who acted on it.
-    fn take_polka(&mut self, polka: &HeardPolka) -> Result<(), WatchError> {
-        if self.services.at(polka.height) == At::Later && self.is_near(polka.height, polka.round) {
-            let waiting = self.waiting_polkas.entry(polka.height).or_default();
-            if waiting.len() < MAX_WAITING_POLKAS {
-                waiting.push(polka.clone());
-                return Ok(());
-            }
-        }
+    fn take_polka(&mut self, polka: &HeardPolka, source: Source) -> Result<(), WatchError> {
         for vote in polka.votes() {
-            self.take(&vote)?;
+            self.take(&vote, source)?;
         }
         let At::Known(service) = self.services.at(polka.height) else { return Ok(()) };
         let Some(set) = (self.sets)(service.sigma) else { return Ok(()) };
-        if polka.round > self.last_round(polka.height)? || polka.block_hash.is_zero() {
+        let too_far = source == Source::Network && polka.round > self.last_round(polka.height)?;
+        if too_far || polka.block_hash.is_zero() {
             return Ok(());
         }
         let (height, rounds) = (polka.height, polka.round..polka.round.saturating_add(1));
@@ -348,27 +342,6 @@ impl Ledger {
             tracing::info!(height, round = polka.round, block = %polka.block_hash, "kept a polka of votes said twice");
         }
         Ok(())
-    }
-
-    /// Keeps a message for a height that nobody serves yet, if it can be of use.
-    fn wait(&mut self, heard: &Heard) -> Result<(), WatchError> {
-        if !self.is_near(heard.height, heard.round) || self.waits >= MAX_WAITING {
-            return ignore(heard, "too far ahead");
-        }
-        let waiting = self.waiting.entry(heard.height).or_default();
-        if waiting.iter().filter(|other| other.signer == heard.signer).count() >= MAX_WAITING_EACH {
-            return ignore(heard, "too many of this signer");
-        }
-        if !waiting.contains(heard) {
-            waiting.push(*heard);
-            self.waits += 1;
-        }
-        Ok(())
-    }
-
-    /// Whether it is worth waiting for somebody to serve that height.
-    fn is_near(&self, height: u64, round: u32) -> bool {
-        height <= self.certified.saturating_add(1 + HEIGHTS_AHEAD) && round <= ROUNDS_AHEAD
     }
 
     /// Last round of a height in which what is said is recorded. What lies long in the past was recorded when it was
@@ -388,13 +361,13 @@ impl Ledger {
         statement: &Statement,
         set: &FrozenSet,
         index: usize,
-        verified: bool,
+        proof: Proof,
     ) -> Result<(), WatchError> {
         let first = self.messages.get(&statement.place, statement.signer)?;
         if first.is_some_and(|first| first.block_hash == statement.block_hash && first.epoch == statement.epoch) {
             return Ok(());
         }
-        if !verified && !statement.is_signed(&self.domain) {
+        if proof != Proof::Certified && !statement.is_signed(&self.domain) {
             return match self.under_another_epoch(statement) {
                 Some(foreign) => self.compare_foreign(&foreign, first, set, index),
                 None => {
@@ -406,13 +379,15 @@ impl Ledger {
         let Some(first) = first else {
             metrics::counter!("rota_evidence_messages_total").increment(1);
             self.messages.insert(statement)?;
+            self.is_pressing |= statement.place.round > 0;
             if let Some(foreign) = self.store.foreign(&statement.place, statement.signer)? {
                 self.contradiction(&foreign, statement, set, index)?;
             }
             return self.suspect(statement, set, index);
         };
         if statement.place.kind == MessageKind::Prevote && !statement.block_hash.is_zero() {
-            self.messages.insert_spare(statement)?;
+            self.messages.insert_spare(statement, proof == Proof::Engine)?;
+            self.is_pressing = true;
         }
         self.contradiction(&first, statement, set, index)
     }
@@ -421,7 +396,11 @@ impl Ledger {
     /// counts such a message, but L1 convicts by it. Bounded: each guess costs as much as looking at a message.
     fn under_another_epoch(&mut self, statement: &Statement) -> Option<Statement> {
         for epoch in [statement.epoch.checked_sub(1), statement.epoch.checked_add(1)].into_iter().flatten() {
-            self.guesses = self.guesses.checked_sub(1)?;
+            let guesses = self.guesses.entry(statement.signer).or_default();
+            if *guesses >= GUESSES {
+                return None;
+            }
+            *guesses += 1;
             let foreign = Statement { epoch, ..*statement };
             if foreign.is_signed(&self.domain) {
                 return Some(foreign);
@@ -521,14 +500,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Hands what was recorded to the operating system, and once in a while to the disk.
+    /// Hands what was recorded to the operating system, and once in a while to the disk; at once where it may excuse or
+    /// convict of amnesia: there is none in a first round.
     fn flush(&mut self) -> Result<(), WatchError> {
-        let to_disk = self.synced.elapsed() >= SYNC;
-        if to_disk {
+        let is_due = self.synced.elapsed() >= SYNC;
+        if is_due {
             self.synced = Instant::now();
-            self.guesses = GUESSES;
+            self.guesses.clear();
         }
-        Ok(self.store.flush(to_disk)?)
+        Ok(self.store.flush(is_due || std::mem::take(&mut self.is_pressing))?)
     }
 }
 

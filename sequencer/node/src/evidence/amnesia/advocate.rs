@@ -23,7 +23,7 @@ use super::{
 use crate::{
     batcher::SubmitError,
     consensus::ConsensusStatus,
-    evidence::{EvidenceStore, Sets, StoreError, reporter::rank, watcher::ROUNDS_AHEAD},
+    evidence::{EvidenceStore, Sets, StoreError, queue::ROUNDS_AHEAD, reporter::rank},
 };
 
 /// Time between two looks at what is open.
