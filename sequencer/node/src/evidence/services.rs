@@ -10,17 +10,6 @@ use crate::{
 /// Changes of the serving set that are followed into the past: more than unbonding lasts on any network.
 const MAX_CHANGES: usize = 256;
 
-/// What is known of a height.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
-    /// What serves it.
-    Known(Service),
-    /// The chain has not come so far.
-    Later,
-    /// Too long ago.
-    Forgotten,
-}
-
 /// σ and fork by height: a function of the decided chain.
 #[derive(Debug, Default)]
 pub(super) struct Services {
@@ -54,6 +43,11 @@ impl Services {
         self.from.first_key_value().map(|(height, _)| *height)
     }
 
+    /// Last height known; 0 before the first.
+    pub const fn end(&self) -> u64 {
+        self.end
+    }
+
     /// What served, and the heights it served, in ascending order.
     pub fn spans(&self) -> impl Iterator<Item = (RangeInclusive<u64>, Service)> + '_ {
         let ends = self.from.keys().skip(1).map(|next| next - 1).chain([self.end]);
@@ -74,12 +68,10 @@ impl Services {
         }
     }
 
-    /// What serves `height`.
-    pub fn at(&self, height: u64) -> At {
-        if height > self.end {
-            return At::Later;
-        }
-        self.from.range(..=height).next_back().map_or(At::Forgotten, |(_, service)| At::Known(*service))
+    /// What serves `height`; `None` if the chain has not come so far, or that is too long ago.
+    pub fn at(&self, height: u64) -> Option<Service> {
+        let within = height <= self.end;
+        within.then(|| self.from.range(..=height).next_back().map(|(_, service)| *service)).flatten()
     }
 }
 
@@ -95,7 +87,7 @@ mod tests {
     #[test]
     fn a_height_is_served_by_what_was_entered_last_before_it() {
         let mut services = Services::default();
-        assert_eq!(services.at(1), At::Later);
+        assert_eq!(services.at(1), None);
         let (a, b) = (Service { sigma: 2, fork: 0 }, Service { sigma: 3, fork: 0 });
         for (height, service) in [(10, a), (11, a), (12, b), (13, b)] {
             services.enter(height, service);
@@ -103,9 +95,9 @@ mod tests {
         // Again, as after a look at a height that did not change.
         services.enter(13, b);
         assert_eq!(services.start(), Some(10));
-        assert_eq!(services.at(9), At::Forgotten);
-        assert_eq!([10, 11, 12, 13].map(|height| services.at(height)), [a, a, b, b].map(At::Known));
-        assert_eq!(services.at(14), At::Later);
+        assert_eq!(services.at(9), None);
+        assert_eq!([10, 11, 12, 13].map(|height| services.at(height)), [a, a, b, b].map(Some));
+        assert_eq!(services.at(14), None);
         assert_eq!(services.spans().collect::<Vec<_>>(), [(10..=11, a), (12..=13, b)]);
     }
 }

@@ -1,6 +1,13 @@
 //! The watcher on a chain without network: what is heard, when, and what is found in it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alloy_primitives::{B256, keccak256};
 use k256::ecdsa::SigningKey;
@@ -16,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use super::{watcher::SYNC, *};
 use crate::{
     chain::{DecidedBlock, DecidedChain, ExecutionEngine},
     consensus::{
@@ -76,6 +83,8 @@ struct Bench {
     dir: TempDir,
     chain: Arc<TestChain>,
     status: watch::Sender<ConsensusStatus>,
+    /// Whether the node has read the set from L1.
+    is_read: Arc<AtomicBool>,
     running: Option<Running>,
 }
 
@@ -90,7 +99,8 @@ impl Bench {
     fn new() -> Self {
         let chain = TestChain::new(consensus::rules(&WEIGHTS));
         let status = watch::Sender::new(ConsensusStatus { height: 1, ..ConsensusStatus::default() });
-        Self { dir: tempfile::tempdir().unwrap(), chain, status, running: None }
+        let is_read = Arc::new(AtomicBool::new(true));
+        Self { dir: tempfile::tempdir().unwrap(), chain, status, is_read, running: None }
     }
 
     fn started() -> Self {
@@ -106,12 +116,12 @@ impl Bench {
     fn start(&mut self) {
         let (store, messages) = EvidenceStore::open(self.path(), &domain()).unwrap();
         let (ear, heard) = Ear::new();
-        let set = consensus::rules(&WEIGHTS).set;
+        let (set, is_read) = (consensus::rules(&WEIGHTS).set, Arc::clone(&self.is_read));
         let watcher = Watcher {
             domain: domain(),
             chain: self.chain.clone(),
             rules: self.chain.clone(),
-            sets: Arc::new(move |epoch| (epoch == SIGMA).then(|| Arc::clone(&set))),
+            sets: Arc::new(move |epoch| (epoch == SIGMA && is_read.load(Ordering::SeqCst)).then(|| Arc::clone(&set))),
             status: self.status.subscribe(),
             heard,
             store: store.clone(),
@@ -244,6 +254,43 @@ async fn both_halves_may_lie_on_either_side_of_a_restart() {
     bench.stop().await;
     bench.start();
     assert_eq!(bench.cases(), cases, "still to be reported");
+    bench.stop().await;
+}
+
+/// As after a node lost what it knew of L1.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_waits_for_its_set_also_over_a_restart() {
+    let mut bench = Bench::started();
+    bench.decide(0, 3).await;
+    bench.settle(1).await;
+    bench.is_read.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        bench.decide(0, 3).await;
+    }
+    // Heard while the set is not known: of the height of a certificate that waits, and twice by a member that signed none.
+    let place = |height| at(MessageKind::Precommit, height, 0);
+    bench.hear(&[says(1, place(3), "other"), says(3, place(4), "a"), says(3, place(4), "b")]);
+    tokio::time::sleep(3 * SYNC / 2).await;
+    let certified = |bench: &Bench| bench.running.as_ref().unwrap().store.certified().unwrap();
+    assert_eq!((certified(&bench), bench.cases().len()), (1, 1));
+    bench.is_read.store(true, Ordering::SeqCst);
+    let cases = bench.wait(3).await;
+    assert!(cases.iter().any(|case| case.id == 11) && cases.iter().any(|case| case.id == 13), "{cases:?}");
+    assert_eq!(certified(&bench), 4);
+
+    // Again, and the process ends before the set is known.
+    bench.is_read.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        bench.decide(0, 3).await;
+    }
+    bench.stop().await;
+    bench.start();
+    tokio::time::sleep(3 * SYNC / 2).await;
+    assert_eq!(certified(&bench), 4);
+    bench.is_read.store(true, Ordering::SeqCst);
+    bench.hear(&[says(2, place(6), "other")]);
+    assert!(bench.wait(4).await.iter().any(|case| case.id == 12 && case.evidence.place() == place(6)));
+    assert_eq!(certified(&bench), 7);
     bench.stop().await;
 }
 

@@ -16,7 +16,7 @@ use super::{
     Heard, HeardPolka,
     amnesia::{self, Suspicion},
     queue::{Queue, ROUNDS_AHEAD, Said, Source, View},
-    services::{At, Services, service},
+    services::{Services, service},
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
 };
 use crate::{
@@ -33,7 +33,7 @@ const BATCH: usize = 256;
 /// Certificates read in one go while the watcher is behind the chain.
 const CATCH_UP: u64 = 32;
 /// Time between two waits for the disk; a power cut costs the messages since.
-const SYNC: Duration = Duration::from_secs(1);
+pub(super) const SYNC: Duration = Duration::from_secs(1);
 /// Time between two looks for what can be forgotten.
 const PRUNE: Duration = Duration::from_secs(60);
 
@@ -103,6 +103,8 @@ struct Ledger {
     services: Services,
     /// Height up to which certificates are on record.
     certified: u64,
+    /// The height after that, if its certificate has to wait: its set is not known here yet.
+    awaits: Option<u64>,
     /// Running height and its round.
     running: (u64, u32),
     /// Epochs guessed since the last [`SYNC`], by member.
@@ -134,7 +136,7 @@ impl Watcher {
         let mut prune = tokio::time::interval(PRUNE);
         let mut members = ledger.members();
         loop {
-            let behind = ledger.certified < chain.head_number();
+            let behind = ledger.awaits.is_none() && ledger.certified < chain.head_number();
             let (mut due, mut stops) = (false, false);
             tokio::select! {
                 // What the engine wrote to its log so far is looked at in any case: its next height has another log.
@@ -198,7 +200,7 @@ async fn enter_next(
     rules: &dyn Derivation,
 ) -> Result<Ledger, WatchError> {
     let next = chain.head_number() + 1;
-    if ledger.certified + 1 != next || ledger.services.at(next) != At::Later {
+    if ledger.services.end() + 1 != next {
         return Ok(ledger);
     }
     match rules.params(next).await {
@@ -235,6 +237,7 @@ impl Ledger {
             messages,
             services,
             certified,
+            awaits: None,
             running: (0, 0),
             guesses: HashMap::new(),
             is_pressing: false,
@@ -243,19 +246,29 @@ impl Ledger {
         })
     }
 
-    /// Records the next certificates of the decided chain.
+    /// Learns who served the heights up to the head, and records their certificates as far as their sets are known. One
+    /// whose set is not known, because L1 has yet to be read again, is waited for, also over a restart: the others after it
+    /// follow it, so that none is left out.
     fn catch_up(&mut self, chain: &dyn DecidedChain) -> Result<(), WatchError> {
         let head = chain.head_number();
-        if self.certified >= head {
-            return Ok(());
+        for height in self.services.end() + 1..=head {
+            if let Some(decided) = chain.decided(height)? {
+                self.services.enter(height, service(&decided));
+            }
         }
         let mut next = (self.certified + 1).max(chain.lowest_decided());
         let last = head.min(next.saturating_add(CATCH_UP - 1));
         while next <= last {
-            if let Some(decided) = chain.decided(next)? {
-                self.certify(&decided)?;
+            if let Some(decided) = chain.decided(next)?
+                && !self.certify(&decided)?
+            {
+                if self.awaits.replace(next) != Some(next) {
+                    let epoch = decided.certificate.epoch;
+                    tracing::warn!(height = next, epoch, "the set of a decided block is not known yet: waiting for it");
+                }
+                return Ok(());
             }
-            self.certified = next;
+            (self.certified, self.awaits) = (next, None);
             next += 1;
         }
         Ok(())
@@ -277,36 +290,30 @@ impl Ledger {
         Arc::new(sets.flat_map(|set| set.members().iter().map(|member| member.signer).collect::<Vec<_>>()).collect())
     }
 
-    /// Records the precommits of a certificate, which consensus has verified.
-    fn certify(&mut self, decided: &DecidedBlock) -> Result<(), WatchError> {
+    /// Records the precommits of a certificate, which consensus has verified; false if its set is not known.
+    fn certify(&mut self, decided: &DecidedBlock) -> Result<bool, WatchError> {
         let (certificate, header) = (&decided.certificate, decided.block.header());
-        self.services.enter(certificate.height, service(decided));
-        match (self.sets)(certificate.epoch) {
-            Some(set) => {
-                let signed = set.members().iter().enumerate().filter(|(index, _)| certificate.signers.bit(*index));
-                for ((index, member), signature) in signed.zip(&certificate.signatures) {
-                    let heard = Heard {
-                        kind: MessageKind::Precommit,
-                        height: certificate.height,
-                        round: certificate.round,
-                        block_hash: certificate.block_hash,
-                        pol_round: 0,
-                        signer: member.signer,
-                        signature: *signature,
-                    };
-                    self.compare(&heard.under(service(decided)), &set, index, Proof::Certified)?;
-                }
-            }
-            None => {
-                tracing::warn!(height = certificate.height, "no set for a decided block: its signatures are not kept")
-            }
+        let Some(set) = (self.sets)(certificate.epoch) else { return Ok(false) };
+        let signed = set.members().iter().enumerate().filter(|(index, _)| certificate.signers.bit(*index));
+        for ((index, member), signature) in signed.zip(&certificate.signatures) {
+            let heard = Heard {
+                kind: MessageKind::Precommit,
+                height: certificate.height,
+                round: certificate.round,
+                block_hash: certificate.block_hash,
+                pol_round: 0,
+                signer: member.signer,
+                signature: *signature,
+            };
+            self.compare(&heard.under(service(decided)), &set, index, Proof::Certified)?;
         }
-        Ok(self.messages.certified(certificate.height, certificate.round, header.timestamp)?)
+        self.messages.certified(certificate.height, certificate.round, header.timestamp)?;
+        Ok(true)
     }
 
     /// Looks at one message.
     fn take(&mut self, heard: &Heard, source: Source) -> Result<(), WatchError> {
-        let At::Known(service) = self.services.at(heard.height) else { return ignore(heard, "of no known height") };
+        let Some(service) = self.services.at(heard.height) else { return ignore(heard, "of no known height") };
         // The engine takes what is further ahead only with proof that somebody honest is there.
         if source == Source::Network && heard.round > self.last_round(heard.height)? {
             return ignore(heard, "round too far ahead");
@@ -323,7 +330,7 @@ impl Ledger {
         for vote in polka.votes() {
             self.take(&vote, source)?;
         }
-        let At::Known(service) = self.services.at(polka.height) else { return Ok(()) };
+        let Some(service) = self.services.at(polka.height) else { return Ok(()) };
         let Some(set) = (self.sets)(service.sigma) else { return Ok(()) };
         let too_far = source == Source::Network && polka.round > self.last_round(polka.height)?;
         if too_far || polka.block_hash.is_zero() {
