@@ -32,8 +32,8 @@ use crate::{
     consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, key_lock::KeyLock},
     derivation::Rules,
     evidence::{
-        Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Sets, StoreError,
-        WatchError, Watcher,
+        Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Retention, RetentionError,
+        Sets, StoreError, Vault, WatchError, Watcher,
     },
     execution::{Executor, ExecutorConfig, StartError, Started},
     gossip::{self, GossipConfig, GossipError},
@@ -82,6 +82,9 @@ pub enum NodeError {
     /// The record of signed messages cannot be opened.
     #[error(transparent)]
     Evidence(#[from] StoreError),
+    /// Signed messages would be forgotten too early.
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
     /// The evidence watcher stopped.
     #[error(transparent)]
     Watch(#[from] WatchError),
@@ -195,6 +198,17 @@ pub async fn run_behind(
     let l1 = L1View::open(&data.join("l1"), &settings, Arc::clone(&source) as _)?;
     let follower = FollowerConfig::new(&settings, config.l1.poll_interval, config.l1.log_range);
     let follower = Follower::new(l1.clone(), follower);
+
+    let (evidence, messages) = {
+        let (path, domain) = (data.join("evidence"), settings.vote_domain());
+        tokio::task::spawn_blocking(move || EvidenceStore::open(&path, &domain))
+            .await
+            .map_err(NodeError::Panicked)??
+    };
+    let vault = Arc::new(Vault { source: Arc::clone(&source), contracts });
+    let retention =
+        Retention::open(config.evidence.retain, settings.epoch_clock(), evidence.clone(), vault as _).await?;
+    let judged = retention.judged(l1.clone());
 
     let decided: Arc<dyn DecidedChain> = chain.clone();
     let sealed = {
@@ -336,13 +350,11 @@ pub async fn run_behind(
         let (rules, l1, chain, token) = (Arc::clone(&rules), l1.clone(), Arc::clone(&decided), token.clone());
         tasks.spawn("next key", async move { await_seat(&rules, &l1, &*chain, next, token).await });
     }
+    tasks.spawn("retention", {
+        let token = token.clone();
+        async move { Ok(retention.run(token).await?) }
+    });
     let (ear, heard) = Ear::new();
-    let (evidence, messages) = {
-        let (path, domain) = (data.join("evidence"), settings.vote_domain());
-        tokio::task::spawn_blocking(move || EvidenceStore::open(&path, &domain))
-            .await
-            .map_err(NodeError::Panicked)??
-    };
     let _ = info.evidence.set(evidence.clone());
     let (found, sets) = (Arc::default(), {
         let l1 = l1.clone();
@@ -396,6 +408,7 @@ pub async fn run_behind(
         store: evidence,
         messages,
         retain: config.evidence.retain,
+        judged,
         found,
     };
     tasks.spawn("evidence", {

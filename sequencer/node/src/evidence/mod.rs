@@ -7,6 +7,7 @@
 //! | [`watcher`] | listens to every signed message, verifies it and compares it with what was said before |
 //! | [`services`] | which set and fork serve a height |
 //! | [`store`] | messages and contradictions on disk |
+//! | [`retention`] | how long they are kept |
 //! | [`reporter`] | has contradictions convicted, once |
 //! | [`report`] | what is on record, for whoever asks |
 //! | [`court`] | the contracts that judge them |
@@ -22,6 +23,7 @@ pub mod court;
 pub mod queue;
 pub mod report;
 pub mod reporter;
+pub mod retention;
 mod services;
 pub mod store;
 #[cfg(test)]
@@ -40,8 +42,9 @@ pub use self::{
     queue::{Ear, Queue, Said, Source, View},
     report::Report,
     reporter::Reporter,
+    retention::{Retention, RetentionError, Vault},
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
-    watcher::{Sets, WatchError, Watcher},
+    watcher::{Judged, Sets, WatchError, Watcher},
 };
 use crate::consensus::context::Service;
 

@@ -19,18 +19,19 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Reads the decided chain backwards, one block for each set that served, down to the first that served a block
-    /// made at `horizon` (Unix seconds) or later.
+    /// Reads the decided chain backwards, one block for each set that served, down to the first whose σ and time (Unix
+    /// seconds) are not `wanted` any more.
     ///
     /// # Errors
     /// Disk failure.
-    pub fn of(chain: &dyn DecidedChain, horizon: u64) -> Result<Self, EngineError> {
+    pub fn of(chain: &dyn DecidedChain, wanted: impl Fn(u32, u64) -> bool) -> Result<Self, EngineError> {
         let mut services = Self { from: BTreeMap::new(), end: chain.head_number() };
         let mut height = services.end;
         while height > 0 && services.from.len() < MAX_CHANGES {
             let Some(block) = chain.decided(height)? else { break };
-            services.from.insert(block.context.first_height.max(1), service(&block));
-            if block.block.header().timestamp < horizon {
+            let served = service(&block);
+            services.from.insert(block.context.first_height.max(1), served);
+            if !wanted(served.sigma, block.block.header().timestamp) {
                 break;
             }
             height = block.context.first_height.saturating_sub(1);

@@ -24,6 +24,8 @@ const SEGMENT: u64 = 1 << 18;
 const PREFIX: &str = "heights-";
 const CHAIN: &str = "chain";
 const CERTIFIED: &str = "certified";
+const FLOOR: &str = "floor";
+const UNBONDING: &str = "unbonding";
 const PLACE_LEN: usize = 8 + 20 + 4 + 4 + 1;
 const ENTRY_LEN: usize = 4 + 32 + 8 + 65;
 
@@ -201,7 +203,7 @@ pub struct EvidenceStore {
     db: Database,
     /// Height → round of the decision, of heights decided later than in round 0.
     rounds: Keyspace,
-    /// Number of a finished segment → Unix seconds of its last block.
+    /// Number of a finished segment → Unix seconds of its last block, and σ of that.
     ends: Keyspace,
     /// [`Case`]s by signer.
     cases: Keyspace,
@@ -252,7 +254,65 @@ impl EvidenceStore {
         }
         let segments = Arc::new(RwLock::new(segments));
         let store = Self { db, meta, rounds, ends, cases, segments, suspicions, charges, foreign, spares, polkas };
+        // What a process that died in the middle of it left to forget.
+        store.sweep(store.floor()?)?;
         Ok((store.clone(), Messages(store)))
+    }
+
+    /// First height that is not forgotten.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn floor(&self) -> Result<u64, StoreError> {
+        self.meta.get(FLOOR)?.map_or(Ok(0), |bytes| number(&bytes))
+    }
+
+    /// Removes what is on record about the heights below `floor`. It can be interrupted and repeated.
+    fn sweep(&self, floor: u64) -> Result<(), StoreError> {
+        for case in self.cases()? {
+            if case.evidence.place().height < floor {
+                self.cases.remove(case.key())?;
+            }
+        }
+        for suspicion in self.suspicions()? {
+            if suspicion.pair.vote.message.height < floor {
+                self.suspicions.remove(suspicion.key())?;
+            }
+        }
+        let (height, segment) = (floor.to_be_bytes(), floor / SEGMENT);
+        for (table, next) in [
+            (&self.rounds, height),
+            (&self.polkas, height),
+            (&self.foreign, height),
+            (&self.spares, height),
+            (&self.ends, segment.to_be_bytes()),
+        ] {
+            for entry in table.range(..next) {
+                table.remove(entry.key()?)?;
+            }
+        }
+        let kept = self.segments.write().split_off(&segment);
+        let forgotten = std::mem::replace(&mut *self.segments.write(), kept);
+        for table in forgotten.into_values() {
+            self.db.delete_keyspace(table)?;
+        }
+        Ok(())
+    }
+
+    /// Epochs of unbonding, as the contracts said when they were asked last.
+    ///
+    /// # Errors
+    /// Disk failure or corruption.
+    pub fn unbonding(&self) -> Result<Option<u64>, StoreError> {
+        self.meta.get(UNBONDING)?.map(|bytes| number(&bytes)).transpose()
+    }
+
+    /// Remembers them.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn set_unbonding(&self, epochs: u64) -> Result<(), StoreError> {
+        Ok(self.meta.insert(UNBONDING, epochs.to_be_bytes())?)
     }
 
     /// Height up to which the certificates of the decided chain are on record; 0 in a new database.
@@ -435,54 +495,63 @@ impl Messages {
         Ok(())
     }
 
-    /// Notes that the certificate of `height`, decided in `round` with a block of that time (Unix seconds), is on record.
+    /// Notes that the certificate of `height`, decided in `round` by the set of `sigma` with a block of that time (Unix
+    /// seconds), is on record.
     ///
     /// # Errors
     /// Disk failure.
-    pub fn certified(&mut self, height: u64, round: u32, timestamp: u64) -> Result<(), StoreError> {
+    pub fn certified(&mut self, height: u64, round: u32, sigma: u32, timestamp: u64) -> Result<(), StoreError> {
         let store = &self.0;
         if round > 0 {
             store.rounds.insert(height.to_be_bytes(), u64::from(round).to_be_bytes())?;
         }
         if (height + 1).is_multiple_of(SEGMENT) {
-            store.ends.insert((height / SEGMENT).to_be_bytes(), timestamp.to_be_bytes())?;
+            let end = [&timestamp.to_be_bytes()[..], &sigma.to_be_bytes()].concat();
+            store.ends.insert((height / SEGMENT).to_be_bytes(), end)?;
         }
         Ok(store.meta.insert(CERTIFIED, height.to_be_bytes())?)
     }
 
-    /// Forgets the heights of every segment that ended before `horizon` (Unix seconds), and the contradictions there.
+    /// Forgets every segment of heights that ended before `horizon` (Unix seconds) and whose signers are not judged any
+    /// more, as `is_judged` tells of an epoch. It is asked about the epoch after that of a segment's last set: a message
+    /// that named that one convicts there, too.
     ///
     /// # Errors
     /// Disk failure or corruption.
-    pub fn prune(&mut self, horizon: u64) -> Result<(), StoreError> {
-        let store = &self.0;
-        loop {
-            let Some(segment) = store.segments.read().first_key_value().map(|(segment, _)| *segment) else {
-                return Ok(());
-            };
-            let end = store.ends.get(segment.to_be_bytes())?.map(|bytes| number(&bytes)).transpose()?;
-            if end.is_none_or(|end| end >= horizon) {
-                return Ok(());
-            }
-            let first_kept = (segment + 1) * SEGMENT;
-            for case in store.cases()? {
-                if case.evidence.place().height < first_kept {
-                    store.cases.remove(case.key())?;
-                }
-            }
-            let next = first_kept.to_be_bytes();
-            for table in [&store.rounds, &store.polkas, &store.foreign, &store.spares] {
-                for entry in table.range(..next) {
-                    table.remove(entry.key()?)?;
-                }
-            }
-            store.ends.remove(segment.to_be_bytes())?;
-            let table = store.segments.write().remove(&segment);
-            if let Some(table) = table {
-                store.db.delete_keyspace(table)?;
-            }
-            tracing::info!(segment, "messages of old heights are forgotten: nobody can be convicted by them any more");
+    pub fn prune(&mut self, horizon: u64, is_judged: &(dyn Fn(u32) -> bool + Send + Sync)) -> Result<(), StoreError> {
+        let floor = self.raise_floor(horizon, is_judged)?;
+        if let Some(floor) = floor {
+            self.0.sweep(floor)?;
+            tracing::info!(floor, "messages of old heights are forgotten: nobody can be convicted by them any more");
         }
+        Ok(())
+    }
+
+    /// Marks what is to be forgotten, durably; `None` if nothing is. The mark comes first: what a crash leaves of it goes
+    /// at the next start, and nothing in between takes what is half gone for a record.
+    fn raise_floor(
+        &mut self,
+        horizon: u64,
+        is_judged: &(dyn Fn(u32) -> bool + Send + Sync),
+    ) -> Result<Option<u64>, StoreError> {
+        let (store, mut floor) = (&self.0, None);
+        for entry in store.ends.iter() {
+            let (segment, end) = entry.into_inner()?;
+            let Some((timestamp, sigma)) = end.split_first_chunk::<8>() else {
+                return Err(StoreError::Corrupt("the end of a segment"));
+            };
+            let sigma = sigma.try_into().map_err(|_| StoreError::Corrupt("the end of a segment"))?;
+            let sigma = u32::from_be_bytes(sigma).saturating_add(1);
+            if u64::from_be_bytes(*timestamp) >= horizon || is_judged(sigma) {
+                break;
+            }
+            floor = Some((number(&segment)? + 1) * SEGMENT);
+        }
+        if let Some(floor) = floor {
+            store.meta.insert(FLOOR, floor.to_be_bytes())?;
+            store.sync()?;
+        }
+        Ok(floor)
     }
 }
 
@@ -518,7 +587,7 @@ mod tests {
         };
         messages.insert(&first).unwrap();
         messages.insert(&far).unwrap();
-        messages.certified(7, 2, 1_000).unwrap();
+        messages.certified(7, 2, 2, 1_000).unwrap();
         let case =
             Case { evidence: first.against(&second), signer: first.signer, id: 11, index: 0, status: Status::Pending };
         assert!(store.open_case(&case).unwrap());
@@ -589,8 +658,8 @@ mod tests {
         let far = case(4, SEGMENT);
         assert!(store.open_case(&far).unwrap());
         messages.insert(&statement(1, place(0, 0), "a")).unwrap();
-        messages.certified(SEGMENT - 1, 0, 1_000).unwrap();
-        messages.prune(1_001).unwrap();
+        messages.certified(SEGMENT - 1, 0, 4, 1_000).unwrap();
+        messages.prune(1_001, &|_| false).unwrap();
         assert_eq!(store.cases().unwrap(), [far]);
     }
 
@@ -602,21 +671,97 @@ mod tests {
         let heights = [0, SEGMENT - 1, SEGMENT, 2 * SEGMENT];
         for height in heights {
             messages.insert(&at(height)).unwrap();
-            messages.certified(height, 1, 1_000 + height).unwrap();
+            messages.certified(height, 1, 2, 1_000 + height).unwrap();
         }
-        messages.certified(2 * SEGMENT - 1, 0, 1_000 + 2 * SEGMENT).unwrap();
+        messages.certified(2 * SEGMENT - 1, 0, 2, 1_000 + 2 * SEGMENT).unwrap();
         let kept = |messages: &Messages| {
             heights.map(|height| messages.get(&at(height).place, at(height).signer).unwrap().is_some())
         };
-        messages.prune(1_000 + SEGMENT - 1).unwrap();
+        messages.prune(1_000 + SEGMENT - 1, &|_| false).unwrap();
         assert_eq!(kept(&messages), [true; 4], "the first segment ended exactly at the horizon");
-        messages.prune(1_000 + SEGMENT).unwrap();
+        messages.prune(1_000 + SEGMENT, &|_| false).unwrap();
         assert_eq!(kept(&messages), [false, false, true, true]);
         assert_eq!((store.decided_round(0).unwrap(), store.decided_round(SEGMENT).unwrap()), (0, 1));
-        messages.prune(u64::MAX).unwrap();
+        messages.prune(u64::MAX, &|_| false).unwrap();
         assert_eq!(kept(&messages), [false, false, false, true], "the open segment stays");
         drop((store, messages));
         let (_, messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
         assert_eq!(kept(&messages), [false, false, false, true]);
+    }
+
+    /// Two segments of σ 2, the first of which holds a case, a polka's votes and more; one of σ 3.
+    fn filled(path: &Path) -> (EvidenceStore, Messages, [Statement; 3]) {
+        let (store, mut messages) = EvidenceStore::open(path, &domain()).unwrap();
+        let said = [1, SEGMENT + 1, 2 * SEGMENT + 1].map(|height| statement(1, place(height, 1), "a"));
+        let other = statement(1, place(1, 1), "b");
+        said.iter().for_each(|said| messages.insert(said).unwrap());
+        messages.insert_spare(&other, false).unwrap();
+        messages.insert_foreign(&other).unwrap();
+        let case = Case {
+            evidence: said[0].against(&other),
+            signer: said[0].signer,
+            id: 11,
+            index: 0,
+            status: Status::Pending,
+        };
+        assert!(store.open_case(&case).unwrap());
+        messages.certified(1, 3, 2, 900).unwrap();
+        for (segment, sigma) in [(1, 2), (2, 2), (3, 3)] {
+            messages.certified(segment * SEGMENT - 1, 0, sigma, 1_000 * segment).unwrap();
+        }
+        (store, messages, said)
+    }
+
+    fn kept(store: &EvidenceStore, said: &[Statement; 3]) -> [bool; 3] {
+        said.map(|said| store.message(&said.place, said.signer).unwrap().is_some())
+    }
+
+    #[test]
+    fn nothing_is_forgotten_that_somebody_is_judged_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut messages, said) = filled(dir.path());
+        // Both epochs that its messages can name are judged: as long as nothing serves after them, for ever.
+        messages.prune(u64::MAX, &|_| true).unwrap();
+        messages.prune(u64::MAX, &|sigma| sigma >= 3).unwrap();
+        assert_eq!((kept(&store, &said), store.floor().unwrap(), store.cases().unwrap().len()), ([true; 3], 0, 1));
+        assert_eq!((store.spares_at(1).unwrap().len(), store.decided_round(1).unwrap()), (1, 3));
+        messages.prune(1_001, &|sigma| sigma >= 4).unwrap();
+        assert_eq!((kept(&store, &said), store.floor().unwrap()), ([false, true, true], SEGMENT));
+        messages.prune(u64::MAX, &|sigma| sigma >= 4).unwrap();
+        assert_eq!((kept(&store, &said), store.floor().unwrap()), ([false, false, true], 2 * SEGMENT));
+        messages.prune(u64::MAX, &|_| false).unwrap();
+        assert_eq!(kept(&store, &said), [false; 3]);
+    }
+
+    /// The process dies after the mark, and after the mark and any part of what follows.
+    #[test]
+    fn what_a_crash_left_to_forget_is_forgotten_at_the_next_start() {
+        for done in 0..4 {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, mut messages, said) = filled(dir.path());
+            assert_eq!(messages.raise_floor(1_001, &|_| false).unwrap(), Some(SEGMENT));
+            assert_eq!(kept(&store, &said), [true; 3]);
+            if done > 0 {
+                store.ends.remove(0u64.to_be_bytes()).unwrap();
+            }
+            if done > 1 {
+                let table = store.segments.write().remove(&0).unwrap();
+                store.db.delete_keyspace(table).unwrap();
+            }
+            if done > 2 {
+                store.rounds.remove(1u64.to_be_bytes()).unwrap();
+            }
+            drop((store, messages));
+            let (store, mut messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+            assert_eq!((kept(&store, &said), store.floor().unwrap()), ([false, true, true], SEGMENT));
+            assert_eq!((store.cases().unwrap().len(), store.spares_at(1).unwrap().len()), (0, 0));
+            assert_eq!(
+                (store.foreign(&said[0].place, said[0].signer).unwrap(), store.decided_round(1).unwrap()),
+                (None, 0)
+            );
+            // And the next ones after it.
+            messages.prune(u64::MAX, &|sigma| sigma >= 4).unwrap();
+            assert_eq!((kept(&store, &said), store.certified().unwrap()), ([false, false, true], 3 * SEGMENT - 1));
+        }
     }
 }

@@ -127,6 +127,7 @@ impl Bench {
             store: store.clone(),
             messages,
             retain: Duration::from_secs(3_600),
+            judged: Arc::new(|_| true),
             found: Arc::new(Notify::new()),
         };
         let token = CancellationToken::new();

@@ -45,6 +45,9 @@ const GUESSES: u32 = 16;
 /// Looks up the set that was frozen for an epoch; `None` if this node does not know it.
 pub type Sets = Arc<dyn Fn(u32) -> Option<Arc<FrozenSet>> + Send + Sync>;
 
+/// Whether anybody can still be judged by what was signed for an epoch, or needs it as an answer.
+pub type Judged = Arc<dyn Fn(u32) -> bool + Send + Sync>;
+
 /// Why the watcher stopped. The node must stop with it: what it does not record it cannot convict.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -88,8 +91,10 @@ pub struct Watcher {
     pub store: EvidenceStore,
     /// Messages on record.
     pub messages: Messages,
-    /// How long after its block a message can convict; at least the unbonding time.
+    /// How long after its block a message is kept in any case.
     pub retain: Duration,
+    /// Until when it is kept besides.
+    pub judged: Judged,
     /// Told of every new contradiction.
     pub found: Arc<Notify>,
 }
@@ -121,13 +126,14 @@ impl Watcher {
     /// # Errors
     /// See [`WatchError`].
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WatchError> {
-        let Self { domain, chain, rules, sets, mut status, heard, store, messages, retain, found } = self;
+        let Self { domain, chain, rules, sets, mut status, heard, store, messages, retain, judged, found } = self;
         let mut events = chain.subscribe();
         let horizon = move |chain: &dyn DecidedChain| chain.head_header().timestamp.saturating_sub(retain.as_secs());
         let mut ledger = {
-            let chain = Arc::clone(&chain);
+            let (chain, judged) = (Arc::clone(&chain), Arc::clone(&judged));
             blocking(move || {
-                let services = Services::of(&*chain, horizon(&*chain))?;
+                let horizon = horizon(&*chain);
+                let services = Services::of(&*chain, |sigma, timestamp| timestamp >= horizon || judged(sigma))?;
                 Ledger::open(domain, sets, store, messages, services, found)
             })
             .await?
@@ -160,13 +166,13 @@ impl Watcher {
             })
             .await?;
             ledger = enter_next(ledger, &*chain, &*rules).await?;
-            let (oldest, head) = (ledger.services.start().unwrap_or_default(), chain.head_number());
+            let (oldest, head) = (ledger.oldest()?, chain.head_number());
             heard.look(View { oldest, head, running, members: Arc::clone(&members) });
             let (ready, reader) = (ledger.ready(), Arc::clone(&chain));
             loop {
                 let batch = heard.take(&ready, BATCH);
                 let more = stops && batch.iter().any(|(_, source)| *source == Source::Engine);
-                let (prunes, reader) = (std::mem::take(&mut due), Arc::clone(&reader));
+                let (prunes, reader, judged) = (std::mem::take(&mut due), Arc::clone(&reader), Arc::clone(&judged));
                 ledger = blocking(move || {
                     for (said, source) in batch {
                         match said {
@@ -175,7 +181,7 @@ impl Watcher {
                         }
                     }
                     if prunes {
-                        ledger.messages.prune(horizon(&*reader))?;
+                        ledger.messages.prune(horizon(&*reader), &*judged)?;
                     }
                     ledger.flush()?;
                     Ok(ledger)
@@ -274,6 +280,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// The first height that is not forgotten.
+    fn oldest(&self) -> Result<u64, StoreError> {
+        Ok(self.store.floor()?.max(self.services.start().unwrap_or_default()))
+    }
+
     /// The heights about which messages can be looked at: it is known who served them.
     fn ready(&self) -> Vec<RangeInclusive<u64>> {
         let spans = self.services.spans();
@@ -307,13 +318,17 @@ impl Ledger {
             };
             self.compare(&heard.under(service(decided)), &set, index, Proof::Certified)?;
         }
-        self.messages.certified(certificate.height, certificate.round, header.timestamp)?;
+        self.messages.certified(certificate.height, certificate.round, certificate.epoch, header.timestamp)?;
         Ok(true)
     }
 
     /// Looks at one message.
     fn take(&mut self, heard: &Heard, source: Source) -> Result<(), WatchError> {
         let Some(service) = self.services.at(heard.height) else { return ignore(heard, "of no known height") };
+        // Whatever came of it would not be found again, and not be forgotten either.
+        if heard.height < self.oldest()? {
+            return ignore(heard, "too old");
+        }
         // The engine takes what is further ahead only with proof that somebody honest is there.
         if source == Source::Network && heard.round > self.last_round(heard.height)? {
             return ignore(heard, "round too far ahead");

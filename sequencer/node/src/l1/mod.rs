@@ -277,6 +277,11 @@ impl L1View {
         self.shared.state.read().serving_set(epoch).cloned()
     }
 
+    /// The first epoch after `epoch` that a set was frozen for, as far as is known.
+    pub fn set_after(&self, epoch: u32) -> Option<u32> {
+        self.shared.state.read().set_after(epoch)
+    }
+
     /// A batch on L1 by index.
     pub fn batch(&self, index: u64) -> Option<PostedBatch> {
         self.shared.state.read().batch(index).cloned()

@@ -303,6 +303,11 @@ impl L1State {
         self.sets.range(..=epoch).next_back().map(|(_, set)| set)
     }
 
+    /// The first epoch after `epoch` that a set was frozen for.
+    pub fn set_after(&self, epoch: u32) -> Option<u32> {
+        self.sets.range(epoch.checked_add(1)?..).next().map(|(epoch, _)| *epoch)
+    }
+
     /// At most `limit` deposits from `index` on that were made up to L1 block `block`.
     pub fn deposits(&self, index: u64, block: u64, limit: usize) -> &[Deposit] {
         let start = usize::try_from(index).unwrap_or(usize::MAX).min(self.deposits.len());

@@ -278,6 +278,7 @@ async fn follows_every_event_and_restarts_without_l1() {
         assert_eq!((set.seed(), set.members().len()), (B256::repeat_byte(7), 3));
         assert!(view.set(3).is_none() && view.serving_set(1).is_none());
         assert_eq!(view.serving_set(9).unwrap().epoch(), 2);
+        assert_eq!([0, 1, 2, u32::MAX].map(|epoch| view.set_after(epoch)), [Some(2), Some(2), None, None]);
         let deposits = view.deposits(1, height, 64);
         assert_eq!(deposits.iter().map(|d| (d.index, d.amount_gwei)).collect::<Vec<_>>(), [(1, 6), (2, 7)]);
         assert_eq!(view.deposits(0, at_two_deposits, 64).len(), 2);

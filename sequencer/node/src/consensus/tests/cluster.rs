@@ -165,6 +165,7 @@ impl Cluster {
                 store,
                 messages,
                 retain: Duration::from_secs(3_600),
+                judged: Arc::new(|_| true),
                 found: Arc::default(),
             };
             runtime.spawn(watcher.run(shutdown.clone()));

@@ -219,7 +219,7 @@ impl Node {
     }
 
     fn decided(&mut self) {
-        self.messages.certified(HEIGHT, 4, 1_000).unwrap();
+        self.messages.certified(HEIGHT, 4, 2, 1_000).unwrap();
     }
 
     /// One look at everything; whether L1 failed.
@@ -392,7 +392,7 @@ fn a_report_tells_what_is_on_record_and_no_more_than_it_was_asked() {
     for said in [lock, vote].iter().chain(&polka()) {
         messages.insert(said).unwrap();
     }
-    messages.certified(HEIGHT, 4, 1_000).unwrap();
+    messages.certified(HEIGHT, 4, 2, 1_000).unwrap();
     let pair = pairs(&[lock, vote], 0, 2)[0];
     assert!(store.open_suspicion(&Suspicion::new(pair, lock.signer, 11, 0)).unwrap());
     let accusation =
