@@ -442,8 +442,10 @@ async fn a_polka_of_single_votes_stands_though_one_of_them_was_not_the_first() {
     let prevote = |round| at(MessageKind::Prevote, 1, round);
     bench.running.as_ref().unwrap().ear.hear_polka(certificate(&[2], 1, 3, ""));
     // As often as there are other blocks to vote for: there is room for a few.
-    let blocks = ["c", "c", "d", "e", "f", "g"];
-    bench.hear(&blocks.map(|block| says(2, prevote(3), block)));
+    for blocks in [["c", "c", "d"], ["e", "f", "g"]] {
+        bench.hear(&blocks.map(|block| says(2, prevote(3), block)));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     bench.hear(&[says(3, prevote(3), "c"), says(4, prevote(3), "c")]);
     // Who locked on another block before acted on that polka.
     bench.hear(&[says(1, at(MessageKind::Precommit, 1, 1), "a"), says(1, prevote(6), "c")]);
@@ -523,6 +525,39 @@ async fn what_the_engine_counts_is_kept_however_much_was_said_before() {
         let polka = store.polka(&set, 0, 1, round..round + 1, keccak256("c")).unwrap();
         assert_eq!(polka.unwrap().signatures.len(), 3, "round {round}");
     }
+}
+
+/// Members that decided a block and, when nobody records the rounds after it any more, vote for another one there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_broken_long_after_the_decision_is_suspected_and_takes_no_room() {
+    let mut bench = Bench::started();
+    for _ in 0..270 {
+        bench.decide(0, 3).await;
+    }
+    bench.settle(271).await;
+    let stray = |n, round, block: &str| says(n, at(MessageKind::Prevote, 5, round), block);
+    let forged = Heard { signature: stray(2, 8, "b").signature, ..stray(2, 7, "b") };
+    let decided = bench.chain.decided(5).unwrap().unwrap().block.hash;
+    bench.hear(&[
+        stray(1, 7, "b"),
+        // Honest: nil under a lock, and anything without one, for member 3 did not precommit.
+        stray(2, 7, ""),
+        stray(3, 7, "b"),
+        forged,
+        // In the running height, far beyond its round.
+        says(2, at(MessageKind::Precommit, 271, 0), "a"),
+        says(2, at(MessageKind::Prevote, 271, 900), "b"),
+    ]);
+    bench.settle(269).await;
+    let store = bench.running.as_ref().unwrap().store.clone();
+    let found: Vec<_> = store.suspicions().unwrap();
+    let named = |id: u32| found.iter().filter(move |found| found.id == id).map(|found| found.pair);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(named(11).all(|pair| (pair.rounds(), pair.lock.message.block_hash) == (0..7, decided)));
+    assert!(named(12).all(|pair| (pair.rounds(), pair.vote.message.height) == (0..900, 271)));
+    assert_eq!((named(11).count(), named(12).count()), (1, 1));
+    assert!(store.message(&at(MessageKind::Prevote, 5, 7), address_of(&key(1))).unwrap().is_none());
+    bench.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -331,12 +331,44 @@ impl Ledger {
         }
         // The engine takes what is further ahead only with proof that somebody honest is there.
         if source == Source::Network && heard.round > self.last_round(heard.height)? {
-            return ignore(heard, "round too far ahead");
+            return self.take_stray(&heard.under(service));
         }
         let Some(set) = (self.sets)(service.sigma) else { return ignore(heard, "set unknown") };
         let Some(index) = set.index_of_signer(heard.signer) else { return ignore(heard, "no member") };
         let proof = if source == Source::Engine { Proof::Engine } else { Proof::None };
         self.compare(&heard.under(service), &set, index, proof)
+    }
+
+    /// Looks at a message of a round that nothing is recorded of: honest members say nothing there. It takes no room on
+    /// record, but a prevote against a lock on record convicts, however late or far ahead; the suspicion holds both.
+    fn take_stray(&mut self, statement: &Statement) -> Result<(), WatchError> {
+        let place = statement.place;
+        let breaks = |said: &Statement| {
+            said.place.kind == MessageKind::Precommit
+                && said.place.round < place.round
+                && !said.block_hash.is_zero()
+                && said.block_hash != statement.block_hash
+        };
+        let is_vote = place.kind == MessageKind::Prevote && !statement.block_hash.is_zero();
+        let mut votes = match is_vote {
+            true => self.store.messages_at(place.height, Some(statement.signer))?,
+            false => Vec::new(),
+        };
+        let member = (self.sets)(statement.epoch).and_then(|set| {
+            let index = set.index_of_signer(statement.signer)?;
+            Some((set, index))
+        });
+        match member {
+            Some((set, index)) if votes.iter().any(breaks) && statement.is_signed(&self.domain) => {
+                votes.push(*statement);
+                votes.sort_by_key(|said| (said.place.round, said.place.kind as u8));
+                self.suspect(statement, &votes, &set, index)
+            }
+            _ => {
+                metrics::counter!("rota_evidence_ignored_total").increment(1);
+                Ok(())
+            }
+        }
     }
 
     /// Looks at the votes of a polka, and keeps it whole if they do not make it up on record: a member that prevoted
@@ -405,7 +437,8 @@ impl Ledger {
             if let Some(foreign) = self.store.foreign(&statement.place, statement.signer)? {
                 self.contradiction(&foreign, statement, set, index)?;
             }
-            return self.suspect(statement, set, index);
+            let votes = self.store.messages_at(statement.place.height, Some(statement.signer))?;
+            return self.suspect(statement, &votes, set, index);
         };
         if statement.place.kind == MessageKind::Prevote && !statement.block_hash.is_zero() {
             self.messages.insert_spare(statement, proof == Proof::Engine)?;
@@ -488,14 +521,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Looks for amnesia in what was just recorded: a vote for a block, with the other votes of its signer.
-    fn suspect(&mut self, statement: &Statement, set: &FrozenSet, index: usize) -> Result<(), WatchError> {
+    /// Looks for amnesia in what was just heard: a vote for a block, among the `votes` of its signer, in order.
+    fn suspect(
+        &mut self,
+        statement: &Statement,
+        votes: &[Statement],
+        set: &FrozenSet,
+        index: usize,
+    ) -> Result<(), WatchError> {
         let place = statement.place;
         if place.kind == MessageKind::Proposal || statement.block_hash.is_zero() {
             return Ok(());
         }
-        let votes = self.store.messages_at(place.height, Some(statement.signer))?;
-        for pair in amnesia::pairs(&votes, place.fork, statement.epoch) {
+        for pair in amnesia::pairs(votes, place.fork, statement.epoch) {
             if ![pair.lock.signature, pair.vote.signature].contains(&statement.signature) {
                 continue;
             }

@@ -108,13 +108,16 @@ fn all<T: DeserializeOwned>(table: &Keyspace, prefix: &[u8]) -> Result<Vec<T>, S
 }
 
 impl EvidenceStore {
-    /// Records a suspicion durably. False if it is known, or if enough is known about its signer.
+    /// Records a suspicion durably. False if it is known, or if enough is known about its signer under the same set: each
+    /// set calls for a penalty of its own, and what waits for one must not make its signer safe for another.
     ///
     /// # Errors
     /// Disk failure or corruption.
     pub fn open_suspicion(&self, suspicion: &Suspicion) -> Result<bool, StoreError> {
         let known: Vec<Suspicion> = all(&self.suspicions, suspicion.signer.as_slice())?;
-        let pending = known.iter().filter(|known| known.status == Verdict::Pending).count();
+        let epoch = suspicion.pair.vote.message.epoch;
+        let is_same = |known: &&Suspicion| known.status == Verdict::Pending && known.pair.vote.message.epoch == epoch;
+        let pending = known.iter().filter(is_same).count();
         if pending >= MAX_PER_SIGNER || self.suspicions.contains_key(suspicion.key())? {
             return Ok(false);
         }

@@ -342,6 +342,11 @@ fn what_one_operator_can_fill_is_bounded() {
         suspicion
     };
     assert_eq!((0..20).filter(|height| store.open_suspicion(&suspicion(*height)).unwrap()).count(), 4);
+    // What waits under one set makes nobody safe under another.
+    let mut next = suspicion(100);
+    (next.pair.lock.message.epoch, next.pair.vote.message.epoch) = (3, 3);
+    assert!(store.open_suspicion(&next).unwrap());
+    store.drop_suspicion(&next).unwrap();
     // Settled ones make room, and the oldest of them are forgotten.
     for height in 0..60 {
         store.open_suspicion(&suspicion(height)).unwrap();
