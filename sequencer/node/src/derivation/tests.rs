@@ -102,7 +102,11 @@ impl L1Source for FakeL1 {
         });
         Ok(frozen.filter(|before| *before < epoch).max().unwrap_or(0))
     }
-    fn endpoint(&self) -> usize {
+    fn endpoints(&self) -> usize {
+        1
+    }
+
+    fn turn(&self) -> usize {
         0
     }
     fn name(&self, _: usize) -> &str {

@@ -64,7 +64,10 @@ pub struct Follower {
     config: FollowerConfig,
     /// Current size of log queries: halved when an endpoint refuses one, doubled again when it answers.
     range: u64,
-    chain_checked: bool,
+    /// Turn of the endpoint that was asked for its chain last, and gave the right one.
+    checked: Option<usize>,
+    /// Endpoints in a row that serve another chain.
+    wrong: usize,
     /// Highest block of the endpoint in use, and when it was first seen there.
     newest: Option<(u64, Instant)>,
     /// Up to this epoch no frozen set is missing.
@@ -74,7 +77,7 @@ pub struct Follower {
 impl Follower {
     /// The only writer of `view`.
     pub const fn new(view: L1View, config: FollowerConfig) -> Self {
-        Self { view, config, range: config.log_range, chain_checked: false, newest: None, sets_checked: 0 }
+        Self { view, config, range: config.log_range, checked: None, wrong: 0, newest: None, sets_checked: 0 }
     }
 
     /// Follows L1 until cancelled. An unreachable or contradictory L1 is retried for ever.
@@ -121,21 +124,41 @@ impl Follower {
     /// Looks at L1 once; true if there is more to fetch at once. An endpoint that contradicts itself is left.
     pub(crate) async fn step(&mut self) -> Result<bool, L1Error> {
         // The batcher asks the same source and may move on to another endpoint meanwhile; that one is not to blame.
-        let endpoint = self.view.shared.source.endpoint();
-        let step = self.look(endpoint).await;
-        if let Err(error) = &step
-            && error.is_contradiction()
-        {
-            let source = &self.view.shared.source;
-            warn!(endpoint = source.name(endpoint), %error, "leaving an L1 endpoint");
-            source.leave(endpoint);
+        let turn = self.view.shared.source.turn();
+        let step = self.look(turn).await;
+        let source = &self.view.shared.source;
+        match &step {
+            Err(error @ L1Error::WrongChain { .. }) => {
+                self.wrong += 1;
+                // One that others stand in for does not stop the node. The next one is asked at once.
+                if self.wrong < source.endpoints() && source.leave(turn) {
+                    warn!(endpoint = source.name(turn), %error, "leaving an L1 endpoint");
+                    return Ok(true);
+                }
+            }
+            Err(error) => {
+                self.wrong = 0;
+                if error.is_contradiction() {
+                    warn!(endpoint = source.name(turn), %error, "leaving an L1 endpoint");
+                    source.leave(turn);
+                }
+            }
+            Ok(_) => self.wrong = 0,
         }
         step
     }
 
-    /// Whether `endpoint` was left because its newest block, now `head`, is the same as a long time ago: a node that is
+    /// Fails if the endpoint of `turn` was left: what came since is of another one, which may serve another chain.
+    fn unchanged(&self, turn: usize) -> Result<(), L1Error> {
+        match self.view.shared.source.turn() == turn {
+            true => Ok(()),
+            false => Err(L1Error::Rpc("the endpoint was left while it was read".into())),
+        }
+    }
+
+    /// Whether the endpoint of `turn` was left because its newest block, now `head`, is the same as a long time ago: a node that is
     /// stuck answers everything, and nothing it says is wrong.
-    fn stands_still(&mut self, endpoint: usize, head: u64) -> bool {
+    fn stands_still(&mut self, turn: usize, head: u64) -> bool {
         let since = match self.newest {
             Some((newest, since)) if head <= newest => since,
             _ => {
@@ -149,23 +172,25 @@ impl Follower {
         // The next endpoint, or this one if there is no other, gets the same time.
         self.newest = None;
         let source = &self.view.shared.source;
-        let left = source.leave(endpoint);
-        warn!(endpoint = source.name(endpoint), head, left, seconds = since.elapsed().as_secs(), "L1 stands still");
+        let left = source.leave(turn);
+        warn!(endpoint = source.name(turn), head, left, seconds = since.elapsed().as_secs(), "L1 stands still");
         left
     }
 
-    async fn look(&mut self, endpoint: usize) -> Result<bool, L1Error> {
+    async fn look(&mut self, turn: usize) -> Result<bool, L1Error> {
         let shared = Arc::clone(&self.view.shared);
         let source = &shared.source;
-        if !self.chain_checked {
+        // Each time that an endpoint takes over: one of another chain would look like a deep reorganisation.
+        if self.checked != Some(turn) {
             let (expected, actual) = (self.config.chain_id, source.chain_id().await?);
+            self.unchanged(turn)?;
             if expected != actual {
                 return Err(L1Error::WrongChain { expected, actual });
             }
-            self.chain_checked = true;
+            self.checked = Some(turn);
         }
         let head = self.header(BlockNumberOrTag::Latest).await?;
-        if self.stands_still(endpoint, head.block.number) {
+        if self.stands_still(turn, head.block.number) {
             return Ok(true);
         }
         let target = match self.config.confirmations {
@@ -183,7 +208,9 @@ impl Follower {
         if let Some(stored) = stored
             && !self.still_there(&stored).await?
         {
-            let ancestor = self.common_ancestor(stored).await?;
+            let ancestor = self.common_ancestor(stored).await;
+            self.unchanged(turn)?;
+            let ancestor = ancestor?;
             warn!(from = stored.number, to = ancestor.number, "L1 reorganised deeper than its confirmations");
             metrics::counter!("rota_l1_deep_reorgs_total").increment(1);
             self.rewind(Some(&ancestor))?;
@@ -203,7 +230,9 @@ impl Follower {
         // Only recent blocks have a state that every endpoint can be asked about. What was stored on the way there is
         // not published before.
         let complete = end == target;
-        if let Err(error) = self.verify(&span, &events, complete).await {
+        let verdict = self.verify(&span, &events, complete).await;
+        self.unchanged(turn)?;
+        if let Err(error) = verdict {
             if matches!(error, L1Error::Withheld(_)) {
                 // What is missing may have been withheld from an earlier span.
                 self.rewind(shared.records.confirmed()?.as_ref())?;

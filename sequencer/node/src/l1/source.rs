@@ -87,21 +87,23 @@ pub trait L1Source: Send + Sync + 'static {
     async fn totals(&self, at: B256) -> Result<Totals, L1Error>;
     /// The last epoch before `epoch` that a set was frozen for, after the block with hash `at`; 0 if there is none.
     async fn set_before(&self, epoch: u32, at: B256) -> Result<u32, L1Error>;
-    /// Index of the endpoint in use.
-    fn endpoint(&self) -> usize;
-    /// Name of an endpoint, without secrets.
-    fn name(&self, endpoint: usize) -> &str;
-    /// Leaves `endpoint` for the next one, unless it was left since; false if there is no other. For one that answers,
-    /// but not with the truth.
-    fn leave(&self, endpoint: usize) -> bool;
+    /// Number of endpoints.
+    fn endpoints(&self) -> usize;
+    /// Number of the turn: each one belongs to the next endpoint, and ends when that is left.
+    fn turn(&self) -> usize;
+    /// Name of the endpoint whose turn that is, without secrets.
+    fn name(&self, turn: usize) -> &str;
+    /// Leaves the endpoint of `turn` for the next one, unless it was left since; false if there is no other. For one that
+    /// answers, but not with the truth.
+    fn leave(&self, turn: usize) -> bool;
 }
 
 /// JSON-RPC over HTTP.
 #[derive(Debug)]
 pub struct HttpSource {
     endpoints: Vec<Endpoint>,
-    /// Index of the endpoint in use.
-    current: AtomicUsize,
+    /// Number of the turn. The endpoints take turns in their order.
+    turn: AtomicUsize,
     contracts: ContractsConfig,
 }
 
@@ -115,17 +117,17 @@ impl HttpSource {
         if endpoints.is_empty() {
             return Err(L1Error::Endpoint("there is none; give at least one in l1.rpc".into()));
         }
-        Ok(Self { endpoints, current: AtomicUsize::new(0), contracts })
+        Ok(Self { endpoints, turn: AtomicUsize::new(0), contracts })
     }
 
-    fn current(&self) -> usize {
-        self.current.load(Ordering::Relaxed)
+    fn at(&self, turn: usize) -> &Endpoint {
+        &self.endpoints[turn % self.endpoints.len()]
     }
 
     /// The endpoint in use.
     #[cfg(test)]
     pub(crate) fn provider(&self) -> &RootProvider {
-        &self.endpoints[self.current()].provider
+        &self.at(self.turn()).provider
     }
 
     /// Calls a view of `to` at the newest block.
@@ -156,13 +158,13 @@ impl HttpSource {
     where
         F: Future<Output = Result<T, TransportError>>,
     {
-        let index = self.current();
-        let endpoint = &self.endpoints[index];
+        let turn = self.turn();
+        let endpoint = self.at(turn);
         let error = match tokio::time::timeout(REQUEST_TIMEOUT, request(endpoint.provider.clone())).await {
             Ok(Ok(answer)) => return Ok(Ok(answer)),
             Ok(Err(RpcError::ErrorResp(mut error))) => {
                 if blames(&error) {
-                    self.leave(index);
+                    self.leave(turn);
                 }
                 error.message = format!("{}: {}", endpoint.name, endpoint.redact(&error.message)).into();
                 return Ok(Err(error));
@@ -170,7 +172,7 @@ impl HttpSource {
             Ok(Err(error)) => endpoint.redact(&error),
             Err(_) => format!("no answer in {REQUEST_TIMEOUT:?}"),
         };
-        self.leave(index);
+        self.leave(turn);
         Err(L1Error::Rpc(format!("{}: {error}", endpoint.name)))
     }
 
@@ -266,18 +268,24 @@ impl L1Source for HttpSource {
         self.view_at(self.contracts.sequencer_set, &call, BlockId::from(at)).await
     }
 
-    fn endpoint(&self) -> usize {
-        self.current()
+    fn endpoints(&self) -> usize {
+        self.endpoints.len()
     }
 
-    fn name(&self, endpoint: usize) -> &str {
-        self.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name)
+    fn turn(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
     }
 
-    fn leave(&self, endpoint: usize) -> bool {
-        let next = (endpoint + 1) % self.endpoints.len();
+    fn name(&self, turn: usize) -> &str {
+        &self.at(turn).name
+    }
+
+    fn leave(&self, turn: usize) -> bool {
+        if self.endpoints.len() == 1 {
+            return false;
+        }
         // Another request that failed there may have done so before.
-        let _ = self.current.compare_exchange(endpoint, next, Ordering::Relaxed, Ordering::Relaxed);
-        next != endpoint
+        let _ = self.turn.compare_exchange(turn, turn.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+        true
     }
 }

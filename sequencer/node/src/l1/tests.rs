@@ -458,6 +458,58 @@ async fn the_wrong_l1_is_refused() {
     assert!(matches!(other.err(), Some(L1Error::OtherChain { .. })));
 }
 
+/// An endpoint for `target` that says another chain id while `wrong` is set, and fails while `down` is.
+async fn fickle(target: Url, wrong: Arc<AtomicBool>, down: Arc<AtomicBool>) -> String {
+    let answer = move |request: &Value, answer: &mut Value| {
+        if down.load(Ordering::SeqCst) {
+            let error = json!({ "code": -32000, "message": "overloaded" });
+            *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error });
+        } else if wrong.load(Ordering::SeqCst) && request["method"] == "eth_chainId" {
+            answer["result"] = json!("0x1");
+        }
+    };
+    relay(target, |_| (), answer).await
+}
+
+/// Two networks whose blocks differ from the first on, as a mainnet and a testnet do.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_another_chain_is_left_whenever_it_takes_over() {
+    let (rig, other) = (Rig::start(1).await, Rig::start(1).await);
+    rig.mine(3).await;
+    // It is as long, so its blocks would pass for those of a reorganisation that reaches back to the start.
+    other.mine(40).await;
+    let flags: Vec<_> = (0..3).map(|_| Arc::new(AtomicBool::new(false))).collect();
+    let [down, wrong, stays] = &flags[..] else { panic!() };
+    let right = fickle(rig.anvil.endpoint_url(), Arc::clone(wrong), Arc::clone(down)).await;
+    stays.store(true, Ordering::SeqCst);
+    let foreign = fickle(other.anvil.endpoint_url(), Arc::clone(stays), Arc::default()).await;
+    let source = rig.source(&[right, foreign]);
+    let (view, mut follower) = rig.open(source.clone());
+    settle(&mut follower).await;
+    let confirmed = view.progress().confirmed;
+    assert_eq!((confirmed.number, source.turn()), (rig.height().await - 1, 0));
+
+    // The right one fails: the other one is asked for its chain, and for nothing else.
+    down.store(true, Ordering::SeqCst);
+    rig.mine(2).await;
+    for _ in 0..3 {
+        assert!(follower.step().await.unwrap_err().is_transient());
+        assert_eq!(source.turn() % 2, 1);
+        assert!(follower.step().await.unwrap(), "left at once");
+        assert_eq!((source.turn() % 2, view.progress().confirmed), (0, confirmed));
+    }
+    down.store(false, Ordering::SeqCst);
+    settle(&mut follower).await;
+    assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
+
+    // All of them serve another chain: that is no accident.
+    wrong.store(true, Ordering::SeqCst);
+    source.leave(source.turn());
+    assert!(follower.step().await.unwrap());
+    let error = follower.step().await.unwrap_err();
+    assert!(matches!(error, L1Error::WrongChain { actual: 1, .. }) && !error.is_transient(), "{error}");
+}
+
 /// An endpoint that asks `target` for what `ask` makes of a request and answers what `answer` makes of the answer.
 pub(crate) async fn relay(
     target: Url,
@@ -514,14 +566,14 @@ async fn an_endpoint_that_stands_still_is_left() {
     for _ in 0..20 {
         follower.step().await.unwrap();
     }
-    assert_eq!((view.progress().confirmed.number, source.endpoint()), (stuck - 1, 0));
+    assert_eq!((view.progress().confirmed.number, source.turn()), (stuck - 1, 0));
 
     let impatient = FollowerConfig { standstill: Duration::ZERO, ..rig.config() };
     follower = Follower::new(view.clone(), impatient);
     for _ in 0..2 {
         follower.step().await.unwrap();
     }
-    assert_eq!(source.endpoint(), 1);
+    assert_eq!(source.turn(), 1);
     follower.step().await.unwrap();
     assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
 
@@ -619,7 +671,7 @@ async fn whatever_an_endpoint_withholds_is_noticed() {
             assert!(matches!(error, L1Error::Withheld(_)), "{topic} {which}: {error}");
             assert_eq!(view.progress().confirmed, L1Ref::default(), "{topic} {which}");
             // The honest endpoint fills the gap, wherever it was.
-            assert_eq!(source.endpoint(), 1);
+            assert_eq!(source.turn(), 1);
             settle(&mut follower).await;
             assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
             complete(&view);
