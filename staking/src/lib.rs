@@ -11,6 +11,8 @@ pub mod devnet;
 pub mod endpoint;
 pub mod epoch;
 pub mod events;
+#[cfg(test)]
+mod fake_l1;
 pub mod genesis;
 pub mod inclusion;
 pub mod keeper;

@@ -127,6 +127,14 @@ impl Chore {
             Self::Expire { .. } => "expire",
         }
     }
+
+    /// Tells whether two looks found the same chore.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Liquid(chore) => chore.key(),
+            chore => chore.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Chore {
@@ -166,15 +174,22 @@ pub struct Due {
 
 impl Due {
     pub(super) fn note(&mut self, question: &str, answer: Result<Vec<Chore>>) {
-        match answer {
-            Ok(chores) => self.chores.extend(chores),
-            Err(error) => self.fail(error.wrap_err(format!("asking L1 {question}"))),
-        }
+        let chores = self.answer(question, answer);
+        self.chores.extend(chores.unwrap_or_default());
     }
 
-    /// Notes what kept one chore from being found, while the look goes on.
+    /// The answer to a question, if there is one; the failure is noted otherwise.
+    pub(super) fn answer<T>(&mut self, question: &str, answer: Result<T, impl Into<eyre::Report>>) -> Option<T> {
+        answer.map_err(|error| self.fail(error.into().wrap_err(format!("asking L1 {question}")))).ok()
+    }
+
+    /// Notes what kept one chore from being found, while the look goes on. The first one is reported with the round, the
+    /// others at once.
     pub(super) fn fail(&mut self, error: eyre::Report) {
-        self.failed.get_or_insert(error);
+        match &self.failed {
+            None => self.failed = Some(error),
+            Some(_) => tracing::warn!("{error:#}"),
+        }
     }
 }
 
@@ -189,10 +204,9 @@ pub async fn due(network: &Network, memory: &mut Memory, jail: bool) -> Due {
     due.note("which block is anchored", anchor(network).await);
     due.note("whether a batch can be finalized", finalize(network).await);
     let rewards = rewards(network).await;
-    let crediting = rewards.as_ref().map_or(true, |chores| !chores.is_empty());
+    let crediting = rewards.as_ref().is_ok_and(|chores| !chores.is_empty());
     due.note("whether rewards are due", rewards);
-    let liquid = liquid::due(network, crediting).await;
-    due.note("what is due for the staked token", liquid.map(|chores| chores.into_iter().map(Chore::Liquid).collect()));
+    liquid::look(network, &mut memory.liquid, crediting, &mut due).await;
     if !network.deployment.contracts.slasher.is_zero() {
         if jail {
             let absences = memory.absences(network, &mut due).await;

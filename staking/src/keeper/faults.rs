@@ -16,7 +16,10 @@ use rota_protocol::{
     member::FrozenSet,
 };
 
-use super::chores::{Chore, Due, Tally};
+use super::{
+    chores::{Chore, Due, Tally},
+    liquid,
+};
 use crate::{connection::Network, events::Search};
 
 /// `FaultKind` of an absence.
@@ -47,6 +50,8 @@ pub struct Memory {
     charges: HashMap<B256, IAmnesiaFault::Charge>,
     /// L1 block up to which accusations were searched.
     searched: Option<u64>,
+    /// Of liquid staking.
+    pub(super) liquid: liquid::Memory,
 }
 
 /// What a tally says.

@@ -8,7 +8,7 @@ mod faults;
 mod liquid;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -176,17 +176,21 @@ impl<'a> Keeper<'a> {
     }
 
     /// Looks at everything afresh (so a reorganised L1 is simply read again) and does what is due.
-    async fn round(&self, seen: &mut HashMap<Chore, Instant>, memory: &mut Memory) -> Result<()> {
+    async fn round(&self, seen: &mut HashMap<String, Instant>, memory: &mut Memory) -> Result<()> {
         let Due { chores, mut failed } = due(self.network, memory, self.jail).await;
-        seen.retain(|chore, _| chores.contains(chore));
+        let keys: HashSet<_> = chores.iter().map(Chore::key).collect();
+        seen.retain(|key, _| keys.contains(key));
         metrics::gauge!("rota_keeper_due").set(u32::try_from(chores.len()).unwrap_or(u32::MAX));
         for chore in chores {
-            let since = *seen.entry(chore.clone()).or_insert_with(Instant::now);
-            if !self.once && since.elapsed() < wait_before(self.by.from, &chore, self.jitter) {
+            let key = chore.key();
+            let wait = wait_before(self.by.from, &key, self.jitter);
+            if seen.entry(key.clone()).or_insert_with(Instant::now).elapsed() < wait && !self.once {
                 continue;
             }
             match chores::perform(self.network, &self.by, &chore).await {
                 Ok(()) => {
+                    // If it is due again, it is again somebody's turn.
+                    seen.remove(&key);
                     info!("{chore}: done");
                     metrics::counter!("rota_keeper_chores_total", "chore" => chore.name()).increment(1);
                 }
@@ -202,8 +206,8 @@ impl<'a> Keeper<'a> {
 }
 
 /// A wait between 0 and `longest` that differs by keeper and by chore, so that no keeper is always first.
-fn wait_before(keeper: Address, chore: &Chore, longest: Duration) -> Duration {
-    let hash = keccak256([keeper.as_slice(), chore.to_string().as_bytes()].concat());
+fn wait_before(keeper: Address, chore: &str, longest: Duration) -> Duration {
+    let hash = keccak256([keeper.as_slice(), chore.as_bytes()].concat());
     let part = u32::from(u16::from_be_bytes([hash[0], hash[1]]));
     longest * part / u32::from(u16::MAX)
 }
@@ -215,13 +219,13 @@ mod tests {
     #[test]
     fn keepers_wait_differently_and_never_too_long() {
         let longest = Duration::from_secs(5);
-        let chore = Chore::Freeze { epoch: 7 };
+        let chore = Chore::Freeze { epoch: 7 }.key();
         let waits: Vec<_> = (0..50_u8).map(|i| wait_before(Address::repeat_byte(i), &chore, longest)).collect();
         assert!(waits.iter().all(|wait| *wait <= longest));
         let mut distinct = waits.clone();
         distinct.sort();
         distinct.dedup();
         assert!(distinct.len() > 45);
-        assert_ne!(waits[0], wait_before(Address::repeat_byte(0), &Chore::Freeze { epoch: 8 }, longest));
+        assert_ne!(waits[0], wait_before(Address::repeat_byte(0), &Chore::Freeze { epoch: 8 }.key(), longest));
     }
 }

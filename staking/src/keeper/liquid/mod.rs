@@ -1,29 +1,20 @@
 //! The chores of liquid staking. Each is open to anybody, and the contract refuses what is not due.
 
-use std::{collections::BTreeSet, fmt};
+mod look;
 
-use alloy::primitives::{U256, utils::Unit};
+use std::fmt;
+
+use alloy::primitives::U256;
 use eyre::Result;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+pub(super) use look::{Memory, look};
 use rota_bindings::{CoverFund, ExitQueue, RateFeed, SlashEscrow, StakedToken};
 
 use crate::{amount::show_amount, connection::Network, submit::Submitter};
 
 /// Slashes applied by one transaction.
 const SLASHES: u64 = 16;
-/// Operators harvested by one transaction.
-const HARVEST_PAGE: usize = 16;
 /// Stretches of constant stake that one harvest settles per operator.
 const MAX_SEGMENTS: u64 = 50;
-/// Operators whose tickets one question asks for.
-const TICKETS_PAGE: usize = 16;
-/// Reads of L1 under way at a time.
-const READS_AT_ONCE: usize = 16;
-
-/// Least worth moving, wei: a hundredth of a token, so that nobody can make keepers pay for dust.
-fn worth_moving(amount: U256) -> bool {
-    amount >= Unit::ETHER.wei() / U256::from(100)
-}
 
 /// Something due for the staked token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +105,25 @@ impl LiquidChore {
             Self::Checkpoint { .. } => "checkpoint",
         }
     }
+
+    /// What stays the same of a chore while it waits to be done: amounts change with every block, and whoever could make
+    /// it look new each time could keep it from being done.
+    pub(super) fn key(&self) -> String {
+        let name = self.name();
+        match self {
+            Self::Harvest { ids, .. } => format!("{name} {ids:?}"),
+            Self::Collect { id, cohort } => format!("{name} {id} {cohort}"),
+            Self::Finalize { batch } | Self::Seal { batch } => format!("{name} {batch}"),
+            Self::Rebalance { id, .. } => format!("{name} {id}"),
+            Self::Sync { written } => format!("{name} {written}"),
+            Self::Checkpoint { due_at } => format!("{name} {due_at}"),
+            Self::WithdrawCover { .. }
+            | Self::BookCover { .. }
+            | Self::Skim { .. }
+            | Self::Replenish { .. }
+            | Self::Delegate { .. } => name.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for LiquidChore {
@@ -135,95 +145,6 @@ impl fmt::Display for LiquidChore {
             Self::Checkpoint { due_at } => write!(f, "record the rate due at {due_at}"),
         }
     }
-}
-
-/// What is due for the staked token, in the order it should be done. `crediting`: rewards of an epoch are being credited;
-/// a harvest now would have to be repeated.
-///
-/// # Errors
-/// When L1 fails.
-pub(super) async fn due(network: &Network, crediting: bool) -> Result<Vec<LiquidChore>> {
-    let (lens, queue) = (network.liquid_lens(), network.exit_queue());
-    let mut chores = Vec::new();
-    let due = lens.due().call().await?;
-    if due.sync {
-        chores.push(LiquidChore::Sync { written: network.staked_token().syncedSlashes().call().await? });
-    } else {
-        // Only then: what a slash brings in covers the next one, and what holders lose is no race of transactions.
-        chores.extend(cover(network).await?);
-    }
-    let operators = lens.operators().call().await?;
-    if !crediting {
-        let earned: Vec<_> = operators.iter().filter(|operator| !operator.rewards.is_zero()).collect();
-        chores.extend(earned.chunks(HARVEST_PAGE).map(|page| LiquidChore::Harvest {
-            ids: page.iter().map(|operator| operator.id).collect(),
-            rewards: page.iter().map(|operator| operator.rewards).sum(),
-        }));
-    }
-    chores.extend(tickets(network, operators.iter().map(|operator| operator.id).collect()).await?);
-    if due.skim && worth_moving(due.skimmable) {
-        chores.push(LiquidChore::Skim { amount: due.skimmable });
-    }
-    if due.finalize {
-        chores.push(LiquidChore::Finalize { batch: queue.nextToFinalise().call().await? });
-    }
-    if due.replenish {
-        chores.push(LiquidChore::Replenish { lacking: due.lacking });
-    }
-    if due.seal {
-        chores.push(LiquidChore::Seal { batch: queue.openBatch().call().await? });
-    }
-    // What is staked where follows from all of the above: it is looked at again when that is done.
-    if chores.is_empty() {
-        let above = operators.iter().filter(|operator| !operator.excess.is_zero());
-        chores.extend(above.map(|operator| LiquidChore::Rebalance { id: operator.id, excess: operator.excess }));
-        if due.delegate {
-            chores.push(LiquidChore::Delegate { amount: due.delegatable });
-        }
-    }
-    let due_at = network.rate_feed().checkpointDue().call().await?;
-    if due_at <= U256::from(network.l1_time().await?) {
-        chores.push(LiquidChore::Checkpoint { due_at });
-    }
-    Ok(chores)
-}
-
-async fn cover(network: &Network) -> Result<Option<LiquidChore>> {
-    let contracts = &network.deployment.contracts;
-    let escrow = SlashEscrow::new(contracts.slash_escrow, network.l1.clone());
-    let amount = escrow.coverBalance().call().await?;
-    if worth_moving(amount) {
-        return Ok(Some(LiquidChore::WithdrawCover { amount }));
-    }
-    let held = CoverFund::new(contracts.cover_fund, network.l1.clone()).held().call().await?;
-    let balance = network.token().balanceOf(contracts.cover_fund).call().await?;
-    let amount = balance.saturating_sub(held);
-    Ok(worth_moving(amount).then_some(LiquidChore::BookCover { amount }))
-}
-
-/// Released stake, of listed operators and of those that were unlisted while their stake was on its way.
-async fn tickets(network: &Network, listed: BTreeSet<u32>) -> Result<Vec<LiquidChore>> {
-    let operators = network.registry().operatorCount().call().await?;
-    let token = network.staked_token();
-    let unlisted = stream::iter((1..=operators).filter(|id| !listed.contains(id))).map(async |id| -> Result<_> {
-        let last = token.operatorOf(id).call().await?.lastTicket;
-        Ok((last != 0).then_some(id))
-    });
-    let mut ids: Vec<u32> =
-        unlisted.buffered(READS_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten().collect();
-    ids.extend(listed);
-    let now = U256::from(network.l1_time().await?);
-    let mut chores = Vec::new();
-    for page in ids.chunks(TICKETS_PAGE) {
-        let tickets = network.liquid_lens().tickets(page.to_vec()).call().await?;
-        chores.extend(
-            tickets
-                .into_iter()
-                .filter(|ticket| ticket.dueAt <= now)
-                .map(|ticket| LiquidChore::Collect { id: ticket.id, cohort: ticket.cohortEpoch }),
-        );
-    }
-    Ok(chores)
 }
 
 /// Does one chore, called `what`.
