@@ -8,6 +8,7 @@ use alloy::{
     providers::{DynProvider, Provider},
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
+    sol_types::SolEvent,
 };
 use eyre::{Result, bail, eyre};
 use rota_bindings::decode_revert;
@@ -61,6 +62,8 @@ struct Report<'a> {
     transaction_hash: Option<alloy::primitives::B256>,
     #[serde(skip_serializing_if = "Option::is_none")]
     block_number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<serde_json::Value>,
     status: &'static str,
 }
 
@@ -157,6 +160,36 @@ impl<'a> Submitter<'a> {
         action: &str,
         call: CallBuilder<P, D>,
     ) -> Result<Option<TransactionReceipt>> {
+        self.carry_out(action, call, |_| Ok(None)).await
+    }
+
+    /// The same, and returns what `read` makes of the event `E` that the transaction left; it is part of the report
+    /// that `--json` prints.
+    ///
+    /// # Errors
+    /// As [`Submitter::submit`], and when there is no such event.
+    pub async fn submit_for<E: SolEvent, T: Serialize>(
+        &self,
+        action: &str,
+        call: CallBuilder<impl Provider, impl CallDecoder>,
+        read: impl Fn(E) -> T,
+    ) -> Result<Option<T>> {
+        let find = |receipt: &TransactionReceipt| {
+            let event = receipt.decoded_log::<E>().ok_or_else(|| {
+                eyre!("{action}: transaction {} left no event {}", receipt.transaction_hash, E::SIGNATURE)
+            })?;
+            eyre::Ok(read(event.data))
+        };
+        let receipt = self.carry_out(action, call, |receipt| Ok(Some(serde_json::to_value(find(receipt)?)?))).await?;
+        receipt.map(|receipt| find(&receipt)).transpose()
+    }
+
+    async fn carry_out<P: Provider, D: CallDecoder>(
+        &self,
+        action: &str,
+        call: CallBuilder<P, D>,
+        result: impl Fn(&TransactionReceipt) -> Result<Option<serde_json::Value>>,
+    ) -> Result<Option<TransactionReceipt>> {
         let call = call.from(self.from);
         let request: &TransactionRequest = call.as_ref();
         let to =
@@ -170,6 +203,7 @@ impl<'a> Submitter<'a> {
             gas: None,
             transaction_hash: None,
             block_number: None,
+            result: None,
             status: "prepared",
         };
         if self.mode == Mode::Calldata {
@@ -216,6 +250,7 @@ impl<'a> Submitter<'a> {
             );
         }
         report.status = "done";
+        report.result = result(&receipt)?;
         if self.silent {
             return Ok(Some(receipt));
         }

@@ -2,9 +2,15 @@
 
 use alloy::primitives::{Address, I256, U256};
 use eyre::Result;
+use rota_bindings::types::ExitRequest;
 use serde::Serialize;
 
-use super::exit::{describe, requests};
+use super::{
+    door,
+    exit::{describe, requests},
+    named,
+    receipt::receipts_of,
+};
 use crate::{
     amount::show_amount,
     connection::Network,
@@ -20,12 +26,28 @@ const BACK: [u64; 4] = [1, 7, 30, 365];
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<U256>,
     batch: U256,
     shares: U256,
     assets: U256,
     state: &'static str,
     ahead: U256,
     expected_at: U256,
+}
+
+impl Request {
+    fn new(receipt: Option<U256>, request: &ExitRequest) -> Self {
+        Self {
+            receipt,
+            batch: request.requestId,
+            shares: request.shares,
+            assets: request.assets,
+            state: state(request.state),
+            ahead: request.ahead,
+            expected_at: request.expectedAt,
+        }
+    }
 }
 
 /// An account, as printed with `--json`: wei.
@@ -39,6 +61,7 @@ struct Position {
     claimable_shares: U256,
     claimable_assets: U256,
     requests: Vec<Request>,
+    receipts: Vec<Request>,
 }
 
 const fn state(number: u8) -> &'static str {
@@ -65,8 +88,9 @@ fn signed_percent(part: I256) -> String {
 }
 
 pub(super) async fn position(network: &Network, account: Address) -> Result<()> {
-    let held = network.liquid_lens().accountOf(account).call().await?;
+    let held = named("what the account holds", network.liquid_lens().accountOf(account).call().await)?;
     let waiting = requests(network, account).await?;
+    let receipts = receipts_of(network, account).await?;
     if network.json {
         return print_json(&Position {
             shares: held.shares,
@@ -75,17 +99,8 @@ pub(super) async fn position(network: &Network, account: Address) -> Result<()> 
             pending_shares: held.pendingShares,
             claimable_shares: held.claimableShares,
             claimable_assets: held.claimableAssets,
-            requests: waiting
-                .iter()
-                .map(|request| Request {
-                    batch: request.requestId,
-                    shares: request.shares,
-                    assets: request.assets,
-                    state: state(request.state),
-                    ahead: request.ahead,
-                    expected_at: request.expectedAt,
-                })
-                .collect(),
+            requests: waiting.iter().map(|request| Request::new(None, request)).collect(),
+            receipts: receipts.iter().map(|held| Request::new(Some(held.receipt), &held.request)).collect(),
         });
     }
     print_pairs(&[
@@ -93,11 +108,17 @@ pub(super) async fn position(network: &Network, account: Address) -> Result<()> 
         ("shares", show_amount(held.shares)),
         ("worth", show_amount(held.assets)),
         ("if left at once", show_amount(held.instantNet)),
+        ("shares in the queue", show_amount(held.pendingShares)),
         ("ready to claim", show_amount(held.claimableAssets)),
     ]);
     let now = network.l1_time().await?;
     let rows = waiting.iter().map(|request| vec![show_amount(request.shares), describe(request, now)]).collect();
     print_table(&["shares", "request to leave"], rows, "nothing is leaving");
+    if !receipts.is_empty() {
+        let row = |request: &ExitRequest| [show_amount(request.shares), describe(request, now)];
+        let rows = receipts.iter().map(|held| [&[held.receipt.to_string()][..], &row(&held.request)].concat());
+        print_table(&["receipt", "shares", "request to leave"], rows.collect(), "");
+    }
     Ok(())
 }
 
@@ -125,33 +146,38 @@ struct Queue {
     owed: U256,
     instant_fee: U256,
     bunker_until: U256,
+    deposit_limit: U256,
+    /// Why and until when nobody gets in or out at once.
+    closed: Option<String>,
 }
 
 pub(super) async fn queue(network: &Network) -> Result<()> {
     let (token, queue) = (network.staked_token(), network.exit_queue());
-    let books = token.position().call().await?;
-    let open_batch = queue.openBatch().call().await?;
-    let range = token.exitRange().call().await?;
+    let books = named("for the staked token's books", token.position().call().await)?;
+    let open_batch = named("which batch is open", queue.openBatch().call().await)?;
+    let range = named("which batches wait", token.exitRange().call().await)?;
     let mut sealed = Vec::new();
     let mut index = range.head;
     while index < range.tail {
-        let exit = token.exitOf(index).call().await?;
+        let exit = named("what a batch is owed", token.exitOf(index).call().await)?;
         sealed.push(Sealed { batch: index, owed: exit.assets, payable_from: exit.payableFrom });
         index += U256::ONE;
     }
     let one = U256::from(1_000_000_000_000_000_000_u64);
     let shown = Queue {
         open_batch,
-        open_shares: queue.batchOf(open_batch).call().await?.shares,
-        sealable_from: queue.sealableFrom().call().await?,
+        open_shares: named("what is in the open batch", queue.batchOf(open_batch).call().await)?.shares,
+        sealable_from: named("when it is sealed", queue.sealableFrom().call().await)?,
         sealed,
         buffer: books.buffer,
-        free_buffer: token.freeBuffer().call().await?,
+        free_buffer: door::free(&books),
         buffer_target: books.bufferTarget,
         thawing: books.thawing,
         owed: books.owed,
-        instant_fee: token.instantFee(one).call().await?,
+        instant_fee: named("what leaving at once costs", token.instantFee(one).call().await)?,
         bunker_until: books.bunkerUntil,
+        deposit_limit: named("how much may be deposited", token.maxDeposit(Address::ZERO).call().await)?,
+        closed: door::closed(network).await?,
     };
     if network.json {
         return print_json(&shown);
@@ -161,7 +187,7 @@ pub(super) async fn queue(network: &Network) -> Result<()> {
         0 => "now".to_owned(),
         seconds => format!("in {}", show_duration(seconds)),
     };
-    let mut pairs = vec![
+    print_pairs(&[
         (
             "open batch",
             format!("{open_batch}: {} shares, sealed {}", show_amount(shown.open_shares), when(shown.sealable_from)),
@@ -171,11 +197,9 @@ pub(super) async fn queue(network: &Network) -> Result<()> {
         ("fee of the next token at once", percent(shown.instant_fee, one)),
         ("on its way out of stake", show_amount(shown.thawing)),
         ("owed to sealed batches", show_amount(shown.owed)),
-    ];
-    if shown.bunker_until > U256::from(now) {
-        pairs.push(("closed by a large loss", format!("deposits and exits at once open {}", when(shown.bunker_until))));
-    }
-    print_pairs(&pairs);
+        ("room for deposits", show_amount(shown.deposit_limit)),
+        ("deposits and exits at once", shown.closed.map_or_else(|| "open".to_owned(), |why| format!("closed: {why}"))),
+    ]);
     let rows = shown
         .sealed
         .iter()
@@ -185,13 +209,13 @@ pub(super) async fn queue(network: &Network) -> Result<()> {
     Ok(())
 }
 
-/// The return since a checkpoint, as printed with `--json`: parts of 1e18.
+/// The return since a checkpoint, as printed with `--json`: parts of 1e18; without `apr` if a share was worth nothing then.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Return {
     since: U256,
     rate: I256,
-    apr: I256,
+    apr: Option<I256>,
 }
 
 /// Rate and returns, as printed with `--json`.
@@ -203,24 +227,34 @@ struct Apr {
     returns: Vec<Return>,
 }
 
-pub(super) async fn apr(network: &Network) -> Result<()> {
-    let feed = network.rate_feed();
-    let rate = feed.getRate().call().await?;
-    let fee_bps = network.staked_token().feeInfo().call().await?.feeBps;
-    let latest = feed.checkpoints().call().await?.to::<u64>();
-    let now = network.l1_time().await?;
+/// Numbers of the checkpoints to look back to: one, seven, … before the present, and the first.
+fn rounds(latest: u64) -> Vec<u64> {
     let mut rounds: Vec<u64> = BACK.iter().filter_map(|back| (latest + 1).checked_sub(*back)).collect();
     rounds.push(1);
     rounds.retain(|round| (1..=latest).contains(round));
     rounds.dedup();
+    rounds
+}
+
+pub(super) async fn apr(network: &Network) -> Result<()> {
+    let feed = network.rate_feed();
+    let rate = named("what a share is worth", feed.getRate().call().await)?;
+    let fee_bps = named("for the fee", network.staked_token().feeInfo().call().await)?.feeBps;
+    let latest = named("how often the rate was recorded", feed.checkpoints().call().await)?.to::<u64>();
+    let now = network.l1_time().await?;
     let mut returns = Vec::new();
-    for round in rounds {
+    for round in rounds(latest) {
         let round = alloy::primitives::aliases::U80::from(round);
-        let checkpoint = feed.getRoundData(round).call().await?;
+        let checkpoint = named("for a record of the rate", feed.getRoundData(round).call().await)?;
         let (then, since) = (checkpoint._1, checkpoint._3);
         // One of this very moment tells nothing.
         if since < U256::from(now) {
-            let apr = feed.realisedApr(round).call().await?;
+            let apr = if then.is_positive() {
+                Some(named("for the return", feed.realisedApr(round).call().await)?)
+            } else {
+                // Nothing grows into something by no factor.
+                None
+            };
             returns.push(Return { since, rate: then, apr });
         }
     }
@@ -235,7 +269,11 @@ pub(super) async fn apr(network: &Network) -> Result<()> {
         .iter()
         .map(|row| {
             let ago = now.saturating_sub(row.since.saturating_to());
-            vec![show_duration(ago), show_amount(row.rate.unsigned_abs()), signed_percent(row.apr)]
+            vec![
+                show_duration(ago),
+                show_amount(row.rate.unsigned_abs()),
+                row.apr.map_or_else(|| "-".to_owned(), signed_percent),
+            ]
         })
         .collect();
     print_table(&["over the last", "a share was worth", "return per year"], rows, "no checkpoint is old enough yet");
@@ -255,5 +293,12 @@ mod tests {
         assert_eq!(signed_percent(wad(52)), "5.20 %");
         assert_eq!(signed_percent(wad(-1_005)), "-100.50 %");
         assert_eq!(signed_percent(wad(0)), "0.00 %");
+    }
+    #[test]
+    fn the_first_checkpoints_are_looked_back_to() {
+        assert!(rounds(0).is_empty());
+        assert_eq!(rounds(1), [1]);
+        assert_eq!(rounds(7), [7, 1]);
+        assert_eq!(rounds(400), [400, 394, 371, 36, 1]);
     }
 }

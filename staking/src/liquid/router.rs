@@ -1,0 +1,183 @@
+//! Getting in, and out at once, through the router: one transaction each, with a limit to the price.
+
+use alloy::primitives::{Address, U256};
+use eyre::{Result, ensure};
+use rota_bindings::{NativeToken, Router, StakedToken, generated::router::IRouter};
+use serde::Serialize;
+
+use super::{door, named, show};
+use crate::{
+    amount::show_amount,
+    connection::Network,
+    stake::{SignedPermit, permit_of},
+    submit::Submitter,
+};
+
+/// Seconds that a price limit holds: enough for a slow inclusion.
+const DEADLINE: u64 = 20 * 60;
+/// The same for a multisig whose members sign one after the other.
+const MULTISIG_DEADLINE: u64 = 7 * 24 * 3_600;
+/// How much less than expected is accepted without --min-out, basis points.
+const TOLERANCE_BPS: u64 = 50;
+
+/// What a deposit bought.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deposited {
+    /// Shares.
+    pub shares: U256,
+}
+
+/// What leaving at once paid, wei.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftAtOnce {
+    /// To the receiver.
+    pub net: U256,
+    /// Kept for those who stay.
+    pub fee: U256,
+}
+
+/// What lets a contract take an account's tokens.
+pub(super) enum Leave {
+    /// A signature that rides along.
+    Permit(SignedPermit),
+    /// An allowance: it was there, or its approval was sent or exported.
+    Allowance,
+    /// The approval was simulated only, so what comes next cannot be.
+    Missing,
+}
+
+/// Lets `spender` take `amount` of the ERC-20 at `token` (called `what`): by a permit if there is a key to sign it and the
+/// token takes it, by an allowance otherwise.
+///
+/// # Errors
+/// When the account holds too little; otherwise as [`Submitter::submit`].
+pub(super) async fn let_take(
+    network: &Network,
+    by: &Submitter<'_>,
+    token: Address,
+    what: &str,
+    spender: Address,
+    amount: U256,
+) -> Result<Leave> {
+    if let Some(permit) = permit_of(network, by, token, what, spender, amount).await? {
+        return Ok(Leave::Permit(permit));
+    }
+    let token = NativeToken::new(token, by.provider.clone());
+    if named("what is approved", token.allowance(by.from, spender).call().await)? >= amount {
+        return Ok(Leave::Allowance);
+    }
+    by.submit(&format!("approve {} {what}", show_amount(amount)), token.approve(spender, amount)).await?;
+    Ok(if by.simulates() { Leave::Missing } else { Leave::Allowance })
+}
+
+/// Deposits `amount` wei through the router; returns what it bought when it was sent.
+///
+/// # Errors
+/// When deposits are closed or it is more than the staked token takes, which is found before anything is sent; when it
+/// buys fewer shares than `min_out`; otherwise as [`Submitter::submit`].
+pub async fn deposit(
+    network: &Network,
+    by: &Submitter<'_>,
+    amount: U256,
+    receiver: Option<Address>,
+    min_out: Option<U256>,
+) -> Result<Option<Deposited>> {
+    let contracts = &network.deployment.contracts;
+    let receiver = receiver.unwrap_or(by.from);
+    door::ensure_deposit(network, amount, receiver).await?;
+    let expected = named("what the deposit buys", network.staked_token().previewDeposit(amount).call().await)?;
+    let least = least(expected, min_out, "shares")?;
+    let what = format!("deposit {} for about {} shares", show_amount(amount), show_amount(expected));
+    let leave = let_take(network, by, contracts.native_token, "native tokens", contracts.router, amount).await?;
+    let Some(permit) = permit_in(by, &what, leave)? else { return Ok(None) };
+    let router = Router::new(contracts.router, by.provider.clone());
+    let call = router.deposit(amount, receiver, least, deadline(network, by).await?, Address::ZERO, permit);
+    by.submit_for(&what, call, |event: StakedToken::Deposit| Deposited { shares: event.shares }).await
+}
+
+/// Leaves at once with `shares`; returns what was paid when it was sent.
+///
+/// # Errors
+/// When exits at once are closed or that many shares cannot leave so now, which is found before anything is sent; when less
+/// than `min_out` is paid; otherwise as [`Submitter::submit`].
+pub async fn instant(
+    network: &Network,
+    by: &Submitter<'_>,
+    shares: U256,
+    receiver: Option<Address>,
+    min_out: Option<U256>,
+) -> Result<Option<LeftAtOnce>> {
+    let contracts = &network.deployment.contracts;
+    let token = network.staked_token();
+    door::ensure_instant(network, shares, by.from).await?;
+    let worth = named("what shares are worth", token.convertToAssets(shares).call().await)?;
+    let expected = named("what leaving at once pays", token.previewRedeem(shares).call().await)?;
+    let least = least(expected, min_out, "native tokens")?;
+    let fee = worth.saturating_sub(expected);
+    let what = format!(
+        "leave at once with {} shares worth {}: fee {} ({}), {} paid, at least {}",
+        show_amount(shares),
+        show_amount(worth),
+        show_amount(fee),
+        show::percent(fee, worth),
+        show_amount(expected),
+        show_amount(least)
+    );
+    let leave = let_take(network, by, contracts.staked_token, "shares", contracts.router, shares).await?;
+    let Some(permit) = permit_in(by, &what, leave)? else { return Ok(None) };
+    let router = Router::new(contracts.router, by.provider.clone());
+    let receiver = receiver.unwrap_or(by.from);
+    let call = router.redeemInstantly(shares, receiver, least, deadline(network, by).await?, permit);
+    by.submit_for(&what, call, |event: StakedToken::InstantExit| LeftAtOnce { net: event.net, fee: event.fee }).await
+}
+
+/// The limit that goes into the call.
+fn least(expected: U256, asked: Option<U256>, unit: &str) -> Result<U256> {
+    let Some(asked) = asked else {
+        return Ok(expected - expected * U256::from(TOLERANCE_BPS) / U256::from(10_000));
+    };
+    ensure!(
+        asked <= expected,
+        "--min-out {} is more than there is now: {} {unit}",
+        show_amount(asked),
+        show_amount(expected)
+    );
+    Ok(asked)
+}
+
+async fn deadline(network: &Network, by: &Submitter<'_>) -> Result<U256> {
+    let patience = if by.sends() { DEADLINE } else { MULTISIG_DEADLINE };
+    Ok(U256::from(network.l1_time().await?.saturating_add(patience)))
+}
+
+/// For the router a deadline of zero says that there is no permit. `None`, and said so, when the approval is missing.
+fn permit_in(by: &Submitter<'_>, action: &str, leave: Leave) -> Result<Option<IRouter::Permit>> {
+    Ok(match leave {
+        Leave::Permit(permit) => {
+            Some(IRouter::Permit { deadline: permit.deadline, v: permit.v, r: permit.r, s: permit.s })
+        }
+        Leave::Allowance => Some(IRouter::Permit::default()),
+        Leave::Missing => {
+            by.skip(action, "the approval")?;
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_what_was_asked_or_a_little_less_than_expected() {
+        let expected = U256::from(10_000);
+        assert_eq!(least(expected, None, "shares").unwrap(), U256::from(9_950));
+        assert_eq!(least(expected, Some(expected), "shares").unwrap(), expected);
+        assert_eq!(least(expected, Some(U256::from(1)), "shares").unwrap(), U256::from(1));
+        let error = least(expected, Some(U256::from(10_001)), "shares").unwrap_err().to_string();
+        assert!(error.contains("--min-out 0.000000000000010001"), "{error}");
+        assert!(error.contains("0.00000000000001 shares"), "{error}");
+    }
+}
