@@ -1,7 +1,7 @@
 //! Liquid staking on a devnet of real nodes, tended by two keepers and nobody else: a holder earns by real blocks, is hit by
 //! the conviction of an operator whose key votes twice, and leaves through the queue; one who asked before the fault loses
-//! nothing, one who asked after loses what the holder loses, and one leaves at once for the computed fee. Every
-//! amount is recomputed in plain integers (`rota_e2e::liquid`).
+//! nothing, and hands the receipt of its exit to somebody else, who claims; one who asked after loses what the holder loses,
+//! and one leaves at once for the computed fee. Every amount is recomputed in plain integers (`rota_e2e::liquid`).
 
 use std::{
     path::PathBuf,
@@ -26,7 +26,7 @@ use rota::{
     liquid,
     submit::Submitter,
 };
-use rota_bindings::{NativeToken, Slasher};
+use rota_bindings::{ExitReceipt, NativeToken, Slasher};
 use rota_e2e::{
     TestNet,
     equivocator::Equivocator,
@@ -50,9 +50,12 @@ const EARLY: u32 = 3;
 const HASTY: u32 = 4;
 const LIABLE: u32 = 5;
 const LATE: u32 = 6;
+const HEIR: u32 = 7;
 const SECOND_KEEPER: u32 = KEEPER_INDEX + 1;
 /// Index of the node whose key votes twice.
 const CULPRIT: usize = 1;
+/// The only receipt.
+const RECEIPT: u64 = 1;
 
 fn whole(tokens: u64) -> U256 {
     U256::from(tokens) * U256::from(10_u64).pow(U256::from(18_u64))
@@ -104,8 +107,8 @@ async fn act(net: &TestNet, user: u32) -> Result<Submitter<'_>> {
 
 async fn deposit(net: &TestNet, user: u32, tokens: u64) -> Result<U256> {
     let by = act(net, user).await?;
-    let shares = liquid::deposit(&net.devnet.network, &by, whole(tokens), None, None).await?;
-    shares.ok_or_else(|| eyre!("the deposit was not sent"))
+    let bought = liquid::deposit(&net.devnet.network, &by, whole(tokens), None, None).await?;
+    Ok(bought.ok_or_else(|| eyre!("the deposit was not sent"))?.shares)
 }
 
 /// The books as of now, recomputed and compared with the contract's.
@@ -153,6 +156,14 @@ async fn succeed(net: &TestNet, arguments: &[&str]) -> Result<String> {
     Ok(text)
 }
 
+/// What `rota liquid … --json` printed.
+async fn json(net: &TestNet, arguments: &[&str]) -> Result<serde_json::Value> {
+    let output = rota(net, arguments)?.arg("--json").output().await.wrap_err("cannot start rota")?;
+    ensure!(output.status.success(), "rota liquid {arguments:?} --json: {}", text(&output));
+    serde_json::from_slice(&output.stdout)
+        .wrap_err_with(|| format!("rota liquid {arguments:?} --json: no JSON document"))
+}
+
 async fn refused(net: &TestNet, arguments: &[&str], why: &str) -> Result<()> {
     let output = rota(net, arguments)?.output().await.wrap_err("cannot start rota")?;
     let text = text(&output);
@@ -181,19 +192,55 @@ async fn deposits(net: &TestNet) -> Result<()> {
     .await?;
     deposit(net, HASTY, 60).await?;
     books(net).await?;
+    // Without a key nothing can be signed, and without the approval the rest cannot be simulated.
+    let hasty = address(HASTY)?.to_string();
+    let dry = succeed(net, &["deposit", "--amount", "5", "--from", &hasty, "--dry-run"]).await?;
+    ensure!(
+        dry.contains("approve 5 native tokens: would succeed") && dry.contains("needs the approval first"),
+        "{dry}"
+    );
+    let dry = succeed(net, &["redeem", "--shares", "1", "--receipt", "--from", &hasty, "--calldata"]).await?;
+    let receipts = network.deployment.contracts.exit_receipt.to_string();
+    ensure!(dry.contains("approve 1 shares") && dry.contains(&receipts), "{dry}");
+    refused(net, &["deposit", "--amount", "1000000", "--from", &hasty, "--calldata"], "below a third of all stake")
+        .await?;
+    refused(net, &["claim", "--receipt", "1", "--mnemonic-index", "3"], "there is no receipt 1").await?;
+    for view in ["queue", "apr"] {
+        succeed(net, &[view]).await?;
+    }
     Ok(())
 }
 
-/// One asks to leave, and is sealed before there is any fault.
+/// One asks to leave, for a receipt, and is sealed before there is any fault. Somebody else gets the receipt.
 async fn early_exit(net: &TestNet) -> Result<u64> {
     let network = &net.devnet.network;
-    let by = act(net, EARLY).await?;
-    let batch = liquid::request(network, &by, whole(300)).await?;
-    let batch: u64 = batch.ok_or_else(|| eyre!("the request was not sent"))?.to();
+    let (early, index) = (address(EARLY)?, EARLY.to_string());
+    let dry = ["redeem", "--all", "--receipt", "--mnemonic-index", &index, "--dry-run"];
+    let shown = succeed(net, &dry).await?;
+    ensure!(shown.contains("for a receipt: would succeed"), "{shown}");
+    let asked = json(net, &["redeem", "--shares", "300", "--receipt", "--mnemonic-index", &index]).await?;
+    let number = |name: &str| -> Result<u64> {
+        let hex = asked["result"][name].as_str().ok_or_else(|| eyre!("no {name} in {asked}"))?;
+        Ok(u64::from_str_radix(hex.trim_start_matches("0x"), 16)?)
+    };
+    let batch = number("batch")?;
+    ensure!(number("receipt")? == RECEIPT, "{asked}");
     let (_, exit) =
         books_when(net, "the early exit to be sealed", 60, |books| books.waiting.get(&batch).copied()).await?;
     ensure!(exit.shares == whole(300), "{exit:?}");
     net.say(&format!("batch {batch} was sealed in epoch {} for {} wei", exit.epoch, exit.assets));
+    let receipt = RECEIPT.to_string();
+    refused(net, &["cancel", "--receipt", &receipt, "--mnemonic-index", &index], "cannot be taken back").await?;
+    let by = act(net, EARLY).await?;
+    let receipts = ExitReceipt::new(network.deployment.contracts.exit_receipt, by.provider.clone());
+    by.submit("hand on", receipts.transferFrom(early, address(HEIR)?, U256::from(RECEIPT))).await?;
+    refused(net, &["claim", "--receipt", &receipt, "--mnemonic-index", &index], "belongs to").await?;
+    refused(net, &["claim", "--receipt", &receipt, "--mnemonic-index", &HEIR.to_string()], "position 1").await?;
+    for (user, count) in [(EARLY, 0), (HEIR, 1)] {
+        let position = json(net, &["position", "--account", &address(user)?.to_string()]).await?;
+        let held = position["receipts"].as_array().ok_or_else(|| eyre!("no receipts in {position}"))?;
+        ensure!(held.len() == count && position["requests"] == serde_json::json!([]), "{position}");
+    }
     // The next seal is half an epoch away: whoever asks now may take it back.
     let shares = network.staked_token().balanceOf(address(HASTY)?).call().await?;
     succeed(net, &["redeem", "--shares", "1", "--mnemonic-index", &HASTY.to_string()]).await?;
@@ -324,6 +371,11 @@ async fn slash(net: &TestNet, early: u64, liable: u64) -> Result<()> {
     let culprit = convict(net).await?;
     let (_, loss) = books_when(net, "the loss to be applied", 30, |books| books.losses.first().cloned()).await?;
     refused(net, &["deposit", "--amount", "5", "--mnemonic-index", "6"], "the exit queue stays open").await?;
+    // Who signs elsewhere gets no approval to sign for it either.
+    let late = address(LATE)?.to_string();
+    refused(net, &["deposit", "--amount", "5", "--from", &late, "--calldata"], "a large part of all assets").await?;
+    let shown = succeed(net, &["queue"]).await?;
+    ensure!(shown.contains("closed: a slash took a large part"), "{shown}");
 
     let set = rota::epoch::frozen_set(network, loss.sigma).await?;
     let weight = set.members().iter().find(|member| member.id == culprit).map(|member| member.weight);
@@ -353,16 +405,19 @@ async fn slash(net: &TestNet, early: u64, liable: u64) -> Result<()> {
     Ok(())
 }
 
-/// The holder asks, waits and claims. The early exit is paid by stake that thawed; the others, whose stake thaws for minutes
-/// more, by a deposit. In the order of their seals.
+/// The holder asks, waits and claims. The early exit is paid by stake that thawed, to whoever has the receipt now; the others,
+/// whose stake thaws for minutes more, by a deposit. In the order of their seals.
 async fn everybody_is_paid(net: &TestNet, early: u64, liable: u64) -> Result<()> {
     let network = &net.devnet.network;
     let by = act(net, HOLDER).await?;
     let holder = liquid::request(network, &by, whole(100)).await?;
-    let holder: u64 = holder.ok_or_else(|| eyre!("the request was not sent"))?.to();
+    let holder: u64 = holder.ok_or_else(|| eyre!("the request was not sent"))?.batch.to();
     let waiting = rota(net, &["claim", "--wait", "--mnemonic-index", &HOLDER.to_string()])?.spawn()?;
     let (_, exit) = books_when(net, "the early exit to be paid", 240, |books| books.paid.get(&early).copied()).await?;
-    ensure!(claim(net, EARLY).await? == exit.assets, "the early exit was paid something else than {}", exit.assets);
+    let receipt = ["claim", "--receipt", &RECEIPT.to_string(), "--wait", "--mnemonic-index", &HEIR.to_string()];
+    let paid = came_to(net, HEIR, async || succeed(net, &receipt).await).await?;
+    ensure!(paid == exit.assets, "the receipt was paid {paid}, not {}", exit.assets);
+    refused(net, &receipt, "there is no receipt 1").await?;
     net.say(&format!("the early exit was paid {} wei of thawed stake", exit.assets));
 
     deposit(net, LATE, 500).await?;
@@ -371,7 +426,11 @@ async fn everybody_is_paid(net: &TestNet, early: u64, liable: u64) -> Result<()>
     })
     .await?;
     ensure!(books.waiting.is_empty(), "{:?} wait", books.waiting);
-    ensure!(claim(net, LIABLE).await? == exits.0.assets, "the liable exit was not paid {}", exits.0.assets);
+    // To whom it should.
+    let (index, heir, batch) = (LIABLE.to_string(), address(HEIR)?.to_string(), liable.to_string());
+    let claim = ["claim", "--batch", &batch, "--receiver", &heir, "--mnemonic-index", &index];
+    let paid = came_to(net, HEIR, async || succeed(net, &claim).await).await?;
+    ensure!(paid == exits.0.assets, "the liable exit was paid {paid}, not {}", exits.0.assets);
     let output =
         tokio::time::timeout(rota_e2e::patience(Duration::from_secs(30)), waiting.wait_with_output()).await??;
     let shown = text(&output);
@@ -380,12 +439,12 @@ async fn everybody_is_paid(net: &TestNet, early: u64, liable: u64) -> Result<()>
     refused(net, &["claim", "--mnemonic-index", &HOLDER.to_string()], "rota liquid redeem").await
 }
 
-/// Claims everything; what arrived, wei.
-async fn claim(net: &TestNet, user: u32) -> Result<U256> {
-    let network = &net.devnet.network;
-    let before = network.token().balanceOf(address(user)?).call().await?;
-    liquid::claim(network, &act(net, user).await?, None).await?;
-    Ok(network.token().balanceOf(address(user)?).call().await? - before)
+/// What arrived at `user` while it acted, wei.
+async fn came_to(net: &TestNet, user: u32, act: impl AsyncFnOnce() -> Result<String>) -> Result<U256> {
+    let (token, user) = (net.devnet.network.token(), address(user)?);
+    let before = token.balanceOf(user).call().await?;
+    act().await?;
+    Ok(token.balanceOf(user).call().await? - before)
 }
 
 /// Every kind of chore was done, by keepers alone and by both of them, and the books hold to the wei.

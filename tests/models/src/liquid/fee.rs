@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 
-use super::terms::{BPS, LiquidTerms};
+use super::terms::BPS;
 use crate::integer::{mul_div_down, mul_div_up};
 
 /// The fee at a state of the buffer: `floor + span * (1 - v / target)` at every level `v` it passes through.
@@ -15,10 +15,10 @@ pub struct InstantFee {
 }
 
 impl InstantFee {
-    /// With `buffer` free of `target`, token wei.
-    pub fn new(terms: &LiquidTerms, buffer: U256, target: U256) -> Self {
-        let (floor_bps, span_bps) = (U256::from(terms.exit_floor_bps), U256::from(terms.exit_span_bps));
-        Self { floor_bps, span_bps, buffer, target }
+    /// From `floor` at a full buffer on, by `span` more at an empty one, basis points; with `buffer` free of `target`,
+    /// token wei.
+    pub fn new(floor: u16, span: u16, buffer: U256, target: U256) -> Self {
+        Self { floor_bps: U256::from(floor), span_bps: U256::from(span), buffer, target }
     }
 
     /// Fee of an exit that is paid `net`; each of its parts rounded up.
@@ -62,6 +62,11 @@ pub struct Drip {
 }
 
 impl Drip {
+    /// When all of it has vested, unix seconds.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// What has not vested at `now`, token wei, rounded up.
     pub fn locked(&self, now: u64) -> U256 {
         if now >= self.end {

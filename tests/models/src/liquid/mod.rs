@@ -14,7 +14,8 @@ mod terms;
 mod views;
 mod world;
 
-pub use model::LiquidModel;
+pub use fee::{Drip, InstantFee};
+pub use model::{LiquidModel, after_slash};
 pub use operation::{Operation, Size};
 pub use pair::LiquidPair;
 pub use terms::LiquidTerms;

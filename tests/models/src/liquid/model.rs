@@ -246,7 +246,7 @@ impl LiquidModel {
 
     /// The fee of leaving now.
     pub fn fee(&self) -> InstantFee {
-        InstantFee::new(&self.terms, self.free(), self.target.0)
+        InstantFee::new(self.terms.exit_floor_bps, self.terms.exit_span_bps, self.free(), self.target.0)
     }
 
     /// Why nobody gets in or out at once now.
@@ -388,13 +388,13 @@ impl LiquidModel {
     fn write_off(&mut self, slash: SlashEntry) -> U256 {
         let before = self.active() + self.thawing();
         if let Some(active) = self.active.get_mut(&slash.id) {
-            *active = less(*active, slash.fraction);
+            *active = after_slash(*active, slash.fraction);
         }
         let oldest = self.last_ticket.get(&slash.id).copied().unwrap_or_default();
         let oldest = oldest.saturating_sub(self.stake.terms.unbonding_epochs + 2);
         for ((id, cohort), ticket) in &mut self.tickets {
             if *id == slash.id && *cohort + 1 >= slash.sigma && *cohort >= oldest {
-                *ticket = less(*ticket, slash.fraction);
+                *ticket = after_slash(*ticket, slash.fraction);
             }
         }
         before - self.active() - self.thawing()
@@ -413,7 +413,7 @@ impl LiquidModel {
 }
 
 /// What a holding is booked at after a slash: a wei less than its part, because the vault rounds over the whole pool.
-fn less(value: U256, fraction: U256) -> U256 {
+pub fn after_slash(value: U256, fraction: U256) -> U256 {
     if fraction >= WAD {
         return U256::ZERO;
     }
