@@ -12,7 +12,7 @@ use alloy::{
     primitives::{Address, U256},
 };
 use clap::{Args, Subcommand};
-use eyre::{Result, ensure};
+use eyre::{Report, Result, ensure};
 
 use exit::{Awaited, announce, oldest};
 pub use exit::{Claimed, Requested, cancel, claim, request};
@@ -182,15 +182,17 @@ fn named<T>(question: &str, answer: Result<T, ContractError>) -> Result<T> {
 /// As the command's parts.
 pub async fn run(command: &LiquidCommand, args: &NetworkArgs) -> Result<()> {
     let network = &Network::connect(args).await?;
-    let done = act(command, network).await;
-    let Err(error) = done else { return Ok(()) };
-    // Before its first epoch the token has no answers, or refuses.
-    let (now, genesis) = (network.l1_time().await.unwrap_or(u64::MAX), network.deployment.genesis_time);
-    Err(if now < genesis {
-        error.wrap_err(format!("the first epoch starts in {}; wait for it", show_duration(genesis - now)))
-    } else {
-        error
-    })
+    let Err(error) = act(command, network).await else { return Ok(()) };
+    let now = network.l1_time().await.unwrap_or(u64::MAX);
+    Err(explained(error, now, network.deployment.genesis_time))
+}
+
+/// Before its first epoch the token refuses much, and has no answers to some questions.
+fn explained(error: Report, now: u64, genesis: u64) -> Report {
+    if now >= genesis {
+        return error;
+    }
+    error.wrap_err(format!("the first epoch starts in {}; wait for it", show_duration(genesis - now)))
 }
 
 async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
@@ -242,7 +244,10 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
             let (batch, receipt) = (batch.map(U256::from), receipt.map(U256::from));
             if *wait {
                 let awaited = match (receipt, batch) {
-                    (Some(receipt), _) => Awaited::Receipt(receipt),
+                    (Some(receipt), _) => {
+                        receipt::owned(network, by.from, receipt).await?;
+                        Awaited::Receipt(receipt)
+                    }
                     (None, Some(batch)) => Awaited::Batch(by.from, batch),
                     (None, None) => Awaited::Batch(by.from, oldest(network, by.from).await?),
                 };
@@ -273,4 +278,16 @@ async fn collect(
         println!("paid {}", show_amount(assets));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_before_the_first_epoch_says_when_that_starts() {
+        let failed = |now| format!("{:#}", explained(eyre::eyre!("asking L1 for the fee"), now, 1_000));
+        assert_eq!(failed(940), "the first epoch starts in 1m 0s; wait for it: asking L1 for the fee");
+        assert_eq!(failed(1_000), "asking L1 for the fee");
+    }
 }

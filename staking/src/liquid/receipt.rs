@@ -94,7 +94,10 @@ pub(super) async fn look(network: &Network, receipt: U256) -> Result<ExitRequest
 }
 
 /// What a receipt of `account` stands for.
-async fn owned(network: &Network, account: Address, receipt: U256) -> Result<ExitRequest> {
+///
+/// # Errors
+/// When there is none of that number or it is somebody else's; or L1 fails.
+pub(super) async fn owned(network: &Network, account: Address, receipt: U256) -> Result<ExitRequest> {
     let request = look(network, receipt).await?;
     let receipts = contract(network);
     let owner = named("who owns the receipt", receipts.ownerOf(receipt).call().await)?;
