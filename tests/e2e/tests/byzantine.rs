@@ -121,9 +121,14 @@ async fn says_why(net: &TestNet, id: u32, fault: &str) -> Result<()> {
         Ok((status["operatorStatus"] == "tombstoned").then_some(()))
     })
     .await?;
-    let log = std::fs::read_to_string(net.devnet.manifest.logs.join(format!("sequencer-{id}.log")))?;
-    let line = log.lines().find(|line| line.contains("tombstoned, convicted of signing two truths"));
-    let line = line.ok_or_else(|| eyre!("the node of operator {id} does not say why it stopped voting"))?;
+    let log = net.devnet.manifest.logs.join(format!("sequencer-{id}.log"));
+    // It asks L1 what for before it says so.
+    let line = net
+        .wait(&format!("the node of operator {id} to say why it stopped voting"), Duration::from_secs(20), async || {
+            let log = std::fs::read_to_string(&log)?;
+            Ok(log.lines().find(|line| line.contains("tombstoned, convicted of signing two truths")).map(String::from))
+        })
+        .await?;
     ensure!(line.contains(fault), "it says: {line}");
     let head = l2.get_block_number().await?;
     net.wait("its node to follow", Duration::from_secs(20), async || {
