@@ -386,6 +386,10 @@ pub async fn run_behind(
             court: Arc::new(charges) as Arc<dyn ChargeCourt>,
             sets: Arc::clone(&sets),
             own: reporter.own,
+            operator: {
+                let info = Arc::clone(&info);
+                Arc::new(move || info.operator())
+            },
             recipient: reporter.recipient,
             turn: config.evidence.turn,
             grace: config.evidence.grace,

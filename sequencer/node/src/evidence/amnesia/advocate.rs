@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use rota_protocol::{certificate::CommitCertificate, member::FrozenSet};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     batcher::SubmitError,
     consensus::ConsensusStatus,
     evidence::{EvidenceStore, Sets, StoreError, queue::ROUNDS_AHEAD, reporter::rank},
+    l1::L1Error,
 };
 
 /// Time between two looks at what is open.
@@ -32,6 +33,9 @@ const PERIOD: Duration = Duration::from_secs(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// Log queries in one go while accusations of the past are read.
 const QUERIES: usize = 16;
+
+/// Tells the operator that this node signs for, as far as it knows.
+pub type Operator = Arc<dyn Fn() -> Option<u32> + Send + Sync>;
 
 /// Speaks for the record before [`ChargeCourt`].
 pub struct Advocate {
@@ -43,6 +47,8 @@ pub struct Advocate {
     pub sets: Sets,
     /// This node's consensus key: it is answered for first, and never accused.
     pub own: Option<Address>,
+    /// The operator it signs for.
+    pub operator: Operator,
     /// Who is paid for convictions.
     pub recipient: Address,
     /// Head start of each better ranked node.
@@ -68,6 +74,8 @@ pub(super) struct Memory {
     since: HashMap<(B256, Duty), Instant>,
     /// L1 blocks of the next log query.
     span: u64,
+    /// Confirmed L1 block up to which no accusation of the node's own operator is missing.
+    complete: u64,
 }
 
 /// What may be due for a charge.
@@ -80,7 +88,7 @@ enum Duty {
 
 impl Memory {
     pub(super) fn new(court: &dyn ChargeCourt) -> Self {
-        Self { since: HashMap::new(), span: court.span() }
+        Self { since: HashMap::new(), span: court.span(), complete: 0 }
     }
 
     fn waited(&mut self, charge: B256, duty: Duty) -> Duration {
@@ -113,6 +121,7 @@ impl Advocate {
     /// Looks at everything once; whether anything failed.
     pub(super) async fn round(&self, memory: &mut Memory) -> Result<bool, StoreError> {
         let mut failed = self.noted("accusations", None, self.read(memory).await)?;
+        failed |= self.noted("accusations", None, self.compare(memory).await)?;
         let open: Vec<_> =
             self.store.accusations()?.into_iter().filter(|known| known.status == ChargeStatus::Open).collect();
         metrics::gauge!("rota_amnesia_charges").set(open.len() as f64);
@@ -176,14 +185,43 @@ impl Advocate {
         Ok(())
     }
 
+    /// Compares what was read with what the contract counts against the node's own operator: an endpoint that withholds an
+    /// accusation would have it convicted for want of an answer. All is read again then, from another endpoint if there is
+    /// one.
+    async fn compare(&self, memory: &mut Memory) -> Result<(), Trouble> {
+        let Some(id) = (self.operator)() else { return Ok(()) };
+        let (_, confirmed) = self.court.blocks();
+        let is_read = self.store.accusations_from()?.is_some_and(|next| next > confirmed);
+        if !is_read || memory.complete >= confirmed {
+            return Ok(());
+        }
+        let counted = self.court.open_charges(id, confirmed).await?;
+        let is_open = |known: &&Accusation| known.charge.id == id && known.status == ChargeStatus::Open;
+        // What is settled in a confirmed block may still be open here, but not the other way round.
+        let known = self.store.accusations()?.iter().filter(is_open).count();
+        if counted > U256::from(known) {
+            self.store.forget_place()?;
+            self.court.leave();
+            let what =
+                format!("{counted} accusations of amnesia are open against operator {id}, the logs have {known}");
+            return Err(SubmitError::from(L1Error::Withheld(what)).into());
+        }
+        memory.complete = confirmed;
+        Ok(())
+    }
+
     /// Records the accusations of the L1 blocks before `next`; how many were left out.
     pub(super) fn record(&self, accusations: &[Accusation], next: u64) -> Result<usize, StoreError> {
         self.store.accused(accusations, next, |charge| self.may_be_own(charge))
     }
 
-    /// Whether a charge is against this node's operator, as far as it knows: a set that it has yet to read could name it.
+    /// Whether a charge is against this node's operator, by its id or, where that is not known, by its key: a set that it
+    /// has yet to read could name it.
     fn may_be_own(&self, charge: &Charge) -> bool {
         let Some(own) = self.own else { return false };
+        if let Some(id) = (self.operator)() {
+            return id == charge.id;
+        }
         (self.sets)(charge.sigma).is_none_or(|set| seat(&set, charge.id).is_some_and(|(_, signer)| signer == own))
     }
 

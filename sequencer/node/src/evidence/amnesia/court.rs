@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::{eips::BlockId, providers::Provider, rpc::types::Filter};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::{Accusation, Charge, ChargeStatus, Pair};
 use crate::{
     batcher::{SubmitError, Submitter},
-    l1::{HttpSource, L1Error, L1Progress},
+    l1::{HttpSource, L1Error, L1Progress, L1Source},
 };
 
 /// Where a charge stands on L1.
@@ -66,6 +66,15 @@ pub trait ChargeCourt: Send + Sync + 'static {
 
     /// Most L1 blocks of one question.
     fn span(&self) -> u64;
+
+    /// Accusations against operator `id` that are open as of L1 block `at`.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    async fn open_charges(&self, id: u32, at: u64) -> Result<U256, SubmitError>;
+
+    /// Leaves the L1 endpoint in use, if there is another one: what it said is not true.
+    fn leave(&self);
 
     /// Where a charge stands: as of the newest L1 block, or of the newest confirmed one.
     ///
@@ -171,6 +180,15 @@ impl ChargeCourt for L1ChargeCourt {
             })
         };
         logs.into_iter().map(decode).collect()
+    }
+
+    async fn open_charges(&self, id: u32, at: u64) -> Result<U256, SubmitError> {
+        let call = AmnesiaFault::openChargesCall { id };
+        Ok(self.source.view_at(self.contracts.amnesia_fault, &call, BlockId::number(at)).await?)
+    }
+
+    fn leave(&self) {
+        self.source.leave(self.source.turn());
     }
 
     async fn standing(&self, charge: B256, confirmed: bool) -> Result<Standing, SubmitError> {

@@ -165,6 +165,14 @@ impl EvidenceStore {
         self.meta.get(ACCUSATIONS)?.map(|bytes| number(&bytes)).transpose()
     }
 
+    /// Has the accusations of all L1 blocks read again.
+    ///
+    /// # Errors
+    /// Disk failure.
+    pub fn forget_place(&self) -> Result<(), StoreError> {
+        Ok(self.meta.remove(ACCUSATIONS)?)
+    }
+
     /// Records the accusations of all L1 blocks before `next` that were not read before. Returns how many of them were
     /// left out, because too many are open against one operator that is not `own`: nobody else is sure to answer for that
     /// one, and what L1 holds of it its accusers paid for.

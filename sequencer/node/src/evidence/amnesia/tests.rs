@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -94,6 +94,8 @@ struct Network {
     chain_id: u64,
     /// Requests for gas estimates that fail before they are answered again.
     silent: Arc<AtomicU32>,
+    /// Whether the endpoint tells of no accusation.
+    withheld: Arc<AtomicBool>,
 }
 
 /// Answers any call with `word`.
@@ -128,9 +130,13 @@ impl Network {
         };
         let fault = *AmnesiaFault::deploy(&l1, wiring, WINDOW).await.unwrap().address();
         let silent = Arc::new(AtomicU32::new(0));
-        let refusals = Arc::clone(&silent);
+        let withheld = Arc::new(AtomicBool::new(false));
+        let (refusals, withholds) = (Arc::clone(&silent), Arc::clone(&withheld));
         let refuse = move |request: &Value, answer: &mut Value| {
             let refused = || refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if request["method"] == "eth_getLogs" && withholds.load(Ordering::SeqCst) {
+                answer["result"] = json!([]);
+            }
             if request["method"] == "eth_estimateGas" && refused().is_ok() {
                 let error = json!({ "code": -32000, "message": "overloaded" });
                 *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error });
@@ -138,7 +144,7 @@ impl Network {
         };
         let endpoint = relay(anvil.endpoint_url(), |_| (), refuse).await;
         let (progress, chain_id) = (watch::Sender::new(L1Progress::default()), anvil.chain_id());
-        Self { _anvil: anvil, l1, fault, progress, endpoint, chain_id, silent }
+        Self { _anvil: anvil, l1, fault, progress, endpoint, chain_id, silent, withheld }
     }
 
     /// Everybody sees all of L1.
@@ -194,6 +200,7 @@ impl Node {
             court: Arc::new(court),
             sets: Arc::new(|epoch| (epoch == 2).then(set)),
             own: own.map(|n| said(n, MessageKind::Prevote, 0, "").signer),
+            operator: Arc::new(move || own.map(|n| 10 + u32::from(n))),
             recipient: Address::repeat_byte(9),
             turn: Duration::ZERO,
             grace: Duration::ZERO,
@@ -331,6 +338,28 @@ async fn accusations_are_followed_from_the_first_l1_block_in_small_steps() {
     assert_eq!(standing, Standing::Answered);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accusation_that_the_endpoint_withholds_is_missed_and_answered_later() {
+    let network = Network::start().await;
+    network.withheld.store(true, Ordering::SeqCst);
+    let charge = network.open_charge(broken_lock()).await;
+    let mut node = Node::new(&network, Some(1), 1);
+    node.hears(&polka());
+    for _ in 0..2 {
+        assert!(node.round(&network).await, "the contract counts one more than the logs have");
+        assert!(node.advocate.store.accusations().unwrap().is_empty());
+    }
+    // Others' accusations are not counted here.
+    let mut other = Node::new(&network, Some(3), 2);
+    assert!(!other.round(&network).await);
+    network.l1.anvil_mine(Some(3), None).await.unwrap();
+    network.withheld.store(false, Ordering::SeqCst);
+    assert!(!node.round(&network).await);
+    assert_eq!(network.state(charge).await, 2, "answered");
+    assert!(!node.round(&network).await);
+    assert_eq!(node.advocate.store.accusations().unwrap()[0].status, ChargeStatus::Closed);
+}
+
 #[test]
 fn what_one_operator_can_fill_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
@@ -385,7 +414,7 @@ async fn every_accusation_of_its_own_operator_is_followed_however_many_there_are
     };
     assert_eq!(followed(Some(1), 11, 2), 100, "its own");
     assert_eq!(followed(Some(1), 12, 2), 64, "another's");
-    assert_eq!(followed(Some(1), 11, 7), 100, "of a set that is not known yet");
+    assert_eq!(followed(Some(1), 11, 7), 100, "of a set that is not known yet, or had another key");
     assert_eq!((followed(None, 11, 2), followed(None, 11, 7)), (64, 64), "without an operator of its own");
 }
 
