@@ -73,6 +73,9 @@ interface IRewardVault {
     /// @notice `amount` wei was paid to `account` for its units in pool `id`, for all epochs up to `toEpoch`.
     event RewardsClaimed(uint32 indexed id, address indexed account, uint256 amount, uint32 toEpoch);
 
+    /// @notice Nobody but `account` may claim its rewards from now on, or anybody may again.
+    event ClaimsItself(address indexed account, bool only);
+
     /// @notice The commission balance of `id`, `amount` wei, was paid to `recipient`.
     event CommissionClaimed(uint32 indexed id, address indexed recipient, uint256 amount);
 
@@ -133,6 +136,9 @@ interface IRewardVault {
     /// @notice Only the batch chain may do this.
     error RewardVault_OnlyBatchChain(address caller);
 
+    /// @notice `account` claims its rewards itself.
+    error RewardVault_OnlyAccount(address account);
+
     /// @notice A governed amount is above its constant bound.
     error RewardVault_AboveMaximum(uint256 amount, uint256 maximum);
 
@@ -164,11 +170,16 @@ interface IRewardVault {
     function credit(uint32 epoch, bytes calldata members, bytes calldata entries, uint256 maxCount) external;
 
     /// @notice Pays `account` what its units in pool `id` earned, walking at most `maxSegments` constant stretches of
-    /// its history. Anyone may call; the tokens go to `account`. Nothing due pays nothing and is no error.
-    /// @dev Emits `RewardsClaimed` if anything is paid. Reverts with `RewardVault_Zero`.
+    /// its history. Anyone may call, unless `account` claims itself; the tokens go to `account`. Nothing due pays nothing
+    /// and is no error.
+    /// @dev Emits `RewardsClaimed` if anything is paid. Reverts in this order: `RewardVault_Zero`, `RewardVault_OnlyAccount`.
     /// @param maxSegments ≥ 1; a stretch ends where the account's units changed
     /// @return amount wei paid
     function claim(uint32 id, address account, uint256 maxSegments) external returns (uint256 amount);
+
+    /// @notice Says whether nobody but the caller may claim its rewards: for contracts that book what they claim.
+    /// @dev Emits `ClaimsItself`.
+    function setClaimsItself(bool only) external;
 
     /// @notice Pays the commission balance of `id` to its reward recipient. Anyone may call; 0 is no error.
     /// @dev Emits `CommissionClaimed` if anything is paid.
@@ -200,6 +211,9 @@ interface IRewardVault {
 
     /// @notice What `claim` without a limit would pay now, wei.
     function claimable(uint32 id, address account) external view returns (uint256);
+
+    /// @notice True if nobody but `account` may claim its rewards.
+    function claimsItself(address account) external view returns (bool);
 
     /// @notice The last epoch `account` was paid for in pool `id`; 0 before the first claim.
     function paidThrough(uint32 id, address account) external view returns (uint32);

@@ -74,6 +74,9 @@ contract RewardVault is IRewardVault, EpochClock, AccessManaged, ReentrancyGuard
     mapping(uint32 id => mapping(address account => Cursor)) private _cursors;
 
     /// @inheritdoc IRewardVault
+    mapping(address account => bool) public claimsItself;
+
+    /// @inheritdoc IRewardVault
     mapping(uint32 id => uint256) public claimableCommission;
 
     /// @inheritdoc IRewardVault
@@ -186,6 +189,7 @@ contract RewardVault is IRewardVault, EpochClock, AccessManaged, ReentrancyGuard
     /// @inheritdoc IRewardVault
     function claim(uint32 id, address account, uint256 maxSegments) external returns (uint256 amount) {
         require(maxSegments != 0, RewardVault_Zero());
+        require(msg.sender == account || !claimsItself[account], RewardVault_OnlyAccount(account));
         Cursor memory cursor;
         (amount, cursor) = _walk(id, account, maxSegments);
         _cursors[id][account] = cursor;
@@ -193,6 +197,12 @@ contract RewardVault is IRewardVault, EpochClock, AccessManaged, ReentrancyGuard
             emit RewardsClaimed(id, account, amount, cursor.paidThrough);
             IERC20(token).safeTransfer(account, amount);
         }
+    }
+
+    /// @inheritdoc IRewardVault
+    function setClaimsItself(bool only) external {
+        claimsItself[msg.sender] = only;
+        emit ClaimsItself(msg.sender, only);
     }
 
     /// @inheritdoc IRewardVault

@@ -24,7 +24,7 @@ alloy::sol! {
         error Allocator_NotListed(uint32 id);
         error Allocator_OperatorNotAccepting(uint32 id);
         error Allocator_OutOfRange(uint256 value, uint256 maximum);
-        error Allocator_StillInUse(uint32 id, uint16 weight, uint256 active);
+        error Allocator_StillInUse(uint32 id, uint16 weight, uint256 stake);
         error Allocator_TooManyOperators(uint256 maximum);
         error Allocator_ZeroAddress();
         error AmnesiaFault_AlreadyAccused(bytes32 chargeHash, uint8 state);
@@ -188,12 +188,14 @@ alloy::sol! {
         error RateFeed_NoTimePassed(uint256 round);
         error RateFeed_NotDue(uint256 dueAt);
         error RateFeed_UnknownRound(uint256 round, uint256 latest);
+        error RateFeed_WorthNothing(uint256 round);
         error ReentrancyGuardReentrantCall();
         error RewardVault_AboveMaximum(uint256 amount, uint256 maximum);
         error RewardVault_EpochNotLater(uint32 last, uint32 epoch);
         error RewardVault_EpochStillOpen(uint32 epoch, uint32 cursor, uint32 count);
         error RewardVault_NoOpenEpoch();
         error RewardVault_NothingToOpen(uint256 index);
+        error RewardVault_OnlyAccount(address account);
         error RewardVault_OnlyBatchChain(address caller);
         error RewardVault_PriorityAboveFees(uint256 priority, uint256 fees);
         error RewardVault_TokenTookFee(uint256 received, uint256 expected);
@@ -518,12 +520,14 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::RateFeed_NoTimePassed(_) => "RateFeed_NoTimePassed",
         Rota::RotaErrors::RateFeed_NotDue(_) => "RateFeed_NotDue",
         Rota::RotaErrors::RateFeed_UnknownRound(_) => "RateFeed_UnknownRound",
+        Rota::RotaErrors::RateFeed_WorthNothing(_) => "RateFeed_WorthNothing",
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => "ReentrancyGuardReentrantCall",
         Rota::RotaErrors::RewardVault_AboveMaximum(_) => "RewardVault_AboveMaximum",
         Rota::RotaErrors::RewardVault_EpochNotLater(_) => "RewardVault_EpochNotLater",
         Rota::RotaErrors::RewardVault_EpochStillOpen(_) => "RewardVault_EpochStillOpen",
         Rota::RotaErrors::RewardVault_NoOpenEpoch(_) => "RewardVault_NoOpenEpoch",
         Rota::RotaErrors::RewardVault_NothingToOpen(_) => "RewardVault_NothingToOpen",
+        Rota::RotaErrors::RewardVault_OnlyAccount(_) => "RewardVault_OnlyAccount",
         Rota::RotaErrors::RewardVault_OnlyBatchChain(_) => "RewardVault_OnlyBatchChain",
         Rota::RotaErrors::RewardVault_PriorityAboveFees(_) => "RewardVault_PriorityAboveFees",
         Rota::RotaErrors::RewardVault_TokenTookFee(_) => "RewardVault_TokenTookFee",
@@ -684,7 +688,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::Allocator_NotListed(error) => vec![("id", error.id.to_string())],
         Rota::RotaErrors::Allocator_OperatorNotAccepting(error) => vec![("id", error.id.to_string())],
         Rota::RotaErrors::Allocator_OutOfRange(error) => vec![("value", error.value.to_string()), ("maximum", error.maximum.to_string())],
-        Rota::RotaErrors::Allocator_StillInUse(error) => vec![("id", error.id.to_string()), ("weight", error.weight.to_string()), ("active", error.active.to_string())],
+        Rota::RotaErrors::Allocator_StillInUse(error) => vec![("id", error.id.to_string()), ("weight", error.weight.to_string()), ("stake", error.stake.to_string())],
         Rota::RotaErrors::Allocator_TooManyOperators(error) => vec![("maximum", error.maximum.to_string())],
         Rota::RotaErrors::Allocator_ZeroAddress(_) => vec![],
         Rota::RotaErrors::AmnesiaFault_AlreadyAccused(error) => vec![("chargeHash", error.chargeHash.to_string()), ("state", error.state.to_string())],
@@ -848,12 +852,14 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::RateFeed_NoTimePassed(error) => vec![("round", error.round.to_string())],
         Rota::RotaErrors::RateFeed_NotDue(error) => vec![("dueAt", error.dueAt.to_string())],
         Rota::RotaErrors::RateFeed_UnknownRound(error) => vec![("round", error.round.to_string()), ("latest", error.latest.to_string())],
+        Rota::RotaErrors::RateFeed_WorthNothing(error) => vec![("round", error.round.to_string())],
         Rota::RotaErrors::ReentrancyGuardReentrantCall(_) => vec![],
         Rota::RotaErrors::RewardVault_AboveMaximum(error) => vec![("amount", error.amount.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::RewardVault_EpochNotLater(error) => vec![("last", error.last.to_string()), ("epoch", error.epoch.to_string())],
         Rota::RotaErrors::RewardVault_EpochStillOpen(error) => vec![("epoch", error.epoch.to_string()), ("cursor", error.cursor.to_string()), ("count", error.count.to_string())],
         Rota::RotaErrors::RewardVault_NoOpenEpoch(_) => vec![],
         Rota::RotaErrors::RewardVault_NothingToOpen(error) => vec![("index", error.index.to_string())],
+        Rota::RotaErrors::RewardVault_OnlyAccount(error) => vec![("account", error.account.to_string())],
         Rota::RotaErrors::RewardVault_OnlyBatchChain(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::RewardVault_PriorityAboveFees(error) => vec![("priority", error.priority.to_string()), ("fees", error.fees.to_string())],
         Rota::RotaErrors::RewardVault_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
@@ -1178,12 +1184,14 @@ pub(crate) const NAMES: &[&str] = &[
     "RateFeed_NoTimePassed",
     "RateFeed_NotDue",
     "RateFeed_UnknownRound",
+    "RateFeed_WorthNothing",
     "ReentrancyGuardReentrantCall",
     "RewardVault_AboveMaximum",
     "RewardVault_EpochNotLater",
     "RewardVault_EpochStillOpen",
     "RewardVault_NoOpenEpoch",
     "RewardVault_NothingToOpen",
+    "RewardVault_OnlyAccount",
     "RewardVault_OnlyBatchChain",
     "RewardVault_PriorityAboveFees",
     "RewardVault_TokenTookFee",

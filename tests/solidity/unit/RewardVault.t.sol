@@ -119,6 +119,25 @@ contract RewardVaultTest is RewardVaultKit {
         rewardVault.claim(1, alice, 0);
     }
 
+    /// @notice Who claims itself is claimed for by nobody else; others are by anybody.
+    function test_claim_byTheAccountAlone() public {
+        address account = makeAddr("claims itself");
+        assertFalse(rewardVault.claimsItself(account));
+        vm.prank(account);
+        vm.expectEmit(address(rewardVault));
+        emit IRewardVault.ClaimsItself(account, true);
+        rewardVault.setClaimsItself(true);
+        assertTrue(rewardVault.claimsItself(account));
+        vm.expectRevert(abi.encodeWithSelector(IRewardVault.RewardVault_OnlyAccount.selector, account));
+        rewardVault.claim(1, account, 1);
+        vm.prank(account);
+        assertEq(rewardVault.claim(1, account, 1), 0);
+        rewardVault.claim(1, makeAddr("another"), 1);
+        vm.prank(account);
+        rewardVault.setClaimsItself(false);
+        rewardVault.claim(1, account, 1);
+    }
+
     function test_claim_ofNothing_isNoError() public {
         assertEq(rewardVault.claim(99, alice, 1), 0);
         assertEq(rewardVault.claimCommission(99), 0);

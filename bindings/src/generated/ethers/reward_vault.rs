@@ -352,6 +352,34 @@ pub mod reward_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("claimsItself"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("claimsItself"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("account"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("credit"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -939,6 +967,26 @@ pub mod reward_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("setClaimsItself"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("setClaimsItself"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("only"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("setPostingReward"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -1009,6 +1057,27 @@ pub mod reward_vault {
                                 ::ethers::core::abi::ethabi::EventParam {
                                     name: ::std::borrow::ToOwned::to_owned("authority"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    indexed: false,
+                                },
+                            ],
+                            anonymous: false,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("ClaimsItself"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Event {
+                            name: ::std::borrow::ToOwned::to_owned("ClaimsItself"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("account"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    indexed: true,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("only"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
                                     indexed: false,
                                 },
                             ],
@@ -1574,6 +1643,25 @@ pub mod reward_vault {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("RewardVault_OnlyAccount"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "RewardVault_OnlyAccount",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("account"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("address"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("RewardVault_OnlyBatchChain"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -2085,6 +2173,15 @@ pub mod reward_vault {
                 .method_hash([247, 232, 217, 70], poster)
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `claimsItself` (0xdda7012e) function
+        pub fn claims_itself(
+            &self,
+            account: ::ethers::core::types::Address,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([221, 167, 1, 46], account)
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `credit` (0xbba553c6) function
         pub fn credit(
             &self,
@@ -2264,6 +2361,15 @@ pub mod reward_vault {
                 .method_hash([122, 158, 94, 75], new_authority)
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `setClaimsItself` (0xcbc31d02) function
+        pub fn set_claims_itself(
+            &self,
+            only: bool,
+        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
+            self.0
+                .method_hash([203, 195, 29, 2], only)
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `setPostingReward` (0xa44a4c9c) function
         pub fn set_posting_reward(
             &self,
@@ -2300,6 +2406,16 @@ pub mod reward_vault {
             ::std::sync::Arc<M>,
             M,
             AuthorityUpdatedFilter,
+        > {
+            self.0.event()
+        }
+        ///Gets the contract's `ClaimsItself` event
+        pub fn claims_itself_filter(
+            &self,
+        ) -> ::ethers::contract::builders::Event<
+            ::std::sync::Arc<M>,
+            M,
+            ClaimsItselfFilter,
         > {
             self.0.event()
         }
@@ -2644,6 +2760,24 @@ pub mod reward_vault {
     pub struct RewardVault_NothingToOpen {
         pub index: ::ethers::core::types::U256,
     }
+    ///Custom Error type `RewardVault_OnlyAccount` with signature `RewardVault_OnlyAccount(address)` and selector `0x836e53b4`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "RewardVault_OnlyAccount",
+        abi = "RewardVault_OnlyAccount(address)"
+    )]
+    pub struct RewardVault_OnlyAccount {
+        pub account: ::ethers::core::types::Address,
+    }
     ///Custom Error type `RewardVault_OnlyBatchChain` with signature `RewardVault_OnlyBatchChain(address)` and selector `0x104eb826`
     #[derive(
         Clone,
@@ -2914,6 +3048,7 @@ pub mod reward_vault {
         RewardVault_EpochStillOpen(RewardVault_EpochStillOpen),
         RewardVault_NoOpenEpoch(RewardVault_NoOpenEpoch),
         RewardVault_NothingToOpen(RewardVault_NothingToOpen),
+        RewardVault_OnlyAccount(RewardVault_OnlyAccount),
         RewardVault_OnlyBatchChain(RewardVault_OnlyBatchChain),
         RewardVault_PriorityAboveFees(RewardVault_PriorityAboveFees),
         RewardVault_TokenTookFee(RewardVault_TokenTookFee),
@@ -3006,6 +3141,11 @@ pub mod reward_vault {
                 data,
             ) {
                 return Ok(Self::RewardVault_NothingToOpen(decoded));
+            }
+            if let Ok(decoded) = <RewardVault_OnlyAccount as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::RewardVault_OnlyAccount(decoded));
             }
             if let Ok(decoded) = <RewardVault_OnlyBatchChain as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -3122,6 +3262,9 @@ pub mod reward_vault {
                 Self::RewardVault_NothingToOpen(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::RewardVault_OnlyAccount(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::RewardVault_OnlyBatchChain(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -3225,6 +3368,10 @@ pub mod reward_vault {
                     true
                 }
                 _ if selector
+                    == <RewardVault_OnlyAccount as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <RewardVault_OnlyBatchChain as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -3324,6 +3471,9 @@ pub mod reward_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RewardVault_NothingToOpen(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::RewardVault_OnlyAccount(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::RewardVault_OnlyBatchChain(element) => {
@@ -3440,6 +3590,11 @@ pub mod reward_vault {
             Self::RewardVault_NothingToOpen(value)
         }
     }
+    impl ::core::convert::From<RewardVault_OnlyAccount> for RewardVaultErrors {
+        fn from(value: RewardVault_OnlyAccount) -> Self {
+            Self::RewardVault_OnlyAccount(value)
+        }
+    }
     impl ::core::convert::From<RewardVault_OnlyBatchChain> for RewardVaultErrors {
         fn from(value: RewardVault_OnlyBatchChain) -> Self {
             Self::RewardVault_OnlyBatchChain(value)
@@ -3523,6 +3678,22 @@ pub mod reward_vault {
     #[ethevent(name = "AuthorityUpdated", abi = "AuthorityUpdated(address)")]
     pub struct AuthorityUpdatedFilter {
         pub authority: ::ethers::core::types::Address,
+    }
+    #[derive(
+        Clone,
+        ::ethers::contract::EthEvent,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethevent(name = "ClaimsItself", abi = "ClaimsItself(address,bool)")]
+    pub struct ClaimsItselfFilter {
+        #[ethevent(indexed)]
+        pub account: ::ethers::core::types::Address,
+        pub only: bool,
     }
     #[derive(
         Clone,
@@ -3717,6 +3888,7 @@ pub mod reward_vault {
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum RewardVaultEvents {
         AuthorityUpdatedFilter(AuthorityUpdatedFilter),
+        ClaimsItselfFilter(ClaimsItselfFilter),
         CommissionClaimedFilter(CommissionClaimedFilter),
         EpochCreditedFilter(EpochCreditedFilter),
         EpochOpenedFilter(EpochOpenedFilter),
@@ -3734,6 +3906,9 @@ pub mod reward_vault {
         ) -> ::core::result::Result<Self, ::ethers::core::abi::Error> {
             if let Ok(decoded) = AuthorityUpdatedFilter::decode_log(log) {
                 return Ok(RewardVaultEvents::AuthorityUpdatedFilter(decoded));
+            }
+            if let Ok(decoded) = ClaimsItselfFilter::decode_log(log) {
+                return Ok(RewardVaultEvents::ClaimsItselfFilter(decoded));
             }
             if let Ok(decoded) = CommissionClaimedFilter::decode_log(log) {
                 return Ok(RewardVaultEvents::CommissionClaimedFilter(decoded));
@@ -3774,6 +3949,9 @@ pub mod reward_vault {
                 Self::AuthorityUpdatedFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
+                Self::ClaimsItselfFilter(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
                 Self::CommissionClaimedFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -3806,6 +3984,11 @@ pub mod reward_vault {
     impl ::core::convert::From<AuthorityUpdatedFilter> for RewardVaultEvents {
         fn from(value: AuthorityUpdatedFilter) -> Self {
             Self::AuthorityUpdatedFilter(value)
+        }
+    }
+    impl ::core::convert::From<ClaimsItselfFilter> for RewardVaultEvents {
+        fn from(value: ClaimsItselfFilter) -> Self {
+            Self::ClaimsItselfFilter(value)
         }
     }
     impl ::core::convert::From<CommissionClaimedFilter> for RewardVaultEvents {
@@ -4015,6 +4198,21 @@ pub mod reward_vault {
     #[ethcall(name = "claimablePosting", abi = "claimablePosting(address)")]
     pub struct ClaimablePostingCall {
         pub poster: ::ethers::core::types::Address,
+    }
+    ///Container type for all input parameters for the `claimsItself` function with signature `claimsItself(address)` and selector `0xdda7012e`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "claimsItself", abi = "claimsItself(address)")]
+    pub struct ClaimsItselfCall {
+        pub account: ::ethers::core::types::Address,
     }
     ///Container type for all input parameters for the `credit` function with signature `credit(uint32,bytes,bytes,uint256)` and selector `0xbba553c6`
     #[derive(
@@ -4300,6 +4498,21 @@ pub mod reward_vault {
     pub struct SetAuthorityCall {
         pub new_authority: ::ethers::core::types::Address,
     }
+    ///Container type for all input parameters for the `setClaimsItself` function with signature `setClaimsItself(bool)` and selector `0xcbc31d02`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "setClaimsItself", abi = "setClaimsItself(bool)")]
+    pub struct SetClaimsItselfCall {
+        pub only: bool,
+    }
     ///Container type for all input parameters for the `setPostingReward` function with signature `setPostingReward(uint96)` and selector `0xa44a4c9c`
     #[derive(
         Clone,
@@ -4357,6 +4570,7 @@ pub mod reward_vault {
         Claimable(ClaimableCall),
         ClaimableCommission(ClaimableCommissionCall),
         ClaimablePosting(ClaimablePostingCall),
+        ClaimsItself(ClaimsItselfCall),
         Credit(CreditCall),
         CreditDue(CreditDueCall),
         CumAt(CumAtCall),
@@ -4377,6 +4591,7 @@ pub mod reward_vault {
         RewardPerBlockAt(RewardPerBlockAtCall),
         RewardPoster(RewardPosterCall),
         SetAuthority(SetAuthorityCall),
+        SetClaimsItself(SetClaimsItselfCall),
         SetPostingReward(SetPostingRewardCall),
         SetRewardPerBlock(SetRewardPerBlockCall),
         Token(TokenCall),
@@ -4440,6 +4655,11 @@ pub mod reward_vault {
                 data,
             ) {
                 return Ok(Self::ClaimablePosting(decoded));
+            }
+            if let Ok(decoded) = <ClaimsItselfCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ClaimsItself(decoded));
             }
             if let Ok(decoded) = <CreditCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4541,6 +4761,11 @@ pub mod reward_vault {
             ) {
                 return Ok(Self::SetAuthority(decoded));
             }
+            if let Ok(decoded) = <SetClaimsItselfCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SetClaimsItself(decoded));
+            }
             if let Ok(decoded) = <SetPostingRewardCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -4591,6 +4816,9 @@ pub mod reward_vault {
                 Self::ClaimablePosting(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::ClaimsItself(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::Credit(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::CreditDue(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
@@ -4639,6 +4867,9 @@ pub mod reward_vault {
                 Self::SetAuthority(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::SetClaimsItself(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::SetPostingReward(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -4665,6 +4896,7 @@ pub mod reward_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::ClaimablePosting(element) => ::core::fmt::Display::fmt(element, f),
+                Self::ClaimsItself(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Credit(element) => ::core::fmt::Display::fmt(element, f),
                 Self::CreditDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::CumAt(element) => ::core::fmt::Display::fmt(element, f),
@@ -4687,6 +4919,7 @@ pub mod reward_vault {
                 Self::RewardPerBlockAt(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RewardPoster(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SetClaimsItself(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetPostingReward(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetRewardPerBlock(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Token(element) => ::core::fmt::Display::fmt(element, f),
@@ -4746,6 +4979,11 @@ pub mod reward_vault {
     impl ::core::convert::From<ClaimablePostingCall> for RewardVaultCalls {
         fn from(value: ClaimablePostingCall) -> Self {
             Self::ClaimablePosting(value)
+        }
+    }
+    impl ::core::convert::From<ClaimsItselfCall> for RewardVaultCalls {
+        fn from(value: ClaimsItselfCall) -> Self {
+            Self::ClaimsItself(value)
         }
     }
     impl ::core::convert::From<CreditCall> for RewardVaultCalls {
@@ -4846,6 +5084,11 @@ pub mod reward_vault {
     impl ::core::convert::From<SetAuthorityCall> for RewardVaultCalls {
         fn from(value: SetAuthorityCall) -> Self {
             Self::SetAuthority(value)
+        }
+    }
+    impl ::core::convert::From<SetClaimsItselfCall> for RewardVaultCalls {
+        fn from(value: SetClaimsItselfCall) -> Self {
+            Self::SetClaimsItself(value)
         }
     }
     impl ::core::convert::From<SetPostingRewardCall> for RewardVaultCalls {
@@ -5003,6 +5246,18 @@ pub mod reward_vault {
         Hash
     )]
     pub struct ClaimablePostingReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `claimsItself` function with signature `claimsItself(address)` and selector `0xdda7012e`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct ClaimsItselfReturn(pub bool);
     ///Container type for all return fields from the `creditDue` function with signature `creditDue()` and selector `0x9254226e`
     #[derive(
         Clone,
