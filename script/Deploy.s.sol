@@ -506,6 +506,7 @@ contract Deploy is Script {
                 d.sequencerRegistry,
                 d.stakeVault,
                 d.stakedToken,
+                d.faultWatch,
                 capBps,
                 rampEpochs,
                 inputs.genesisTime,

@@ -8,6 +8,20 @@ pragma solidity ^0.8.30;
 /// to full over `rampEpochs` after it was listed. An operator that takes no stake (jailed, retired, tombstoned) has the
 /// target zero, and its weight does not count for the shares of the others.
 interface IAllocator {
+    /// @notice How a listed operator stands.
+    /// @param id Its number.
+    /// @param weight Its weight, relative to the sum of all.
+    /// @param active Booked stake with it, token wei.
+    /// @param target What should be staked with it, token wei.
+    /// @param excess What rebalancing takes from it, token wei.
+    struct Stand {
+        uint32 id;
+        uint16 weight;
+        uint256 active;
+        uint256 target;
+        uint256 excess;
+    }
+
     /// @notice Operator `id` has weight `weight` (relative to the sum of all) from now on.
     event WeightChanged(uint32 indexed id, uint16 weight);
 
@@ -29,21 +43,22 @@ interface IAllocator {
     /// @notice The operator is not listed.
     error Allocator_NotListed(uint32 id);
 
-    /// @notice The operator still has a weight or stake (`active`, token wei): set the weight to zero and let rebalancing
-    /// take the stake out first.
-    error Allocator_StillInUse(uint32 id, uint16 weight, uint256 active);
+    /// @notice The operator still has a weight, or `stake` token wei that a slash would take from: set the weight to zero, let
+    /// rebalancing take the stake out, and wait until that answers for nothing any more.
+    error Allocator_StillInUse(uint32 id, uint16 weight, uint256 stake);
 
     /// @notice Lists an operator or changes its weight; zero drains it.
     /// @dev Emits `WeightChanged`. Restricted by the authority. Reverts in this order: `AccessManagedUnauthorized`,
     /// `OperatorNotAccepting` (new ones only), `TooManyOperators`.
     function setWeight(uint32 id, uint16 weight) external;
 
-    /// @notice Unlists a drained operator. Anyone may call. Stake on its way out is not touched: its tickets are collected
-    /// as always.
+    /// @notice Unlists a drained operator. Anyone may call. Tickets that answer for nothing any more are not touched: they are
+    /// collected as always.
     /// @dev Emits `OperatorUnlisted`. Reverts in this order: `NotListed`, `StillInUse`.
     function unlist(uint32 id) external;
 
-    /// @notice Where the next stake goes: the operator with the largest room below its target, pool limit and cap.
+    /// @notice Where the next stake goes: the operator with the largest room below its target, pool limit and cap. None that
+    /// is accused of a fault (`IFaultWatch.isAccused`): new stake would pay for it.
     /// @param available Token wei at hand.
     /// @return id Operator; 0 if none has room.
     /// @return amount Token wei, at most `available`.
@@ -52,9 +67,14 @@ interface IAllocator {
     /// @notice From where `amount` token wei are taken for exits: from operators above their target first, the farthest one
     /// first, a tenth of an operator's target beyond it so that a small exit touches one operator only; then from all that
     /// is left.
+    /// @param most Operators to plan with. If more are needed, the plan spares what the first round leaves them, and its sum
+    /// is less than `amount`: a plan for the rest can be made when this one is done.
     /// @return ids Operators, each once.
     /// @return amounts Token wei, each at most what the operator holds; their sum is `amount` unless all stake is less.
-    function planExit(uint256 amount) external view returns (uint32[] memory ids, uint256[] memory amounts);
+    function planExit(uint256 amount, uint256 most)
+        external
+        view
+        returns (uint32[] memory ids, uint256[] memory amounts);
 
     /// @notice What rebalancing takes from an operator: its stake above the target if that is more than a fifth of the
     /// target, else 0. Token wei.
@@ -65,6 +85,9 @@ interface IAllocator {
 
     /// @notice Weight of an operator and the epoch in which it was listed; zeros if it is not.
     function weightOf(uint32 id) external view returns (uint16 weight, uint32 listedEpoch);
+
+    /// @notice All listed operators and how they stand, in the order of `operators`.
+    function stands() external view returns (Stand[] memory);
 
     /// @notice All listed operators.
     function operators() external view returns (uint32[] memory ids);

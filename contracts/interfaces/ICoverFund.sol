@@ -25,7 +25,9 @@ interface ICoverFund {
     error CoverFund_NothingToBook();
 
     /// @notice Counts what arrived since the last booking. Anyone may call.
-    /// @dev Emits `Booked`. Reverts: `NothingToBook`.
+    /// @dev Emits `Booked`. Lets the staked token apply the slashes logged so far first, which are paid from what was held
+    /// before; so no price changes. If they are too many for one call, `IStakedToken.sync` applies some. Reverts:
+    /// `NothingToBook`.
     /// @return amount Token wei.
     function book() external returns (uint256 amount);
 

@@ -7,7 +7,7 @@ pragma solidity ^0.8.30;
 /// verdict may change.
 /// @dev It only looks, at what the allocator lists (at most `MAX_OPERATORS`) and the fault module counts; when nobody is
 /// accused, at one word. An operator without stake of the token does not matter, so one that is drained cannot hold
-/// anything.
+/// anything once what was taken out of it answers for nothing any more.
 ///
 /// Nobody can keep it up at no cost: a charge needs two contradicting signatures of the accused, each pair is good for one
 /// charge, and each charge ends. The honest ones are closed for ever by whoever shows the polka; the others convict from the
@@ -21,11 +21,14 @@ interface IFaultWatch {
     error FaultWatch_OutOfRange(uint256 value);
 
     /// @notice Until when something that began at `since` is held because of open accusations, unix seconds:
-    /// `since + HOLD_SECONDS`; 0 if less than `THRESHOLD_BPS` of all assets is staked with the accused.
+    /// `since + HOLD_SECONDS`; 0 if `accusedStake` is less than `THRESHOLD_BPS` of all assets.
     function heldUntil(uint256 since) external view returns (uint256);
 
-    /// @notice Stake of the token with operators that are accused, token wei.
+    /// @notice Stake of the token that a verdict on the accused can still reach, also on its way out, token wei.
     function accusedStake() external view returns (uint256);
+
+    /// @notice True if an operator is accused.
+    function isAccused(uint32 id) external view returns (bool);
 
     /// @notice Part of all assets of the token from which on accusations count, basis points.
     function THRESHOLD_BPS() external view returns (uint256);

@@ -22,6 +22,9 @@ interface IRateFeed {
     /// @notice No time has passed since the round.
     error RateFeed_NoTimePassed(uint256 round);
 
+    /// @notice A share was worth nothing at the round: no return can be told from there.
+    error RateFeed_WorthNothing(uint256 round);
+
     /// @notice Records the rate; once per interval. Anyone may call.
     /// @dev Emits `Checkpointed`. Reverts: `NotDue`.
     /// @return round Number of the checkpoint.
@@ -44,7 +47,7 @@ interface IRateFeed {
         returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound);
 
     /// @notice Return realised since checkpoint `round`, per 365 days, simple interest, 1e18 = 100 %; negative after losses.
-    /// @dev Reverts in this order: `UnknownRound`, `NoTimePassed`.
+    /// @dev Reverts in this order: `UnknownRound`, `NoTimePassed`, `WorthNothing`.
     function realisedApr(uint80 round) external view returns (int256);
 
     /// @notice When the next checkpoint is due, unix seconds.

@@ -110,6 +110,20 @@ interface IStakedToken is IERC7575, IERC7575Share {
         uint32 bunkerSigma;
     }
 
+    /// @notice What can be moved now, token wei.
+    /// @param free What instant exits and delegations may use: the buffer beyond sealed exits and fees.
+    /// @param delegatable What `delegate` would have at hand.
+    /// @param lacking What `replenish` would take out; the margin for roundings not included, and by more than one call if it
+    /// takes many operators. 0 while buffer and thawing stake cover exits, fees, and half of the buffer's aim.
+    /// @param stakeable What should be staked, active and thawing for nobody's exit included: everything but what exits are
+    /// owed, fees and the buffer aimed at.
+    struct Liquidity {
+        uint256 free;
+        uint256 delegatable;
+        uint256 lacking;
+        uint256 stakeable;
+    }
+
     /// @notice Slashes up to number `seq` were applied: `loss` token wei of this token's stake. Sealed exits bore `exits`,
     /// the cover fund paid `covered`, the drip lost `dripped`, the fees `fees`; the rate bore what is left.
     event LossApplied(
@@ -196,7 +210,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice The operator holds no more than it should.
     error StakedToken_NothingToRebalance(uint32 id);
 
-    /// @notice Buffer and thawing stake cover what exits are owed.
+    /// @notice Buffer and thawing stake cover what exits are owed, fees, and half of the buffer's aim.
     error StakedToken_NothingLacking();
 
     /// @notice The balance is what the books say.
@@ -212,15 +226,15 @@ interface IStakedToken is IERC7575, IERC7575Share {
     error StakedToken_BooksTooLarge();
 
     /// @notice Claims the rewards of the named operators and lets them drip. Anyone may call.
-    /// @dev Emits `GainBooked`. The drip takes at least as long as the epochs that are credited at once. First the losses
-    /// carried are made up for, free of fee.
+    /// @dev Emits `GainBooked`. The drip takes at least as long as the epochs that are credited at once, also if they are
+    /// claimed in several calls. First the losses carried are made up for, free of fee.
     /// @param ids Operators; any, also those that hold no stake any more.
     /// @param maxSegments As in `IRewardVault.claim`, > 0.
     /// @return gain Token wei.
     function harvest(uint32[] calldata ids, uint256 maxSegments) external returns (uint256 gain);
 
-    /// @notice Books what arrived outside of `harvest` (donations, rewards claimed for this contract, dust of collected
-    /// tickets) as a gain that vests over the longest time. Anyone may call.
+    /// @notice Books what arrived outside of `harvest` (donations, dust of collected tickets) as a gain that vests over the
+    /// longest time. Anyone may call. Rewards do not come this way: the reward vault lets nobody else claim them.
     /// @dev Emits `GainBooked`. Reverts: `NothingToSkim`.
     function skim() external returns (uint256 gain);
 
@@ -233,8 +247,9 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @dev Emits `StakeUndelegated`. Reverts: `NothingToRebalance`.
     function rebalance(uint32 id) external returns (uint256 amount);
 
-    /// @notice Takes out stake so that buffer and thawing stake cover what exits are owed, after a slash left them short.
-    /// Anyone may call.
+    /// @notice Takes out stake so that buffer and thawing stake cover what exits are owed, fees, and the aim of the buffer. Anyone
+    /// may call. Needed when a slash left them short, when instant exits emptied the buffer below half of its aim, and when an
+    /// exit needs stake of more than 16 operators, which is what one call touches.
     /// @dev Emits `StakeUndelegated`. Reverts: `NothingLacking`.
     function replenish() external returns (uint256 amount);
 
@@ -260,8 +275,7 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @dev Only the exit queue. Reverts: `NotExitQueue`, and the ERC-20 reasons.
     function escrowShares(address owner, address spender, uint256 shares) external;
 
-    /// @notice Burns `shares` of the exit queue, fixes what they are worth as an exit, and undelegates what buffer and
-    /// thawing stake lack for it.
+    /// @notice Burns `shares` of the exit queue, fixes what they are worth as an exit, and undelegates as `replenish` does.
     /// @dev Emits `ExitSealed`, `StakeUndelegated`. Only the exit queue. Reverts in this order: `NotExitQueue`,
     /// `SealedThisEpoch`.
     /// @return index Number of the exit, from 1.
@@ -279,27 +293,21 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @notice Booked stake with an operator now, token wei.
     function activeOf(uint32 id) external view returns (uint256);
 
+    /// @notice Booked stake with each of the operators now, token wei.
+    /// @param liable Stake on its way out that a slash would take from is added.
+    function stakesOf(uint32[] calldata ids, bool liable) external view returns (uint256[] memory stakes);
+
     /// @notice Booked stake of one cohort now, token wei.
     function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256);
 
-    /// @notice Last cohort into which stake of the operator went, and the last epoch whose rewards were claimed.
-    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough);
+    /// @notice No stake of the operator waits in a cohort before `firstTicket` or after `lastTicket`.
+    function operatorOf(uint32 id) external view returns (uint32 firstTicket, uint32 lastTicket);
 
     /// @notice Number of the last slash that is written to the books; views apply the later ones all the same.
     function syncedSlashes() external view returns (uint256);
 
-    /// @notice What should be staked, active and thawing for nobody's exit included: everything but what exits are owed,
-    /// fees and the buffer aimed at. Token wei.
-    function stakeable() external view returns (uint256);
-
-    /// @notice What instant exits and delegations may use: the buffer beyond sealed exits and fees, token wei.
-    function freeBuffer() external view returns (uint256);
-
-    /// @notice What `delegate` would have at hand, token wei.
-    function delegatable() external view returns (uint256);
-
-    /// @notice What `replenish` would take out, token wei; the margin for roundings not included.
-    function lacking() external view returns (uint256);
+    /// @notice What can be moved now.
+    function liquidity() external view returns (Liquidity memory);
 
     /// @notice Sealed exits that wait: numbers `head` to `tail - 1`.
     function exitRange() external view returns (uint256 head, uint256 tail);

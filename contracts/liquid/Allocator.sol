@@ -6,6 +6,7 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 import {EpochClock} from "../base/EpochClock.sol";
 import {IAllocator} from "../interfaces/IAllocator.sol";
+import {IFaultWatch} from "../interfaces/IFaultWatch.sol";
 import {ISequencerRegistry} from "../interfaces/ISequencerRegistry.sol";
 import {IStakedToken} from "../interfaces/IStakedToken.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
@@ -18,13 +19,6 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         uint16 place; // in the list, from 1; 0: not listed
     }
 
-    /// @dev One listed operator in a plan.
-    struct Stand {
-        uint32 id;
-        uint256 active;
-        uint256 target;
-    }
-
     uint256 private constant _BPS = 10_000;
 
     /// @dev The vault counts the units of a pool in 104 bits.
@@ -32,6 +26,9 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @dev What the vault keeps free beside the owner's room, wei.
     uint256 private constant _POOL_DUST = 2;
+
+    /// @dev From so many token wei on the vault trusts the price of a pool, whatever its cohort lost.
+    uint256 private constant _LEAST_PRICED = 1 gwei;
 
     /// @inheritdoc IAllocator
     uint256 public constant MAX_OPERATORS = 64;
@@ -48,6 +45,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     ISequencerRegistry private immutable REGISTRY;
     IStakeVault private immutable VAULT;
     IStakedToken private immutable STAKED_TOKEN;
+    IFaultWatch private immutable FAULT_WATCH;
 
     uint32[] private _ids;
     mapping(uint32 id => Entry entry) private _entries;
@@ -56,6 +54,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     /// @param registry The `ISequencerRegistry`.
     /// @param stakeVault The `IStakeVault`.
     /// @param stakedToken The `IStakedToken` it answers to.
+    /// @param faultWatch The `IFaultWatch` of the token.
     /// @param capBps Most of what can be staked that one operator may hold, 1 to 10,000.
     /// @param rampEpochs Epochs from listing to the full target, at most `MAX_RAMP_EPOCHS`.
     /// @param genesis Start of epoch 0, unix seconds.
@@ -65,12 +64,14 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         address registry,
         address stakeVault,
         address stakedToken,
+        address faultWatch,
         uint16 capBps,
         uint32 rampEpochs,
         uint64 genesis,
         uint64 epochSeconds
     ) EpochClock(genesis, epochSeconds) AccessManaged(authority) {
-        if (registry == address(0) || stakeVault == address(0) || stakedToken == address(0)) {
+        if (registry == address(0) || stakeVault == address(0) || stakedToken == address(0) || faultWatch == address(0))
+        {
             revert Allocator_ZeroAddress();
         }
         if (capBps == 0 || capBps > _BPS) revert Allocator_OutOfRange(capBps, _BPS);
@@ -78,6 +79,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         REGISTRY = ISequencerRegistry(registry);
         VAULT = IStakeVault(stakeVault);
         STAKED_TOKEN = IStakedToken(stakedToken);
+        FAULT_WATCH = IFaultWatch(faultWatch);
         CAP_BPS = capBps;
         RAMP_EPOCHS = rampEpochs;
     }
@@ -101,8 +103,11 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     function unlist(uint32 id) external {
         Entry memory entry = _entries[id];
         if (entry.place == 0) revert Allocator_NotListed(id);
-        uint256 active = STAKED_TOKEN.activeOf(id);
-        if (entry.weight != 0 || active != 0) revert Allocator_StillInUse(id, entry.weight, active);
+        uint32[] memory one = new uint32[](1);
+        one[0] = id;
+        // An operator that can still be slashed has to stay where its accusers are looked for.
+        uint256 stake = STAKED_TOKEN.stakesOf(one, true)[0];
+        if (entry.weight != 0 || stake != 0) revert Allocator_StillInUse(id, entry.weight, stake);
         uint32 last = _ids[_ids.length - 1];
         _ids[entry.place - 1] = last;
         _entries[last].place = entry.place;
@@ -113,36 +118,50 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @inheritdoc IAllocator
     function nextDelegation(uint256 available) external view returns (uint32 id, uint256 amount) {
-        Stand[] memory stands = _stands();
+        Stand[] memory listed = stands();
         // What any pool takes from anybody; an owner's bond may leave more room, which is not asked here.
         uint256 limit = FixedPointMathLib.zeroFloorSub(VAULT.maxPool(), VAULT.ownerRoom() + _POOL_DUST);
-        for (uint256 i = 0; i < stands.length; ++i) {
-            Stand memory stand = stands[i];
+        for (uint256 i = 0; i < listed.length; ++i) {
+            Stand memory stand = listed[i];
             uint256 room = FixedPointMathLib.zeroFloorSub(stand.target, stand.active);
             if (room <= amount) continue;
             room = FixedPointMathLib.min(room, _poolTakes(stand.id, limit));
-            if (room > amount) (id, amount) = (stand.id, room);
+            if (room > amount && !FAULT_WATCH.isAccused(stand.id)) (id, amount) = (stand.id, room);
         }
         amount = FixedPointMathLib.min(amount, available);
         if (amount == 0) id = 0;
     }
 
     /// @inheritdoc IAllocator
-    function planExit(uint256 amount) external view returns (uint32[] memory ids, uint256[] memory amounts) {
-        Stand[] memory stands = _stands();
-        ids = new uint32[](stands.length);
-        amounts = new uint256[](stands.length);
+    function planExit(uint256 amount, uint256 most)
+        external
+        view
+        returns (uint32[] memory ids, uint256[] memory amounts)
+    {
+        Stand[] memory listed = stands();
+        most = FixedPointMathLib.min(most, listed.length);
+        ids = new uint32[](most);
+        amounts = new uint256[](most);
+        uint256[] memory spare = new uint256[](most);
+        uint256 asked = amount;
         uint256 count;
-        for (; count < stands.length && amount != 0; ++count) {
+        for (; count < most && amount != 0; ++count) {
             // Most above its target first; those already drawn on have no stake left in the list.
-            (Stand memory best, uint256 above) = _highest(stands);
+            (Stand memory best, uint256 above) = _highest(listed);
             if (best.active == 0) break;
             uint256 taken = FixedPointMathLib.min(amount, FixedPointMathLib.min(best.active, above + best.target / 10));
-            (ids[count], amounts[count]) = (best.id, taken);
+            (ids[count], amounts[count], spare[count]) = (best.id, taken, best.active - taken);
             amount -= taken;
             best.active = 0;
         }
-        if (amount != 0) amount = _takeRest(ids, amounts, count, amount);
+        // Second round: whatever they still have, in the same order; unless there are others to go on with.
+        (Stand memory next,) = _highest(listed);
+        bool all = next.active == 0 || amount == asked;
+        for (uint256 i = 0; all && i < count && amount != 0; ++i) {
+            uint256 more = FixedPointMathLib.min(amount, spare[i]);
+            amounts[i] += more;
+            amount -= more;
+        }
         assembly ("memory-safe") {
             mstore(ids, count)
             mstore(amounts, count)
@@ -151,18 +170,42 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @inheritdoc IAllocator
     function excessOf(uint32 id) external view returns (uint256) {
-        uint256 active = STAKED_TOKEN.activeOf(id);
-        uint256 target = targetOf(id);
-        return active > target + target / 5 ? active - target : 0;
+        Stand[] memory listed = stands();
+        for (uint256 i = 0; i < listed.length; ++i) {
+            if (listed[i].id == id) return listed[i].excess;
+        }
+        // Not listed: nothing should be there.
+        return STAKED_TOKEN.activeOf(id);
     }
 
     /// @inheritdoc IAllocator
-    function targetOf(uint32 id) public view returns (uint256) {
-        Stand[] memory stands = _stands();
-        for (uint256 i = 0; i < stands.length; ++i) {
-            if (stands[i].id == id) return stands[i].target;
+    function targetOf(uint32 id) external view returns (uint256) {
+        Stand[] memory listed = stands();
+        for (uint256 i = 0; i < listed.length; ++i) {
+            if (listed[i].id == id) return listed[i].target;
         }
         return 0;
+    }
+
+    /// @inheritdoc IAllocator
+    function stands() public view returns (Stand[] memory list) {
+        uint32[] memory ids = _ids;
+        uint256[] memory stakes = STAKED_TOKEN.stakesOf(ids, false);
+        list = new Stand[](ids.length);
+        bool[] memory counts = new bool[](ids.length);
+        uint256 sum;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            Stand memory stand = list[i];
+            (stand.id, stand.weight, stand.active) = (ids[i], _entries[ids[i]].weight, stakes[i]);
+            counts[i] = stand.weight != 0 && REGISTRY.acceptsStake(stand.id);
+            if (counts[i]) sum += stand.weight;
+        }
+        uint256 whole = STAKED_TOKEN.liquidity().stakeable;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            Stand memory stand = list[i];
+            if (counts[i]) stand.target = _target(stand, whole, sum);
+            if (stand.active > stand.target + stand.target / 5) stand.excess = stand.active - stand.target;
+        }
     }
 
     /// @inheritdoc IAllocator
@@ -175,47 +218,33 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         return _ids;
     }
 
-    /// @dev What the stake vault takes for a pool that may hold `limit`: nothing if it lost everything, or was emptied in
-    /// an epoch in which its cohort was slashed; else so much that the units it mints still fit. One that lost nearly
-    /// everything has so many units per token that this is little or nothing.
+    /// @dev What the stake vault takes for a pool that may hold `limit`: nothing if it lost everything, or holds next to
+    /// nothing in an epoch in which its cohort was slashed; else so much that the units it mints still fit. One that lost
+    /// nearly everything has so many units per token that this is little or nothing.
     function _poolTakes(uint32 id, uint256 limit) private view returns (uint256 room) {
         (uint256 tokens, uint256 units) = VAULT.pool(id);
         room = FixedPointMathLib.zeroFloorSub(limit, tokens);
-        if (units == 0) {
+        if (tokens < _LEAST_PRICED) {
             (uint256 thawing, uint256 shares) = VAULT.thawOf(id, currentEpoch());
-            return thawing < shares ? 0 : room;
+            if (thawing < shares || (tokens == 0 && units != 0)) return 0;
         }
+        if (units == 0) return room;
         uint256 spare = FixedPointMathLib.zeroFloorSub(_MAX_UNITS, units);
         return FixedPointMathLib.min(room, FixedPointMathLib.fullMulDiv(spare, tokens, units));
     }
 
-    /// @dev All listed operators with what they hold and should hold.
-    function _stands() private view returns (Stand[] memory stands) {
-        uint256 count = _ids.length;
-        stands = new Stand[](count);
-        uint256[] memory weights = new uint256[](count);
-        uint256 sum;
-        for (uint256 i = 0; i < count; ++i) {
-            uint32 id = _ids[i];
-            stands[i].id = id;
-            stands[i].active = STAKED_TOKEN.activeOf(id);
-            if (REGISTRY.acceptsStake(id)) weights[i] = _entries[id].weight;
-            sum += weights[i];
-        }
-        uint256 whole = STAKED_TOKEN.stakeable();
-        for (uint256 i = 0; i < count; ++i) {
-            if (weights[i] == 0) continue;
-            uint256 target = FixedPointMathLib.min(whole * weights[i] / sum, whole * CAP_BPS / _BPS);
-            uint256 age = currentEpoch() - _entries[stands[i].id].listedEpoch;
-            stands[i].target = age < RAMP_EPOCHS ? target * age / RAMP_EPOCHS : target;
-        }
+    /// @dev Its weight's share of `whole`, at most the cap, and less while it ramps up.
+    function _target(Stand memory stand, uint256 whole, uint256 sum) private view returns (uint256 target) {
+        target = FixedPointMathLib.min(whole * stand.weight / sum, whole * CAP_BPS / _BPS);
+        uint256 age = currentEpoch() - _entries[stand.id].listedEpoch;
+        return age < RAMP_EPOCHS ? target * age / RAMP_EPOCHS : target;
     }
 
     /// @dev The operator with stake that is most above its target; with none above, the one least below.
-    function _highest(Stand[] memory stands) private pure returns (Stand memory best, uint256 above) {
+    function _highest(Stand[] memory listed) private pure returns (Stand memory best, uint256 above) {
         uint256 below = type(uint256).max;
-        for (uint256 i = 0; i < stands.length; ++i) {
-            Stand memory stand = stands[i];
+        for (uint256 i = 0; i < listed.length; ++i) {
+            Stand memory stand = listed[i];
             if (stand.active == 0) continue;
             uint256 surplus = FixedPointMathLib.zeroFloorSub(stand.active, stand.target);
             uint256 deficit = FixedPointMathLib.zeroFloorSub(stand.target, stand.active);
@@ -223,19 +252,5 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
                 (best, above, below) = (stand, surplus, deficit);
             }
         }
-    }
-
-    /// @dev Second round of a plan: whatever the planned operators still have, in the same order.
-    function _takeRest(uint32[] memory ids, uint256[] memory amounts, uint256 count, uint256 amount)
-        private
-        view
-        returns (uint256)
-    {
-        for (uint256 i = 0; i < count && amount != 0; ++i) {
-            uint256 more = FixedPointMathLib.min(amount, STAKED_TOKEN.activeOf(ids[i]) - amounts[i]);
-            amounts[i] += more;
-            amount -= more;
-        }
-        return amount;
     }
 }

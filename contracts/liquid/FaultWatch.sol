@@ -56,8 +56,23 @@ contract FaultWatch is IFaultWatch {
     function accusedStake() public view returns (uint256 accused) {
         if (AMNESIA_FAULT.openChargesInAll() == 0) return 0;
         uint32[] memory ids = ALLOCATOR.operators();
+        uint256 count;
         for (uint256 i = 0; i < ids.length; ++i) {
-            if (AMNESIA_FAULT.openCharges(ids[i]) != 0) accused += STAKED_TOKEN.activeOf(ids[i]);
+            if (isAccused(ids[i])) ids[count++] = ids[i];
         }
+        if (count == 0) return 0;
+        assembly ("memory-safe") {
+            mstore(ids, count)
+        }
+        // Also what was taken out of them: a charge says nothing of when, but no verdict reaches further than the vault.
+        uint256[] memory stakes = STAKED_TOKEN.stakesOf(ids, true);
+        for (uint256 i = 0; i < count; ++i) {
+            accused += stakes[i];
+        }
+    }
+
+    /// @inheritdoc IFaultWatch
+    function isAccused(uint32 id) public view returns (bool) {
+        return AMNESIA_FAULT.openCharges(id) != 0;
     }
 }

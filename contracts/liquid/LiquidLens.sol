@@ -78,10 +78,11 @@ contract LiquidLens is ILiquidLens {
             (uint256 owed,, uint256 from) = STAKED_TOKEN.exitOf(head);
             d.finalize = block.timestamp >= from && owed <= p.buffer;
         }
-        d.delegatable = STAKED_TOKEN.delegatable();
+        IStakedToken.Liquidity memory l = STAKED_TOKEN.liquidity();
+        d.delegatable = l.delegatable;
         (, uint256 room) = ALLOCATOR.nextDelegation(d.delegatable);
         d.delegate = room >= STAKED_TOKEN.MIN_DELEGATION();
-        d.lacking = STAKED_TOKEN.lacking();
+        d.lacking = l.lacking;
         d.replenish = d.lacking != 0 && p.active != 0;
         // Cover of slashes that are not stored yet has not arrived.
         d.skimmable = FixedPointMathLib.zeroFloorSub(IERC20(TOKEN).balanceOf(address(STAKED_TOKEN)), p.buffer);
@@ -90,29 +91,27 @@ contract LiquidLens is ILiquidLens {
 
     /// @inheritdoc ILiquidLens
     function operators() external view returns (OperatorStake[] memory list) {
-        uint32[] memory ids = ALLOCATOR.operators();
-        list = new OperatorStake[](ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            (OperatorStake memory o, uint32 id) = (list[i], ids[i]);
-            o.id = id;
-            (o.weight,) = ALLOCATOR.weightOf(id);
-            o.target = ALLOCATOR.targetOf(id);
-            o.active = STAKED_TOKEN.activeOf(id);
-            o.excess = ALLOCATOR.excessOf(id);
-            o.rewards = REWARD_VAULT.claimable(id, address(STAKED_TOKEN));
+        IAllocator.Stand[] memory stands = ALLOCATOR.stands();
+        list = new OperatorStake[](stands.length);
+        for (uint256 i = 0; i < stands.length; ++i) {
+            IAllocator.Stand memory s = stands[i];
+            uint256 rewards = REWARD_VAULT.claimable(s.id, address(STAKED_TOKEN));
+            list[i] = OperatorStake(s.id, s.weight, s.target, s.active, s.excess, rewards);
         }
     }
 
     /// @inheritdoc ILiquidLens
     function tickets(uint32[] calldata ids) external view returns (Ticket[] memory list) {
-        uint32 span = VAULT.UNBONDING_EPOCHS() + 2;
-        uint32 epoch = IEpochClock(address(VAULT)).currentEpoch();
-        // A ticket that is due stays until it is collected: look back twice the time it takes.
-        uint32 first = epoch > 2 * span ? epoch - 2 * span : 0;
-        list = new Ticket[](ids.length * (uint256(epoch - first) + 1));
+        uint256 most;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            (uint32 first, uint32 last) = STAKED_TOKEN.operatorOf(ids[i]);
+            most += last - first + 1;
+        }
+        list = new Ticket[](most);
         uint256 count;
         for (uint256 i = 0; i < ids.length; ++i) {
-            for (uint32 c = first; c <= epoch; ++c) {
+            (uint32 first, uint32 last) = STAKED_TOKEN.operatorOf(ids[i]);
+            for (uint32 c = first; c <= last; ++c) {
                 if (VAULT.thawSharesOf(ids[i], c, address(STAKED_TOKEN)) == 0) continue;
                 list[count++] = Ticket(ids[i], c, STAKED_TOKEN.ticketOf(ids[i], c), VAULT.claimableFrom(c));
             }

@@ -73,6 +73,7 @@ contract RateFeed is IRateFeed {
         Checkpoint memory from = _at(round);
         uint256 elapsed = block.timestamp - from.timestamp;
         if (elapsed == 0) revert RateFeed_NoTimePassed(round);
+        if (from.rate == 0) revert RateFeed_WorthNothing(round);
         int256 then = uint256(from.rate).toInt256();
         int256 change = getRate().toInt256() - then;
         return change * 1e18 / then * int256(365 days) / elapsed.toInt256();

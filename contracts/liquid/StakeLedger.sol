@@ -57,11 +57,15 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint48 bunkerUntil;
     }
 
-    /// @dev One word. `since` is the epoch of the first stake.
+    /// @dev One word; the vault counts the tokens of a pool in 104 bits. No ticket is booked before `firstTicket` or after
+    /// `lastTicket`. `since` is the epoch of the first stake. Rewards vest no earlier than `vestsUntil`, unix seconds, which
+    /// is what the earlier segments of the same stretch of epochs were given.
     struct Holding {
-        uint128 active;
+        uint104 active;
+        uint32 firstTicket;
         uint32 lastTicket;
         uint32 since;
+        uint56 vestsUntil;
     }
 
     /// @dev One word. `epoch` is when it was sealed.
@@ -125,13 +129,15 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         BUNKER_LOSS_BPS = config.bunkerLossBps;
         BUNKER_SECONDS = uint256(config.bunkerEpochs) * config.epochSeconds;
         _stored.slashSeq = SafeCast.toUint32(VAULT.slashSeq());
+        // No epoch: the first action sets the aim of the buffer, also in epoch 0.
+        _stored.targetEpoch = type(uint32).max;
     }
 
     // ----------------------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc IStakedToken
     function position() external view returns (Position memory p) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         p.buffer = books.buffer;
         p.active = books.active;
         p.thawing = books.thawing;
@@ -151,6 +157,25 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     }
 
     /// @inheritdoc IStakedToken
+    function stakesOf(uint32[] calldata ids, bool liable) external view returns (uint256[] memory stakes) {
+        (Books memory books, Walk memory walk) = _synced();
+        Slash[] memory slashes = walk.slashes;
+        stakes = new uint256[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint32 id = ids[i];
+            stakes[i] = _activeOf(slashes, slashes.length, id);
+            if (!liable) continue;
+            // Those that the vault would slash now. The target's epoch is the present one.
+            uint256 c = FixedPointMathLib.zeroFloorSub(books.targetEpoch, UNBONDING_EPOCHS + 2);
+            uint256 last = _holdings[id].lastTicket;
+            for (c = FixedPointMathLib.max(c, _holdings[id].firstTicket); c <= last; ++c) {
+                // forge-lint: disable-next-line(unsafe-typecast)
+                stakes[i] += _ticketAfter(slashes, slashes.length, id, uint32(c));
+            }
+        }
+    }
+
+    /// @inheritdoc IStakedToken
     function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256) {
         (, Walk memory walk) = _synced();
         return _ticketAfter(walk.slashes, walk.slashes.length, id, cohortEpoch);
@@ -162,27 +187,12 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     }
 
     /// @inheritdoc IStakedToken
-    function stakeable() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
-    }
-
-    /// @inheritdoc IStakedToken
-    function freeBuffer() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _free(books);
-    }
-
-    /// @inheritdoc IStakedToken
-    function delegatable() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _delegatable(books);
-    }
-
-    /// @inheritdoc IStakedToken
-    function lacking() external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _lack(books);
+    function liquidity() external view returns (Liquidity memory l) {
+        Books memory books = _books();
+        l.free = _free(books);
+        l.delegatable = _delegatable(books);
+        l.lacking = _lack(books);
+        l.stakeable = FixedPointMathLib.zeroFloorSub(_stayers(books), books.target);
     }
 
     /// @inheritdoc IStakedToken
@@ -205,6 +215,11 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     /// @dev Shares in existence.
     function _supply() internal view virtual returns (uint256);
 
+    /// @dev The same without the walk.
+    function _books() internal view returns (Books memory books) {
+        (books,) = _synced();
+    }
+
     /// @dev The books after every logged slash, as every view and action sees them.
     function _synced() internal view returns (Books memory books, Walk memory walk) {
         _syncTo(VAULT.slashSeq(), books, walk);
@@ -215,7 +230,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     function _syncTo(uint256 latest, Books memory books, Walk memory walk) private view {
         _load(books);
         if (latest != books.slashSeq) _walk(books, walk, latest);
-        uint256 epoch = currentEpoch();
+        uint256 epoch = block.timestamp < GENESIS ? 0 : currentEpoch();
         if (books.targetEpoch != epoch) {
             books.targetEpoch = epoch;
             books.target = _total(books) * BUFFER_BPS / _BPS;
@@ -244,7 +259,7 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         for (uint256 k = 0; k < walk.slashes.length; ++k) {
             Slash memory slash = walk.slashes[k];
             Holding storage holding = _holdings[slash.id];
-            holding.active = LossSharing.valueAfter(holding.active, slash.fraction).toUint128();
+            holding.active = LossSharing.valueAfter(holding.active, slash.fraction).toUint104();
             (uint256 first, uint256 end) = _cohorts(holding.lastTicket, slash.sigma);
             for (uint256 c = first; c < end; ++c) {
                 // Cohorts are epochs, at most `lastTicket`.
@@ -407,9 +422,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         return FixedPointMathLib.zeroFloorSub(books.buffer, books.owed + books.fees);
     }
 
-    /// @dev What exits and fees need beyond buffer and thawing stake.
+    /// @dev What exits, fees and the buffer's aim need beyond buffer and thawing stake; nothing while half of the aim is met,
+    /// so that stake is not taken out in crumbs. What comes back goes out again only above the aim (`_delegatable`).
     function _lack(Books memory books) internal pure returns (uint256) {
-        return FixedPointMathLib.zeroFloorSub(books.owed + books.fees, books.buffer + books.thawing);
+        uint256 needed = books.owed + books.fees;
+        uint256 there = books.buffer + books.thawing;
+        if (there >= needed + books.target / 2) return 0;
+        return needed + books.target - there;
     }
 
     function _delegatable(Books memory books) internal pure returns (uint256) {

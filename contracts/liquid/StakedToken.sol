@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
-import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
@@ -12,24 +10,25 @@ import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 import {IAllocator} from "../interfaces/IAllocator.sol";
 import {IERC7575, IERC7575Share} from "../interfaces/IERC7575.sol";
+import {IExitFee} from "../interfaces/IExitFee.sol";
 import {IGuardian} from "../interfaces/IGuardian.sol";
 import {IRewardVault} from "../interfaces/IRewardVault.sol";
 import {IStakedToken} from "../interfaces/IStakedToken.sol";
 import {Drip} from "./Drip.sol";
-import {InstantExitFee} from "./InstantExitFee.sol";
-import {LossSharing} from "./LossSharing.sol";
+import {ExitFee} from "./ExitFee.sol";
+import {ExitWindow} from "./ExitWindow.sol";
+import {Governed} from "./Governed.sol";
 import {ShareToken} from "./ShareToken.sol";
 import {StakeLedger} from "./StakeLedger.sol";
 
 /// @title StakedToken
 /// @dev Specified by `IStakedToken`. Every action loads the synced books, changes them in memory, and stores them before
 /// tokens leave; tokens come in before anything is changed. So a token that calls back sees one consistent price.
-contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardTransient {
+contract StakedToken is StakeLedger, ShareToken, Governed, ReentrancyGuardTransient {
     // Every entry is guarded, and what `_sync` calls is the cover fund that the constructor named.
     // slither-disable-start reentrancy-no-eth
     using Drip for Drip.Stretch;
-    using InstantExitFee for InstantExitFee.Curve;
-    using RateLimiter for RateLimiter.RefillingBucket;
+    using ExitWindow for ExitWindow.Window;
     using SafeCast for uint256;
 
     /// @inheritdoc IStakedToken
@@ -46,9 +45,15 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
     /// @dev Taken out beyond what exits lack, because the vault rounds each undelegation and claim down.
     uint256 private constant _ROUNDING_MARGIN = 1000;
 
+    /// @dev Operators that one call takes stake out of: bounds the gas of a seal.
+    uint256 private constant _MOST_DRAWN = 16;
+
     /// @dev Below this worth of a share (1e18 = one) no stake comes in any more: after a loss of nearly everything new
     /// shares would be too many for the books.
     uint256 private constant _LEAST_RATE = 1e12;
+
+    /// @dev Most cohorts without a ticket that one `collect` passes over.
+    uint256 private constant _MOST_SKIPPED = 64;
 
     /// @dev No deposit may lift the books near their 128 bits.
     uint256 private constant _MAX_HELD = type(uint112).max / 2;
@@ -58,22 +63,24 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
     IAllocator private immutable ALLOCATOR;
     address private immutable EXIT_QUEUE;
     IGuardian private immutable GUARDIAN;
-    uint256 private immutable EXIT_FLOOR_BPS;
-    uint256 private immutable EXIT_SPAN_BPS;
+    IExitFee private immutable EXIT_FEE;
     uint256 private immutable MAX_SHARE_BPS;
     uint256 private immutable DRIP_SECONDS;
     uint256 private immutable MAX_DRIP_SECONDS;
+    uint256 private immutable WINDOW_WAD;
+    uint256 private immutable WINDOW_SECONDS;
 
     /// @dev Parts of all assets, 1e18 = all, that left instantly.
-    RateLimiter.RefillingBucket private _window;
+    ExitWindow.Window private _window;
+
+    /// @dev Token wei that came in by deposits in this transaction and did not leave yet. What comes and goes in one
+    /// transaction moves nothing, so it must not use up the window of all (a loan pays for it). Nothing more is given back
+    /// for deposits: those of the unknowing would make room for those who know of a fault.
+    uint256 private transient _entered;
 
     address private _feeRecipient;
 
-    constructor(Config memory config)
-        StakeLedger(config)
-        ERC20(config.name, config.symbol)
-        AccessManaged(config.authority)
-    {
+    constructor(Config memory config) StakeLedger(config) ERC20(config.name, config.symbol) Governed(config.authority) {
         if (
             config.token == address(0) || config.rewardVault == address(0) || config.allocator == address(0)
                 || config.exitQueue == address(0) || config.guardian == address(0)
@@ -90,19 +97,20 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         ALLOCATOR = IAllocator(config.allocator);
         EXIT_QUEUE = config.exitQueue;
         GUARDIAN = IGuardian(config.guardian);
-        EXIT_FLOOR_BPS = config.exitFloorBps;
-        EXIT_SPAN_BPS = config.exitSpanBps;
+        EXIT_FEE = new ExitFee(config.exitFloorBps, config.exitSpanBps);
         MAX_SHARE_BPS = config.maxShareBps;
         DRIP_SECONDS = config.dripSeconds;
         MAX_DRIP_SECONDS = config.maxDripSeconds;
-        _window.updateSettings(config.windowSeconds, uint208(uint256(config.windowBps) * 1e14));
+        WINDOW_WAD = uint256(config.windowBps) * 1e14;
+        WINDOW_SECONDS = config.windowSeconds;
         _setFee(config.feeBps, config.feeRecipient);
 
-        // The aim of the buffer stays zero until the first action.
         _stored.buffer = SEED.toUint128();
         _mint(_NOBODY, SEED);
         emit VaultUpdate(config.token, address(this));
         SafeTransferLib.safeApprove(config.token, address(VAULT), type(uint256).max);
+        // What others claim for this contract would look like a donation.
+        IRewardVault(config.rewardVault).setClaimsItself(true);
         _pull(SEED, SEED);
     }
 
@@ -125,7 +133,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
     /// @inheritdoc IERC7575
     function withdraw(uint256 assets, address receiver, address owner) external nonReentrant returns (uint256 shares) {
         Books memory books = _sync();
-        uint256 gross = _curve(books).grossUp(assets);
+        uint256 gross = assets + _feeUp(assets, books);
         shares = _toSharesUp(gross, books);
         _exitInstantly(books, assets, gross, shares, receiver, owner);
     }
@@ -134,7 +142,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
     function redeem(uint256 shares, address receiver, address owner) external nonReentrant returns (uint256 assets) {
         Books memory books = _sync();
         uint256 gross = _toAssetsDown(shares, books);
-        assets = _curve(books).netDown(gross);
+        assets = _netDown(gross, books);
         _exitInstantly(books, assets, gross, shares, receiver, owner);
     }
 
@@ -195,12 +203,9 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
             uint256 part = REWARD_VAULT.claim(id, address(this), maxSegments);
             if (part == 0) continue;
             gain += part;
-            // Before the first claim nothing was earned without stake.
-            if (from == 0) from = _holdings[id].since;
-            uint256 epochs = FixedPointMathLib.zeroFloorSub(REWARD_VAULT.paidThrough(id, address(this)), from);
-            duration = FixedPointMathLib.max(duration, epochs * EPOCH_SECONDS);
+            duration = FixedPointMathLib.max(duration, _vestingOf(id, from));
         }
-        _bookGain(books, gain, FixedPointMathLib.min(duration, MAX_DRIP_SECONDS));
+        _bookGain(books, gain, duration);
         _store(books);
     }
 
@@ -223,12 +228,11 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         if (amount < MIN_DELEGATION || amount > available) revert StakedToken_NothingToDelegate(available);
 
         VAULT.delegate(id, amount);
-        (, uint256 real) = VAULT.positionOf(id, address(this));
         Holding storage holding = _holdings[id];
         uint256 before = holding.active;
-        uint256 booked = FixedPointMathLib.min(before + amount, real);
+        uint256 booked = FixedPointMathLib.min(before + amount, _realActive(id));
         if (holding.since == 0) holding.since = currentEpoch();
-        holding.active = booked.toUint128();
+        holding.active = booked.toUint104();
         books.buffer -= amount;
         books.active = books.active - before + booked;
         _store(books);
@@ -262,6 +266,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         books.thawing -= booked;
         books.buffer += amount;
         _store(books);
+        _skipCollected(id);
         emit TicketCollected(id, cohortEpoch, amount);
     }
 
@@ -306,7 +311,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
 
     /// @inheritdoc IERC7575
     function totalAssets() external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _total(books);
     }
 
@@ -317,75 +322,75 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
 
     /// @inheritdoc IERC7575
     function convertToAssets(uint256 shares) external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _toAssetsDown(shares, books);
     }
 
     /// @inheritdoc IERC7575
     function previewDeposit(uint256 assets) public view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _toSharesDown(assets, books);
     }
 
     /// @inheritdoc IERC7575
     function previewMint(uint256 shares) external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _toAssetsUp(shares, books);
     }
 
     /// @inheritdoc IERC7575
     function previewWithdraw(uint256 assets) external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _toSharesUp(_curve(books).grossUp(assets), books);
+        Books memory books = _books();
+        return _toSharesUp(assets + _feeUp(assets, books), books);
     }
 
     /// @inheritdoc IERC7575
     function previewRedeem(uint256 shares) external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _curve(books).netDown(_toAssetsDown(shares, books));
+        Books memory books = _books();
+        return _netDown(_toAssetsDown(shares, books), books);
     }
 
     /// @inheritdoc IERC7575
     function maxDeposit(address) public view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _isOpen(books) ? _maxDeposit(books) : 0;
     }
 
     /// @inheritdoc IERC7575
     function maxMint(address) external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         return _isOpen(books) ? _toSharesDown(_maxDeposit(books), books) : 0;
     }
 
     /// @inheritdoc IERC7575
     function maxWithdraw(address owner) external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         if (!_isOpen(books)) return 0;
-        uint256 net = _curve(books).netDown(_toAssetsDown(balanceOf(owner), books));
-        return FixedPointMathLib.min(net, _maxInstant(books));
+        return FixedPointMathLib.min(_netDown(_toAssetsDown(balanceOf(owner), books), books), _maxInstant(books));
     }
 
     /// @inheritdoc IERC7575
     function maxRedeem(address owner) external view returns (uint256) {
-        (Books memory books,) = _synced();
+        Books memory books = _books();
         if (!_isOpen(books)) return 0;
         uint256 held = balanceOf(owner);
         uint256 limit = _maxInstant(books);
-        InstantExitFee.Curve memory curve = _curve(books);
-        if (curve.netDown(_toAssetsDown(held, books)) <= limit) return held;
+        if (_netDown(_toAssetsDown(held, books), books) <= limit) return held;
         // One share less than what pays `limit`, so that rounding cannot pay a wei more than there is.
-        return FixedPointMathLib.min(held, FixedPointMathLib.zeroFloorSub(_toSharesUp(curve.grossUp(limit), books), 1));
+        uint256 shares = _toSharesUp(limit + _feeUp(limit, books), books);
+        return FixedPointMathLib.min(held, FixedPointMathLib.zeroFloorSub(shares, 1));
     }
 
     /// @inheritdoc IStakedToken
     function instantFee(uint256 net) external view returns (uint256) {
-        (Books memory books,) = _synced();
-        return _curve(books).feeUp(net);
+        Books memory books = _books();
+        return _feeUp(net, books);
     }
 
     /// @inheritdoc IStakedToken
-    function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough) {
-        return (_holdings[id].lastTicket, REWARD_VAULT.paidThrough(id, address(this)));
+    function operatorOf(uint32 id) external view returns (uint32 firstTicket, uint32 lastTicket) {
+        Holding storage holding = _holdings[id];
+        return (holding.firstTicket, holding.lastTicket);
     }
 
     /// @inheritdoc IStakedToken
@@ -412,6 +417,7 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         if (assets > limit) revert StakedToken_DepositTooLarge(assets, limit);
         if (shares == 0 && assets != 0) revert StakedToken_ZeroShares(assets);
         books.buffer += assets;
+        _entered += assets;
         _pull(assets, books.buffer);
         _store(books);
         _mint(receiver, shares);
@@ -439,10 +445,12 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         if (net > free) revert StakedToken_BufferTooLow(net, free);
         if (net != 0) {
             uint256 total = _total(books);
-            (, uint256 left) = _window.state(0);
-            if (!_window.tryConsume(0, FixedPointMathLib.fullMulDivUp(net, 1e18, total))) {
-                revert StakedToken_WindowUsedUp(net, FixedPointMathLib.fullMulDiv(left, total, 1e18));
-            }
+            uint256 left = _window.left(WINDOW_WAD, WINDOW_SECONDS);
+            uint256 entered = _entered;
+            _entered = FixedPointMathLib.zeroFloorSub(entered, net);
+            uint256 part = FixedPointMathLib.fullMulDivUp(FixedPointMathLib.zeroFloorSub(net, entered), 1e18, total);
+            if (part > left) revert StakedToken_WindowUsedUp(net, FixedPointMathLib.fullMulDiv(left, total, 1e18));
+            if (part != 0) _window.set(WINDOW_WAD - left + part);
         }
         if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
         _burn(owner, shares);
@@ -466,12 +474,13 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
         emit GainBooked(gain, fee, books.drip.end);
     }
 
-    /// @dev Undelegates what exits and fees lack, and a margin for roundings. Returns 0 if nothing lacks.
+    /// @dev Undelegates what exits, fees and the buffer lack, and a margin for roundings, from so many operators at most; the
+    /// rest is for the next call. Returns 0 if nothing lacks.
     function _replenish(Books memory books) private returns (uint256 amount) {
         uint256 lack = _lack(books);
         if (lack == 0) return 0;
         _store(books);
-        (uint32[] memory ids, uint256[] memory amounts) = ALLOCATOR.planExit(lack + _ROUNDING_MARGIN);
+        (uint32[] memory ids, uint256[] memory amounts) = ALLOCATOR.planExit(lack + _ROUNDING_MARGIN, _MOST_DRAWN);
         for (uint256 i = 0; i < ids.length; ++i) {
             amount += _undelegate(books, ids[i], amounts[i]);
         }
@@ -490,16 +499,46 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
             burned = FixedPointMathLib.min(burned, FixedPointMathLib.fullMulDivUp(amount, units, tokens));
         }
         (, uint32 cohort,) = VAULT.undelegate(id, burned);
-        (, uint256 real) = VAULT.positionOf(id, address(this));
-        uint256 active = FixedPointMathLib.min(before - amount, real);
+        uint256 active = FixedPointMathLib.min(before - amount, _realActive(id));
         uint256 booked = _tickets[id][cohort];
         uint256 ticket = FixedPointMathLib.min(booked + amount, _realTicket(id, cohort));
-        (holding.active, holding.lastTicket) = (active.toUint128(), cohort);
+        uint32 last = holding.lastTicket;
+        if (holding.firstTicket == last && _tickets[id][last] == 0) holding.firstTicket = cohort;
+        (holding.active, holding.lastTicket) = (active.toUint104(), cohort);
         _tickets[id][cohort] = ticket;
         books.active = books.active - before + active;
         books.thawing = books.thawing - booked + ticket;
         emit StakeUndelegated(id, cohort, amount);
         return amount;
+    }
+
+    /// @dev Over how many seconds rewards of an operator for the epochs after `from` vest: over as many epochs as are
+    /// credited at once, however many calls claim them.
+    function _vestingOf(uint32 id, uint256 from) private returns (uint256 duration) {
+        Holding storage holding = _holdings[id];
+        // Before the first claim nothing was earned without stake.
+        if (from == 0) from = holding.since;
+        duration = FixedPointMathLib.zeroFloorSub(REWARD_VAULT.lastCredited(id), from) * EPOCH_SECONDS;
+        duration = FixedPointMathLib.min(duration, MAX_DRIP_SECONDS);
+        uint256 promised = FixedPointMathLib.zeroFloorSub(holding.vestsUntil, block.timestamp);
+        if (duration <= promised) return promised;
+        // What takes no longer than all gains do need not be remembered.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (duration > DRIP_SECONDS) holding.vestsUntil = uint56(block.timestamp + duration);
+    }
+
+    /// @dev Moves the first ticket on to one that is booked. In steps, so that no gap can make `collect` too expensive.
+    function _skipCollected(uint32 id) private {
+        Holding storage holding = _holdings[id];
+        uint32 first = holding.firstTicket;
+        uint256 end = FixedPointMathLib.min(holding.lastTicket, uint256(first) + _MOST_SKIPPED);
+        while (first < end && _tickets[id][first] == 0) ++first;
+        holding.firstTicket = first;
+    }
+
+    /// @dev What the vault would pay.
+    function _realActive(uint32 id) private view returns (uint256 real) {
+        (, real) = VAULT.positionOf(id, address(this));
     }
 
     function _realTicket(uint32 id, uint32 cohort) private view returns (uint256) {
@@ -542,12 +581,19 @@ contract StakedToken is StakeLedger, ShareToken, AccessManaged, ReentrancyGuardT
 
     /// @dev What may leave instantly now, whoever asks.
     function _maxInstant(Books memory books) private view returns (uint256) {
-        uint256 window = FixedPointMathLib.fullMulDiv(_window.available(0), _total(books), 1e18);
+        uint256 left = _window.left(WINDOW_WAD, WINDOW_SECONDS);
+        uint256 window = FixedPointMathLib.fullMulDiv(left, _total(books), 1e18);
         return FixedPointMathLib.min(_free(books), window);
     }
 
-    function _curve(Books memory books) private view returns (InstantExitFee.Curve memory) {
-        return InstantExitFee.Curve(EXIT_FLOOR_BPS, EXIT_SPAN_BPS, _free(books), books.target);
+    /// @dev The fee of an instant exit that pays out `net`.
+    function _feeUp(uint256 net, Books memory books) private view returns (uint256) {
+        return EXIT_FEE.feeUp(net, _free(books), books.target);
+    }
+
+    /// @dev What an instant exit of shares worth `gross` pays out.
+    function _netDown(uint256 gross, Books memory books) private view returns (uint256) {
+        return EXIT_FEE.netDown(gross, _free(books), books.target);
     }
 
     function _supply() internal view override returns (uint256) {

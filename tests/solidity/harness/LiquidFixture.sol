@@ -8,6 +8,7 @@ import {ICoverFund} from "contracts/interfaces/ICoverFund.sol";
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
 import {IExitReceipt} from "contracts/interfaces/IExitReceipt.sol";
 import {IFaultWatch} from "contracts/interfaces/IFaultWatch.sol";
+import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
@@ -16,29 +17,46 @@ import {StakingFixture} from "./StakingFixture.sol";
 /// @dev Pays what tests credit, as the reward vault does: to the account, whoever calls. The real one is used in
 /// `gas/Liquid.t.sol`.
 contract RewardBox {
+    struct Segment {
+        uint256 amount;
+        uint32 epoch;
+    }
+
     IERC20 private immutable TOKEN;
-    mapping(uint32 id => uint256) public pending;
+    mapping(address account => bool) public claimsItself;
     mapping(uint32 id => uint32) public lastCredited;
     mapping(uint32 id => uint32) private _paid;
+    mapping(uint32 id => Segment[]) private _segments;
+    mapping(uint32 id => uint256) private _next;
 
     constructor(IERC20 token) {
         TOKEN = token;
     }
 
     function credit(uint32 id, uint256 amount, uint32 epoch) external {
-        pending[id] += amount;
+        _segments[id].push(Segment(amount, epoch));
         lastCredited[id] = epoch;
     }
 
-    function claim(uint32 id, address account, uint256) external returns (uint256 amount) {
-        amount = pending[id];
-        pending[id] = 0;
-        _paid[id] = lastCredited[id];
+    function setClaimsItself(bool only) external {
+        claimsItself[msg.sender] = only;
+    }
+
+    /// @dev Each credit is a segment.
+    function claim(uint32 id, address account, uint256 maxSegments) external returns (uint256 amount) {
+        require(msg.sender == account || !claimsItself[account], IRewardVault.RewardVault_OnlyAccount(account));
+        for (; maxSegments != 0 && _next[id] < _segments[id].length; --maxSegments) {
+            Segment memory segment = _segments[id][_next[id]++];
+            amount += segment.amount;
+            _paid[id] = segment.epoch;
+        }
         if (amount != 0) require(TOKEN.transfer(account, amount));
     }
 
-    function claimable(uint32 id, address) external view returns (uint256) {
-        return pending[id];
+    function claimable(uint32 id, address) external view returns (uint256 amount) {
+        for (uint256 i = _next[id]; i < _segments[id].length; ++i) {
+            amount += _segments[id][i].amount;
+        }
     }
 
     function paidThrough(uint32 id, address) external view returns (uint32) {
@@ -133,7 +151,11 @@ abstract contract LiquidFixture is StakingFixture {
 
     function _deployLiquidWith(IERC20 asset, address rewardVault, IStakedToken.Config memory config) internal {
         charges = new ChargeBook(ANSWER_TIME);
+        // With isolation each of these two calls is a transaction, which counts as well.
         uint64 nonce = vm.getNonce(address(this));
+        asset.approve(vm.computeCreateAddress(address(this), nonce + 4), 1e18);
+        asset.approve(vm.computeCreateAddress(address(this), nonce + 6), 1e18);
+        nonce = vm.getNonce(address(this));
         address self = vm.computeCreateAddress(address(this), nonce + 4);
         config.token = address(asset);
         config.rewardVault = rewardVault;
@@ -144,7 +166,17 @@ abstract contract LiquidFixture is StakingFixture {
         allocator = IAllocator(
             vm.deployCode(
                 "Allocator.sol:Allocator",
-                abi.encode(address(manager), address(registry), config.stakeVault, self, CAP_BPS, RAMP, GENESIS, EPOCH)
+                abi.encode(
+                    address(manager),
+                    address(registry),
+                    config.stakeVault,
+                    self,
+                    config.faultWatch,
+                    CAP_BPS,
+                    RAMP,
+                    GENESIS,
+                    EPOCH
+                )
             )
         );
         cover = ICoverFund(vm.deployCode("CoverFund.sol:CoverFund", abi.encode(address(asset), self)));
@@ -154,7 +186,6 @@ abstract contract LiquidFixture is StakingFixture {
                 "FaultWatch.sol:FaultWatch", abi.encode(self, address(allocator), address(charges), WATCH_BPS, EPOCH)
             )
         );
-        asset.approve(self, 1e18);
         st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));
         assertEq(address(st), self, "predicted address");
         share = IERC20(self);
@@ -192,8 +223,8 @@ abstract contract LiquidFixture is StakingFixture {
 
     /// @dev Stakes all the buffer can spare.
     function _delegateAll() internal {
-        for (uint256 i = 0; i < 20 && st.delegatable() >= st.MIN_DELEGATION(); ++i) {
-            (, uint256 room) = allocator.nextDelegation(st.delegatable());
+        for (uint256 i = 0; i < 20 && st.liquidity().delegatable >= st.MIN_DELEGATION(); ++i) {
+            (, uint256 room) = allocator.nextDelegation(st.liquidity().delegatable);
             if (room < st.MIN_DELEGATION()) return;
             st.delegate();
         }

@@ -144,7 +144,7 @@ contract ExitReceiptHandler is LiquidFixture {
         skip(_bound(by, 1, 3 * EPOCH));
         for (uint256 i = 0; i < 4; ++i) {
             uint32 id = uint32(i) + 1;
-            (uint32 cohort,) = st.operatorOf(id);
+            (, uint32 cohort) = st.operatorOf(id);
             if (st.ticketOf(id, cohort) != 0 && block.timestamp >= vault.claimableFrom(cohort)) st.collect(id, cohort);
         }
     }

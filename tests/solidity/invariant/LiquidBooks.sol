@@ -116,7 +116,7 @@ abstract contract LiquidBooks is LiquidFixture {
     function _noteTickets() internal {
         uint32 epoch = _epoch();
         for (uint32 id = 1; id <= 4; ++id) {
-            (uint32 last,) = st.operatorOf(id);
+            (, uint32 last) = st.operatorOf(id);
             if (last != epoch || _noted[id] == epoch) continue;
             _noted[id] = epoch;
             _tickets.push(Ticket(id, epoch));

@@ -46,6 +46,13 @@ pub mod allocator {
                         ),
                     },
                     ::ethers::core::abi::ethabi::Param {
+                        name: ::std::borrow::ToOwned::to_owned("faultWatch"),
+                        kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                        internal_type: ::core::option::Option::Some(
+                            ::std::borrow::ToOwned::to_owned("address"),
+                        ),
+                    },
+                    ::ethers::core::abi::ethabi::Param {
                         name: ::std::borrow::ToOwned::to_owned("capBps"),
                         kind: ::ethers::core::abi::ethabi::ParamType::Uint(16usize),
                         internal_type: ::core::option::Option::Some(
@@ -430,6 +437,15 @@ pub mod allocator {
                                         ::std::borrow::ToOwned::to_owned("uint256"),
                                     ),
                                 },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("most"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
                             ],
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
@@ -504,6 +520,40 @@ pub mod allocator {
                             outputs: ::std::vec![],
                             constant: ::core::option::Option::None,
                             state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("stands"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("stands"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("list"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(16usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned(
+                                            "struct IAllocator.Stand[]",
+                                        ),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
                         },
                     ],
                 ),
@@ -804,7 +854,7 @@ pub mod allocator {
                                     ),
                                 },
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("active"),
+                                    name: ::std::borrow::ToOwned::to_owned("stake"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
                                     ),
@@ -1082,16 +1132,17 @@ pub mod allocator {
                 .method_hash([230, 115, 223, 138], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `planExit` (0x55e37a08) function
+        ///Calls the contract's `planExit` (0x34c5a369) function
         pub fn plan_exit(
             &self,
             amount: ::ethers::core::types::U256,
+            most: ::ethers::core::types::U256,
         ) -> ::ethers::contract::builders::ContractCall<
             M,
             (::std::vec::Vec<u32>, ::std::vec::Vec<::ethers::core::types::U256>),
         > {
             self.0
-                .method_hash([85, 227, 122, 8], amount)
+                .method_hash([52, 197, 163, 105], (amount, most))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
@@ -1111,6 +1162,14 @@ pub mod allocator {
         ) -> ::ethers::contract::builders::ContractCall<M, ()> {
             self.0
                 .method_hash([94, 225, 146, 121], (id, weight))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `stands` (0xdb5e680c) function
+        pub fn stands(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Stand>> {
+            self.0
+                .method_hash([219, 94, 104, 12], ())
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `targetOf` (0x15cf9cd0) function
@@ -1312,7 +1371,7 @@ pub mod allocator {
     pub struct Allocator_StillInUse {
         pub id: u32,
         pub weight: u16,
-        pub active: ::ethers::core::types::U256,
+        pub stake: ::ethers::core::types::U256,
     }
     ///Custom Error type `Allocator_TooManyOperators` with signature `Allocator_TooManyOperators(uint256)` and selector `0x08956160`
     #[derive(
@@ -1984,7 +2043,7 @@ pub mod allocator {
     )]
     #[ethcall(name = "operators", abi = "operators()")]
     pub struct OperatorsCall;
-    ///Container type for all input parameters for the `planExit` function with signature `planExit(uint256)` and selector `0x55e37a08`
+    ///Container type for all input parameters for the `planExit` function with signature `planExit(uint256,uint256)` and selector `0x34c5a369`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -1995,9 +2054,10 @@ pub mod allocator {
         Eq,
         Hash
     )]
-    #[ethcall(name = "planExit", abi = "planExit(uint256)")]
+    #[ethcall(name = "planExit", abi = "planExit(uint256,uint256)")]
     pub struct PlanExitCall {
         pub amount: ::ethers::core::types::U256,
+        pub most: ::ethers::core::types::U256,
     }
     ///Container type for all input parameters for the `setAuthority` function with signature `setAuthority(address)` and selector `0x7a9e5e4b`
     #[derive(
@@ -2030,6 +2090,19 @@ pub mod allocator {
         pub id: u32,
         pub weight: u16,
     }
+    ///Container type for all input parameters for the `stands` function with signature `stands()` and selector `0xdb5e680c`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "stands", abi = "stands()")]
+    pub struct StandsCall;
     ///Container type for all input parameters for the `targetOf` function with signature `targetOf(uint32)` and selector `0x15cf9cd0`
     #[derive(
         Clone,
@@ -2095,6 +2168,7 @@ pub mod allocator {
         PlanExit(PlanExitCall),
         SetAuthority(SetAuthorityCall),
         SetWeight(SetWeightCall),
+        Stands(StandsCall),
         TargetOf(TargetOfCall),
         Unlist(UnlistCall),
         WeightOf(WeightOfCall),
@@ -2189,6 +2263,11 @@ pub mod allocator {
             ) {
                 return Ok(Self::SetWeight(decoded));
             }
+            if let Ok(decoded) = <StandsCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::Stands(decoded));
+            }
             if let Ok(decoded) = <TargetOfCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -2255,6 +2334,7 @@ pub mod allocator {
                 Self::SetWeight(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::Stands(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::TargetOf(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -2287,6 +2367,7 @@ pub mod allocator {
                 Self::PlanExit(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetWeight(element) => ::core::fmt::Display::fmt(element, f),
+                Self::Stands(element) => ::core::fmt::Display::fmt(element, f),
                 Self::TargetOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Unlist(element) => ::core::fmt::Display::fmt(element, f),
                 Self::WeightOf(element) => ::core::fmt::Display::fmt(element, f),
@@ -2376,6 +2457,11 @@ pub mod allocator {
     impl ::core::convert::From<SetWeightCall> for AllocatorCalls {
         fn from(value: SetWeightCall) -> Self {
             Self::SetWeight(value)
+        }
+    }
+    impl ::core::convert::From<StandsCall> for AllocatorCalls {
+        fn from(value: StandsCall) -> Self {
+            Self::Stands(value)
         }
     }
     impl ::core::convert::From<TargetOfCall> for AllocatorCalls {
@@ -2572,7 +2658,7 @@ pub mod allocator {
     pub struct OperatorsReturn {
         pub ids: ::std::vec::Vec<u32>,
     }
-    ///Container type for all return fields from the `planExit` function with signature `planExit(uint256)` and selector `0x55e37a08`
+    ///Container type for all return fields from the `planExit` function with signature `planExit(uint256,uint256)` and selector `0x34c5a369`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -2586,6 +2672,20 @@ pub mod allocator {
     pub struct PlanExitReturn {
         pub ids: ::std::vec::Vec<u32>,
         pub amounts: ::std::vec::Vec<::ethers::core::types::U256>,
+    }
+    ///Container type for all return fields from the `stands` function with signature `stands()` and selector `0xdb5e680c`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct StandsReturn {
+        pub list: ::std::vec::Vec<Stand>,
     }
     ///Container type for all return fields from the `targetOf` function with signature `targetOf(uint32)` and selector `0x15cf9cd0`
     #[derive(
@@ -2613,5 +2713,23 @@ pub mod allocator {
     pub struct WeightOfReturn {
         pub weight: u16,
         pub listed_epoch: u32,
+    }
+    ///`Stand(uint32,uint16,uint256,uint256,uint256)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct Stand {
+        pub id: u32,
+        pub weight: u16,
+        pub active: ::ethers::core::types::U256,
+        pub target: ::ethers::core::types::U256,
+        pub excess: ::ethers::core::types::U256,
     }
 }

@@ -153,6 +153,34 @@ pub mod fault_watch {
                         },
                     ],
                 ),
+                (
+                    ::std::borrow::ToOwned::to_owned("isAccused"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("isAccused"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
             ]),
             events: ::std::collections::BTreeMap::new(),
             errors: ::core::convert::From::from([
@@ -265,6 +293,15 @@ pub mod fault_watch {
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
                 .method_hash([218, 227, 21, 14], since)
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `isAccused` (0xa6d49d68) function
+        pub fn is_accused(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([166, 212, 157, 104], id)
                 .expect("method not found (this should never happen)")
         }
     }
@@ -445,6 +482,21 @@ pub mod fault_watch {
     pub struct HeldUntilCall {
         pub since: ::ethers::core::types::U256,
     }
+    ///Container type for all input parameters for the `isAccused` function with signature `isAccused(uint32)` and selector `0xa6d49d68`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "isAccused", abi = "isAccused(uint32)")]
+    pub struct IsAccusedCall {
+        pub id: u32,
+    }
     ///Container type for all of the contract's call
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum FaultWatchCalls {
@@ -452,6 +504,7 @@ pub mod fault_watch {
         ThresholdBps(ThresholdBpsCall),
         AccusedStake(AccusedStakeCall),
         HeldUntil(HeldUntilCall),
+        IsAccused(IsAccusedCall),
     }
     impl ::ethers::core::abi::AbiDecode for FaultWatchCalls {
         fn decode(
@@ -478,6 +531,11 @@ pub mod fault_watch {
             ) {
                 return Ok(Self::HeldUntil(decoded));
             }
+            if let Ok(decoded) = <IsAccusedCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::IsAccused(decoded));
+            }
             Err(::ethers::core::abi::Error::InvalidData.into())
         }
     }
@@ -496,6 +554,9 @@ pub mod fault_watch {
                 Self::HeldUntil(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::IsAccused(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
             }
         }
     }
@@ -506,6 +567,7 @@ pub mod fault_watch {
                 Self::ThresholdBps(element) => ::core::fmt::Display::fmt(element, f),
                 Self::AccusedStake(element) => ::core::fmt::Display::fmt(element, f),
                 Self::HeldUntil(element) => ::core::fmt::Display::fmt(element, f),
+                Self::IsAccused(element) => ::core::fmt::Display::fmt(element, f),
             }
         }
     }
@@ -527,6 +589,11 @@ pub mod fault_watch {
     impl ::core::convert::From<HeldUntilCall> for FaultWatchCalls {
         fn from(value: HeldUntilCall) -> Self {
             Self::HeldUntil(value)
+        }
+    }
+    impl ::core::convert::From<IsAccusedCall> for FaultWatchCalls {
+        fn from(value: IsAccusedCall) -> Self {
+            Self::IsAccused(value)
         }
     }
     ///Container type for all return fields from the `HOLD_SECONDS` function with signature `HOLD_SECONDS()` and selector `0xd2e9ffca`
@@ -579,4 +646,16 @@ pub mod fault_watch {
         Hash
     )]
     pub struct HeldUntilReturn(pub ::ethers::core::types::U256);
+    ///Container type for all return fields from the `isAccused` function with signature `isAccused(uint32)` and selector `0xa6d49d68`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct IsAccusedReturn(pub bool);
 }

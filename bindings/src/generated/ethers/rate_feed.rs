@@ -436,6 +436,27 @@ pub mod rate_feed {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("RateFeed_WorthNothing"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "RateFeed_WorthNothing",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("round"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("SafeCastOverflowedUintDowncast"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -715,6 +736,21 @@ pub mod rate_feed {
         pub round: ::ethers::core::types::U256,
         pub latest: ::ethers::core::types::U256,
     }
+    ///Custom Error type `RateFeed_WorthNothing` with signature `RateFeed_WorthNothing(uint256)` and selector `0xaa25d372`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(name = "RateFeed_WorthNothing", abi = "RateFeed_WorthNothing(uint256)")]
+    pub struct RateFeed_WorthNothing {
+        pub round: ::ethers::core::types::U256,
+    }
     ///Custom Error type `SafeCastOverflowedUintDowncast` with signature `SafeCastOverflowedUintDowncast(uint8,uint256)` and selector `0x6dfcc650`
     #[derive(
         Clone,
@@ -759,6 +795,7 @@ pub mod rate_feed {
         RateFeed_NoTimePassed(RateFeed_NoTimePassed),
         RateFeed_NotDue(RateFeed_NotDue),
         RateFeed_UnknownRound(RateFeed_UnknownRound),
+        RateFeed_WorthNothing(RateFeed_WorthNothing),
         SafeCastOverflowedUintDowncast(SafeCastOverflowedUintDowncast),
         SafeCastOverflowedUintToInt(SafeCastOverflowedUintToInt),
         /// The standard solidity revert string, with selector
@@ -795,6 +832,11 @@ pub mod rate_feed {
             ) {
                 return Ok(Self::RateFeed_UnknownRound(decoded));
             }
+            if let Ok(decoded) = <RateFeed_WorthNothing as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::RateFeed_WorthNothing(decoded));
+            }
             if let Ok(decoded) = <SafeCastOverflowedUintDowncast as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -821,6 +863,9 @@ pub mod rate_feed {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::RateFeed_UnknownRound(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::RateFeed_WorthNothing(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SafeCastOverflowedUintDowncast(element) => {
@@ -854,6 +899,10 @@ pub mod rate_feed {
                     true
                 }
                 _ if selector
+                    == <RateFeed_WorthNothing as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <SafeCastOverflowedUintDowncast as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -876,6 +925,9 @@ pub mod rate_feed {
                 }
                 Self::RateFeed_NotDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RateFeed_UnknownRound(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::RateFeed_WorthNothing(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::SafeCastOverflowedUintDowncast(element) => {
@@ -911,6 +963,11 @@ pub mod rate_feed {
     impl ::core::convert::From<RateFeed_UnknownRound> for RateFeedErrors {
         fn from(value: RateFeed_UnknownRound) -> Self {
             Self::RateFeed_UnknownRound(value)
+        }
+    }
+    impl ::core::convert::From<RateFeed_WorthNothing> for RateFeedErrors {
+        fn from(value: RateFeed_WorthNothing) -> Self {
+            Self::RateFeed_WorthNothing(value)
         }
     }
     impl ::core::convert::From<SafeCastOverflowedUintDowncast> for RateFeedErrors {

@@ -481,28 +481,6 @@ pub mod staked_token {
                     ],
                 ),
                 (
-                    ::std::borrow::ToOwned::to_owned("delegatable"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned("delegatable"),
-                            inputs: ::std::vec![],
-                            outputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::string::String::new(),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
-                                        256usize,
-                                    ),
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("uint256"),
-                                    ),
-                                },
-                            ],
-                            constant: ::core::option::Option::None,
-                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
-                        },
-                    ],
-                ),
-                (
                     ::std::borrow::ToOwned::to_owned("delegate"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -865,28 +843,6 @@ pub mod staked_token {
                     ],
                 ),
                 (
-                    ::std::borrow::ToOwned::to_owned("freeBuffer"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned("freeBuffer"),
-                            inputs: ::std::vec![],
-                            outputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::string::String::new(),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
-                                        256usize,
-                                    ),
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("uint256"),
-                                    ),
-                                },
-                            ],
-                            constant: ::core::option::Option::None,
-                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
-                        },
-                    ],
-                ),
-                (
                     ::std::borrow::ToOwned::to_owned("harvest"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -962,43 +918,26 @@ pub mod staked_token {
                     ],
                 ),
                 (
-                    ::std::borrow::ToOwned::to_owned("isConsumingScheduledOp"),
+                    ::std::borrow::ToOwned::to_owned("liquidity"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned(
-                                "isConsumingScheduledOp",
-                            ),
+                            name: ::std::borrow::ToOwned::to_owned("liquidity"),
                             inputs: ::std::vec![],
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::string::String::new(),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::FixedBytes(
-                                        4usize,
+                                    name: ::std::borrow::ToOwned::to_owned("l"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                        ::std::vec![
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                        ],
                                     ),
                                     internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("bytes4"),
-                                    ),
-                                },
-                            ],
-                            constant: ::core::option::Option::None,
-                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
-                        },
-                    ],
-                ),
-                (
-                    ::std::borrow::ToOwned::to_owned("lacking"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned("lacking"),
-                            inputs: ::std::vec![],
-                            outputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::string::String::new(),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
-                                        256usize,
-                                    ),
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                        ::std::borrow::ToOwned::to_owned(
+                                            "struct IStakedToken.Liquidity",
+                                        ),
                                     ),
                                 },
                             ],
@@ -1232,14 +1171,14 @@ pub mod staked_token {
                             ],
                             outputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("lastTicket"),
+                                    name: ::std::borrow::ToOwned::to_owned("firstTicket"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint32"),
                                     ),
                                 },
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("harvestedThrough"),
+                                    name: ::std::borrow::ToOwned::to_owned("lastTicket"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint32"),
@@ -1655,26 +1594,6 @@ pub mod staked_token {
                     ],
                 ),
                 (
-                    ::std::borrow::ToOwned::to_owned("setAuthority"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned("setAuthority"),
-                            inputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("newAuthority"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("address"),
-                                    ),
-                                },
-                            ],
-                            outputs: ::std::vec![],
-                            constant: ::core::option::Option::None,
-                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
-                        },
-                    ],
-                ),
-                (
                     ::std::borrow::ToOwned::to_owned("setFee"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -1744,19 +1663,40 @@ pub mod staked_token {
                     ],
                 ),
                 (
-                    ::std::borrow::ToOwned::to_owned("stakeable"),
+                    ::std::borrow::ToOwned::to_owned("stakesOf"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
-                            name: ::std::borrow::ToOwned::to_owned("stakeable"),
-                            inputs: ::std::vec![],
-                            outputs: ::std::vec![
+                            name: ::std::borrow::ToOwned::to_owned("stakesOf"),
+                            inputs: ::std::vec![
                                 ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::string::String::new(),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
-                                        256usize,
+                                    name: ::std::borrow::ToOwned::to_owned("ids"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                        ),
                                     ),
                                     internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                        ::std::borrow::ToOwned::to_owned("uint32[]"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("liable"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("stakes"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256[]"),
                                     ),
                                 },
                             ],
@@ -2118,22 +2058,6 @@ pub mod staked_token {
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
                                     ),
-                                    indexed: false,
-                                },
-                            ],
-                            anonymous: false,
-                        },
-                    ],
-                ),
-                (
-                    ::std::borrow::ToOwned::to_owned("AuthorityUpdated"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::Event {
-                            name: ::std::borrow::ToOwned::to_owned("AuthorityUpdated"),
-                            inputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::EventParam {
-                                    name: ::std::borrow::ToOwned::to_owned("authority"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
                                     indexed: false,
                                 },
                             ],
@@ -2609,51 +2533,6 @@ pub mod staked_token {
                 ),
             ]),
             errors: ::core::convert::From::from([
-                (
-                    ::std::borrow::ToOwned::to_owned("AccessManagedInvalidAuthority"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::AbiError {
-                            name: ::std::borrow::ToOwned::to_owned(
-                                "AccessManagedInvalidAuthority",
-                            ),
-                            inputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("authority"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("address"),
-                                    ),
-                                },
-                            ],
-                        },
-                    ],
-                ),
-                (
-                    ::std::borrow::ToOwned::to_owned("AccessManagedRequiredDelay"),
-                    ::std::vec![
-                        ::ethers::core::abi::ethabi::AbiError {
-                            name: ::std::borrow::ToOwned::to_owned(
-                                "AccessManagedRequiredDelay",
-                            ),
-                            inputs: ::std::vec![
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("caller"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Address,
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("address"),
-                                    ),
-                                },
-                                ::ethers::core::abi::ethabi::Param {
-                                    name: ::std::borrow::ToOwned::to_owned("delay"),
-                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
-                                    internal_type: ::core::option::Option::Some(
-                                        ::std::borrow::ToOwned::to_owned("uint32"),
-                                    ),
-                                },
-                            ],
-                        },
-                    ],
-                ),
                 (
                     ::std::borrow::ToOwned::to_owned("AccessManagedUnauthorized"),
                     ::std::vec![
@@ -3586,14 +3465,6 @@ pub mod staked_token {
                 .method_hash([49, 60, 229, 103], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `delegatable` (0x07251141) function
-        pub fn delegatable(
-            &self,
-        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
-            self.0
-                .method_hash([7, 37, 17, 65], ())
-                .expect("method not found (this should never happen)")
-        }
         ///Calls the contract's `delegate` (0xc89e4361) function
         pub fn delegate(
             &self,
@@ -3708,14 +3579,6 @@ pub mod staked_token {
                 .method_hash([153, 91, 90, 174], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `freeBuffer` (0x5f68cb77) function
-        pub fn free_buffer(
-            &self,
-        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
-            self.0
-                .method_hash([95, 104, 203, 119], ())
-                .expect("method not found (this should never happen)")
-        }
         ///Calls the contract's `harvest` (0x4a3045ec) function
         pub fn harvest(
             &self,
@@ -3735,20 +3598,12 @@ pub mod staked_token {
                 .method_hash([254, 239, 152, 45], net)
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `isConsumingScheduledOp` (0x8fb36037) function
-        pub fn is_consuming_scheduled_op(
+        ///Calls the contract's `liquidity` (0x1a686502) function
+        pub fn liquidity(
             &self,
-        ) -> ::ethers::contract::builders::ContractCall<M, [u8; 4]> {
+        ) -> ::ethers::contract::builders::ContractCall<M, Liquidity> {
             self.0
-                .method_hash([143, 179, 96, 55], ())
-                .expect("method not found (this should never happen)")
-        }
-        ///Calls the contract's `lacking` (0xd52fcc24) function
-        pub fn lacking(
-            &self,
-        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
-            self.0
-                .method_hash([213, 47, 204, 36], ())
+                .method_hash([26, 104, 101, 2], ())
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `maxDeposit` (0x402d267d) function
@@ -3936,15 +3791,6 @@ pub mod staked_token {
                 .method_hash([72, 221, 143, 230], shares)
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `setAuthority` (0x7a9e5e4b) function
-        pub fn set_authority(
-            &self,
-            new_authority: ::ethers::core::types::Address,
-        ) -> ::ethers::contract::builders::ContractCall<M, ()> {
-            self.0
-                .method_hash([122, 158, 94, 75], new_authority)
-                .expect("method not found (this should never happen)")
-        }
         ///Calls the contract's `setFee` (0x30f738be) function
         pub fn set_fee(
             &self,
@@ -3974,12 +3820,17 @@ pub mod staked_token {
                 .method_hash([29, 209, 156, 180], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `stakeable` (0x75a776d6) function
-        pub fn stakeable(
+        ///Calls the contract's `stakesOf` (0xf54f1cee) function
+        pub fn stakes_of(
             &self,
-        ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
+            ids: ::std::vec::Vec<u32>,
+            liable: bool,
+        ) -> ::ethers::contract::builders::ContractCall<
+            M,
+            ::std::vec::Vec<::ethers::core::types::U256>,
+        > {
             self.0
-                .method_hash([117, 167, 118, 214], ())
+                .method_hash([245, 79, 28, 238], (ids, liable))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `supportsInterface` (0x01ffc9a7) function
@@ -4093,16 +3944,6 @@ pub mod staked_token {
             ::std::sync::Arc<M>,
             M,
             ApprovalFilter,
-        > {
-            self.0.event()
-        }
-        ///Gets the contract's `AuthorityUpdated` event
-        pub fn authority_updated_filter(
-            &self,
-        ) -> ::ethers::contract::builders::Event<
-            ::std::sync::Arc<M>,
-            M,
-            AuthorityUpdatedFilter,
         > {
             self.0.event()
         }
@@ -4278,43 +4119,6 @@ pub mod staked_token {
         fn from(contract: ::ethers::contract::Contract<M>) -> Self {
             Self::new(contract.address(), contract.client())
         }
-    }
-    ///Custom Error type `AccessManagedInvalidAuthority` with signature `AccessManagedInvalidAuthority(address)` and selector `0xc2f31e5e`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthError,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[etherror(
-        name = "AccessManagedInvalidAuthority",
-        abi = "AccessManagedInvalidAuthority(address)"
-    )]
-    pub struct AccessManagedInvalidAuthority {
-        pub authority: ::ethers::core::types::Address,
-    }
-    ///Custom Error type `AccessManagedRequiredDelay` with signature `AccessManagedRequiredDelay(address,uint32)` and selector `0xaf77169d`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthError,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[etherror(
-        name = "AccessManagedRequiredDelay",
-        abi = "AccessManagedRequiredDelay(address,uint32)"
-    )]
-    pub struct AccessManagedRequiredDelay {
-        pub caller: ::ethers::core::types::Address,
-        pub delay: u32,
     }
     ///Custom Error type `AccessManagedUnauthorized` with signature `AccessManagedUnauthorized(address)` and selector `0x068ca9d8`
     #[derive(
@@ -4902,8 +4706,6 @@ pub mod staked_token {
     ///Container type for all of the contract's custom errors
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum StakedTokenErrors {
-        AccessManagedInvalidAuthority(AccessManagedInvalidAuthority),
-        AccessManagedRequiredDelay(AccessManagedRequiredDelay),
         AccessManagedUnauthorized(AccessManagedUnauthorized),
         ERC20InsufficientAllowance(ERC20InsufficientAllowance),
         ERC20InsufficientBalance(ERC20InsufficientBalance),
@@ -4952,16 +4754,6 @@ pub mod staked_token {
                 data,
             ) {
                 return Ok(Self::RevertString(decoded));
-            }
-            if let Ok(decoded) = <AccessManagedInvalidAuthority as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::AccessManagedInvalidAuthority(decoded));
-            }
-            if let Ok(decoded) = <AccessManagedRequiredDelay as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::AccessManagedRequiredDelay(decoded));
             }
             if let Ok(decoded) = <AccessManagedUnauthorized as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -5144,12 +4936,6 @@ pub mod staked_token {
     impl ::ethers::core::abi::AbiEncode for StakedTokenErrors {
         fn encode(self) -> ::std::vec::Vec<u8> {
             match self {
-                Self::AccessManagedInvalidAuthority(element) => {
-                    ::ethers::core::abi::AbiEncode::encode(element)
-                }
-                Self::AccessManagedRequiredDelay(element) => {
-                    ::ethers::core::abi::AbiEncode::encode(element)
-                }
                 Self::AccessManagedUnauthorized(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -5263,14 +5049,6 @@ pub mod staked_token {
         fn valid_selector(selector: [u8; 4]) -> bool {
             match selector {
                 [0x08, 0xc3, 0x79, 0xa0] => true,
-                _ if selector
-                    == <AccessManagedInvalidAuthority as ::ethers::contract::EthError>::selector() => {
-                    true
-                }
-                _ if selector
-                    == <AccessManagedRequiredDelay as ::ethers::contract::EthError>::selector() => {
-                    true
-                }
                 _ if selector
                     == <AccessManagedUnauthorized as ::ethers::contract::EthError>::selector() => {
                     true
@@ -5418,12 +5196,6 @@ pub mod staked_token {
     impl ::core::fmt::Display for StakedTokenErrors {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
-                Self::AccessManagedInvalidAuthority(element) => {
-                    ::core::fmt::Display::fmt(element, f)
-                }
-                Self::AccessManagedRequiredDelay(element) => {
-                    ::core::fmt::Display::fmt(element, f)
-                }
                 Self::AccessManagedUnauthorized(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -5536,16 +5308,6 @@ pub mod staked_token {
     impl ::core::convert::From<::std::string::String> for StakedTokenErrors {
         fn from(value: String) -> Self {
             Self::RevertString(value)
-        }
-    }
-    impl ::core::convert::From<AccessManagedInvalidAuthority> for StakedTokenErrors {
-        fn from(value: AccessManagedInvalidAuthority) -> Self {
-            Self::AccessManagedInvalidAuthority(value)
-        }
-    }
-    impl ::core::convert::From<AccessManagedRequiredDelay> for StakedTokenErrors {
-        fn from(value: AccessManagedRequiredDelay) -> Self {
-            Self::AccessManagedRequiredDelay(value)
         }
     }
     impl ::core::convert::From<AccessManagedUnauthorized> for StakedTokenErrors {
@@ -5740,20 +5502,6 @@ pub mod staked_token {
         #[ethevent(indexed)]
         pub spender: ::ethers::core::types::Address,
         pub value: ::ethers::core::types::U256,
-    }
-    #[derive(
-        Clone,
-        ::ethers::contract::EthEvent,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[ethevent(name = "AuthorityUpdated", abi = "AuthorityUpdated(address)")]
-    pub struct AuthorityUpdatedFilter {
-        pub authority: ::ethers::core::types::Address,
     }
     #[derive(
         Clone,
@@ -6040,7 +5788,6 @@ pub mod staked_token {
     #[derive(Clone, ::ethers::contract::EthAbiType, Debug, PartialEq, Eq, Hash)]
     pub enum StakedTokenEvents {
         ApprovalFilter(ApprovalFilter),
-        AuthorityUpdatedFilter(AuthorityUpdatedFilter),
         BunkerEnteredFilter(BunkerEnteredFilter),
         DepositFilter(DepositFilter),
         Eip712DomainChangedFilter(Eip712DomainChangedFilter),
@@ -6064,9 +5811,6 @@ pub mod staked_token {
         ) -> ::core::result::Result<Self, ::ethers::core::abi::Error> {
             if let Ok(decoded) = ApprovalFilter::decode_log(log) {
                 return Ok(StakedTokenEvents::ApprovalFilter(decoded));
-            }
-            if let Ok(decoded) = AuthorityUpdatedFilter::decode_log(log) {
-                return Ok(StakedTokenEvents::AuthorityUpdatedFilter(decoded));
             }
             if let Ok(decoded) = BunkerEnteredFilter::decode_log(log) {
                 return Ok(StakedTokenEvents::BunkerEnteredFilter(decoded));
@@ -6123,9 +5867,6 @@ pub mod staked_token {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::ApprovalFilter(element) => ::core::fmt::Display::fmt(element, f),
-                Self::AuthorityUpdatedFilter(element) => {
-                    ::core::fmt::Display::fmt(element, f)
-                }
                 Self::BunkerEnteredFilter(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
@@ -6162,11 +5903,6 @@ pub mod staked_token {
     impl ::core::convert::From<ApprovalFilter> for StakedTokenEvents {
         fn from(value: ApprovalFilter) -> Self {
             Self::ApprovalFilter(value)
-        }
-    }
-    impl ::core::convert::From<AuthorityUpdatedFilter> for StakedTokenEvents {
-        fn from(value: AuthorityUpdatedFilter) -> Self {
-            Self::AuthorityUpdatedFilter(value)
         }
     }
     impl ::core::convert::From<BunkerEnteredFilter> for StakedTokenEvents {
@@ -6500,19 +6236,6 @@ pub mod staked_token {
     )]
     #[ethcall(name = "decimals", abi = "decimals()")]
     pub struct DecimalsCall;
-    ///Container type for all input parameters for the `delegatable` function with signature `delegatable()` and selector `0x07251141`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthCall,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[ethcall(name = "delegatable", abi = "delegatable()")]
-    pub struct DelegatableCall;
     ///Container type for all input parameters for the `delegate` function with signature `delegate()` and selector `0xc89e4361`
     #[derive(
         Clone,
@@ -6656,19 +6379,6 @@ pub mod staked_token {
     )]
     #[ethcall(name = "feeInfo", abi = "feeInfo()")]
     pub struct FeeInfoCall;
-    ///Container type for all input parameters for the `freeBuffer` function with signature `freeBuffer()` and selector `0x5f68cb77`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthCall,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[ethcall(name = "freeBuffer", abi = "freeBuffer()")]
-    pub struct FreeBufferCall;
     ///Container type for all input parameters for the `harvest` function with signature `harvest(uint32[],uint256)` and selector `0x4a3045ec`
     #[derive(
         Clone,
@@ -6700,7 +6410,7 @@ pub mod staked_token {
     pub struct InstantFeeCall {
         pub net: ::ethers::core::types::U256,
     }
-    ///Container type for all input parameters for the `isConsumingScheduledOp` function with signature `isConsumingScheduledOp()` and selector `0x8fb36037`
+    ///Container type for all input parameters for the `liquidity` function with signature `liquidity()` and selector `0x1a686502`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -6711,21 +6421,8 @@ pub mod staked_token {
         Eq,
         Hash
     )]
-    #[ethcall(name = "isConsumingScheduledOp", abi = "isConsumingScheduledOp()")]
-    pub struct IsConsumingScheduledOpCall;
-    ///Container type for all input parameters for the `lacking` function with signature `lacking()` and selector `0xd52fcc24`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthCall,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[ethcall(name = "lacking", abi = "lacking()")]
-    pub struct LackingCall;
+    #[ethcall(name = "liquidity", abi = "liquidity()")]
+    pub struct LiquidityCall;
     ///Container type for all input parameters for the `maxDeposit` function with signature `maxDeposit(address)` and selector `0x402d267d`
     #[derive(
         Clone,
@@ -7011,21 +6708,6 @@ pub mod staked_token {
     pub struct SealExitCall {
         pub shares: ::ethers::core::types::U256,
     }
-    ///Container type for all input parameters for the `setAuthority` function with signature `setAuthority(address)` and selector `0x7a9e5e4b`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthCall,
-        ::ethers::contract::EthDisplay,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    #[ethcall(name = "setAuthority", abi = "setAuthority(address)")]
-    pub struct SetAuthorityCall {
-        pub new_authority: ::ethers::core::types::Address,
-    }
     ///Container type for all input parameters for the `setFee` function with signature `setFee(uint16,address)` and selector `0x30f738be`
     #[derive(
         Clone,
@@ -7068,7 +6750,7 @@ pub mod staked_token {
     )]
     #[ethcall(name = "skim", abi = "skim()")]
     pub struct SkimCall;
-    ///Container type for all input parameters for the `stakeable` function with signature `stakeable()` and selector `0x75a776d6`
+    ///Container type for all input parameters for the `stakesOf` function with signature `stakesOf(uint32[],bool)` and selector `0xf54f1cee`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -7079,8 +6761,11 @@ pub mod staked_token {
         Eq,
         Hash
     )]
-    #[ethcall(name = "stakeable", abi = "stakeable()")]
-    pub struct StakeableCall;
+    #[ethcall(name = "stakesOf", abi = "stakesOf(uint32[],bool)")]
+    pub struct StakesOfCall {
+        pub ids: ::std::vec::Vec<u32>,
+        pub liable: bool,
+    }
     ///Container type for all input parameters for the `supportsInterface` function with signature `supportsInterface(bytes4)` and selector `0x01ffc9a7`
     #[derive(
         Clone,
@@ -7265,7 +6950,6 @@ pub mod staked_token {
         ConvertToShares(ConvertToSharesCall),
         CurrentEpoch(CurrentEpochCall),
         Decimals(DecimalsCall),
-        Delegatable(DelegatableCall),
         Delegate(DelegateCall),
         Deposit(DepositCall),
         Eip712Domain(Eip712DomainCall),
@@ -7276,11 +6960,9 @@ pub mod staked_token {
         ExitQueue(ExitQueueCall),
         ExitRange(ExitRangeCall),
         FeeInfo(FeeInfoCall),
-        FreeBuffer(FreeBufferCall),
         Harvest(HarvestCall),
         InstantFee(InstantFeeCall),
-        IsConsumingScheduledOp(IsConsumingScheduledOpCall),
-        Lacking(LackingCall),
+        Liquidity(LiquidityCall),
         MaxDeposit(MaxDepositCall),
         MaxMint(MaxMintCall),
         MaxRedeem(MaxRedeemCall),
@@ -7300,11 +6982,10 @@ pub mod staked_token {
         ReleaseExit(ReleaseExitCall),
         Replenish(ReplenishCall),
         SealExit(SealExitCall),
-        SetAuthority(SetAuthorityCall),
         SetFee(SetFeeCall),
         Share(ShareCall),
         Skim(SkimCall),
-        Stakeable(StakeableCall),
+        StakesOf(StakesOfCall),
         SupportsInterface(SupportsInterfaceCall),
         Symbol(SymbolCall),
         Sync(SyncCall),
@@ -7412,11 +7093,6 @@ pub mod staked_token {
             ) {
                 return Ok(Self::Decimals(decoded));
             }
-            if let Ok(decoded) = <DelegatableCall as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::Delegatable(decoded));
-            }
             if let Ok(decoded) = <DelegateCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -7467,11 +7143,6 @@ pub mod staked_token {
             ) {
                 return Ok(Self::FeeInfo(decoded));
             }
-            if let Ok(decoded) = <FreeBufferCall as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::FreeBuffer(decoded));
-            }
             if let Ok(decoded) = <HarvestCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -7482,15 +7153,10 @@ pub mod staked_token {
             ) {
                 return Ok(Self::InstantFee(decoded));
             }
-            if let Ok(decoded) = <IsConsumingScheduledOpCall as ::ethers::core::abi::AbiDecode>::decode(
+            if let Ok(decoded) = <LiquidityCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
-                return Ok(Self::IsConsumingScheduledOp(decoded));
-            }
-            if let Ok(decoded) = <LackingCall as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::Lacking(decoded));
+                return Ok(Self::Liquidity(decoded));
             }
             if let Ok(decoded) = <MaxDepositCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -7587,11 +7253,6 @@ pub mod staked_token {
             ) {
                 return Ok(Self::SealExit(decoded));
             }
-            if let Ok(decoded) = <SetAuthorityCall as ::ethers::core::abi::AbiDecode>::decode(
-                data,
-            ) {
-                return Ok(Self::SetAuthority(decoded));
-            }
             if let Ok(decoded) = <SetFeeCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -7607,10 +7268,10 @@ pub mod staked_token {
             ) {
                 return Ok(Self::Skim(decoded));
             }
-            if let Ok(decoded) = <StakeableCall as ::ethers::core::abi::AbiDecode>::decode(
+            if let Ok(decoded) = <StakesOfCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
-                return Ok(Self::Stakeable(decoded));
+                return Ok(Self::StakesOf(decoded));
             }
             if let Ok(decoded) = <SupportsInterfaceCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -7717,9 +7378,6 @@ pub mod staked_token {
                 Self::Decimals(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
-                Self::Delegatable(element) => {
-                    ::ethers::core::abi::AbiEncode::encode(element)
-                }
                 Self::Delegate(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -7742,17 +7400,13 @@ pub mod staked_token {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::FeeInfo(element) => ::ethers::core::abi::AbiEncode::encode(element),
-                Self::FreeBuffer(element) => {
-                    ::ethers::core::abi::AbiEncode::encode(element)
-                }
                 Self::Harvest(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::InstantFee(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
-                Self::IsConsumingScheduledOp(element) => {
+                Self::Liquidity(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
-                Self::Lacking(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::MaxDeposit(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -7798,13 +7452,10 @@ pub mod staked_token {
                 Self::SealExit(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
-                Self::SetAuthority(element) => {
-                    ::ethers::core::abi::AbiEncode::encode(element)
-                }
                 Self::SetFee(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::Share(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::Skim(element) => ::ethers::core::abi::AbiEncode::encode(element),
-                Self::Stakeable(element) => {
+                Self::StakesOf(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SupportsInterface(element) => {
@@ -7858,7 +7509,6 @@ pub mod staked_token {
                 Self::ConvertToShares(element) => ::core::fmt::Display::fmt(element, f),
                 Self::CurrentEpoch(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Decimals(element) => ::core::fmt::Display::fmt(element, f),
-                Self::Delegatable(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Delegate(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Deposit(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Eip712Domain(element) => ::core::fmt::Display::fmt(element, f),
@@ -7869,13 +7519,9 @@ pub mod staked_token {
                 Self::ExitQueue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::ExitRange(element) => ::core::fmt::Display::fmt(element, f),
                 Self::FeeInfo(element) => ::core::fmt::Display::fmt(element, f),
-                Self::FreeBuffer(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Harvest(element) => ::core::fmt::Display::fmt(element, f),
                 Self::InstantFee(element) => ::core::fmt::Display::fmt(element, f),
-                Self::IsConsumingScheduledOp(element) => {
-                    ::core::fmt::Display::fmt(element, f)
-                }
-                Self::Lacking(element) => ::core::fmt::Display::fmt(element, f),
+                Self::Liquidity(element) => ::core::fmt::Display::fmt(element, f),
                 Self::MaxDeposit(element) => ::core::fmt::Display::fmt(element, f),
                 Self::MaxMint(element) => ::core::fmt::Display::fmt(element, f),
                 Self::MaxRedeem(element) => ::core::fmt::Display::fmt(element, f),
@@ -7895,11 +7541,10 @@ pub mod staked_token {
                 Self::ReleaseExit(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Replenish(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SealExit(element) => ::core::fmt::Display::fmt(element, f),
-                Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetFee(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Share(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Skim(element) => ::core::fmt::Display::fmt(element, f),
-                Self::Stakeable(element) => ::core::fmt::Display::fmt(element, f),
+                Self::StakesOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SupportsInterface(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Symbol(element) => ::core::fmt::Display::fmt(element, f),
                 Self::Sync(element) => ::core::fmt::Display::fmt(element, f),
@@ -8004,11 +7649,6 @@ pub mod staked_token {
             Self::Decimals(value)
         }
     }
-    impl ::core::convert::From<DelegatableCall> for StakedTokenCalls {
-        fn from(value: DelegatableCall) -> Self {
-            Self::Delegatable(value)
-        }
-    }
     impl ::core::convert::From<DelegateCall> for StakedTokenCalls {
         fn from(value: DelegateCall) -> Self {
             Self::Delegate(value)
@@ -8059,11 +7699,6 @@ pub mod staked_token {
             Self::FeeInfo(value)
         }
     }
-    impl ::core::convert::From<FreeBufferCall> for StakedTokenCalls {
-        fn from(value: FreeBufferCall) -> Self {
-            Self::FreeBuffer(value)
-        }
-    }
     impl ::core::convert::From<HarvestCall> for StakedTokenCalls {
         fn from(value: HarvestCall) -> Self {
             Self::Harvest(value)
@@ -8074,14 +7709,9 @@ pub mod staked_token {
             Self::InstantFee(value)
         }
     }
-    impl ::core::convert::From<IsConsumingScheduledOpCall> for StakedTokenCalls {
-        fn from(value: IsConsumingScheduledOpCall) -> Self {
-            Self::IsConsumingScheduledOp(value)
-        }
-    }
-    impl ::core::convert::From<LackingCall> for StakedTokenCalls {
-        fn from(value: LackingCall) -> Self {
-            Self::Lacking(value)
+    impl ::core::convert::From<LiquidityCall> for StakedTokenCalls {
+        fn from(value: LiquidityCall) -> Self {
+            Self::Liquidity(value)
         }
     }
     impl ::core::convert::From<MaxDepositCall> for StakedTokenCalls {
@@ -8179,11 +7809,6 @@ pub mod staked_token {
             Self::SealExit(value)
         }
     }
-    impl ::core::convert::From<SetAuthorityCall> for StakedTokenCalls {
-        fn from(value: SetAuthorityCall) -> Self {
-            Self::SetAuthority(value)
-        }
-    }
     impl ::core::convert::From<SetFeeCall> for StakedTokenCalls {
         fn from(value: SetFeeCall) -> Self {
             Self::SetFee(value)
@@ -8199,9 +7824,9 @@ pub mod staked_token {
             Self::Skim(value)
         }
     }
-    impl ::core::convert::From<StakeableCall> for StakedTokenCalls {
-        fn from(value: StakeableCall) -> Self {
-            Self::Stakeable(value)
+    impl ::core::convert::From<StakesOfCall> for StakedTokenCalls {
+        fn from(value: StakesOfCall) -> Self {
+            Self::StakesOf(value)
         }
     }
     impl ::core::convert::From<SupportsInterfaceCall> for StakedTokenCalls {
@@ -8481,18 +8106,6 @@ pub mod staked_token {
         Hash
     )]
     pub struct DecimalsReturn(pub u8);
-    ///Container type for all return fields from the `delegatable` function with signature `delegatable()` and selector `0x07251141`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthAbiType,
-        ::ethers::contract::EthAbiCodec,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    pub struct DelegatableReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `delegate` function with signature `delegate()` and selector `0xc89e4361`
     #[derive(
         Clone,
@@ -8628,18 +8241,6 @@ pub mod staked_token {
         pub fee_bps: u16,
         pub recipient: ::ethers::core::types::Address,
     }
-    ///Container type for all return fields from the `freeBuffer` function with signature `freeBuffer()` and selector `0x5f68cb77`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthAbiType,
-        ::ethers::contract::EthAbiCodec,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    pub struct FreeBufferReturn(pub ::ethers::core::types::U256);
     ///Container type for all return fields from the `harvest` function with signature `harvest(uint32[],uint256)` and selector `0x4a3045ec`
     #[derive(
         Clone,
@@ -8666,7 +8267,7 @@ pub mod staked_token {
         Hash
     )]
     pub struct InstantFeeReturn(pub ::ethers::core::types::U256);
-    ///Container type for all return fields from the `isConsumingScheduledOp` function with signature `isConsumingScheduledOp()` and selector `0x8fb36037`
+    ///Container type for all return fields from the `liquidity` function with signature `liquidity()` and selector `0x1a686502`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -8677,19 +8278,9 @@ pub mod staked_token {
         Eq,
         Hash
     )]
-    pub struct IsConsumingScheduledOpReturn(pub [u8; 4]);
-    ///Container type for all return fields from the `lacking` function with signature `lacking()` and selector `0xd52fcc24`
-    #[derive(
-        Clone,
-        ::ethers::contract::EthAbiType,
-        ::ethers::contract::EthAbiCodec,
-        Default,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash
-    )]
-    pub struct LackingReturn(pub ::ethers::core::types::U256);
+    pub struct LiquidityReturn {
+        pub l: Liquidity,
+    }
     ///Container type for all return fields from the `maxDeposit` function with signature `maxDeposit(address)` and selector `0x402d267d`
     #[derive(
         Clone,
@@ -8788,8 +8379,8 @@ pub mod staked_token {
         Hash
     )]
     pub struct OperatorOfReturn {
+        pub first_ticket: u32,
         pub last_ticket: u32,
-        pub harvested_through: u32,
     }
     ///Container type for all return fields from the `position` function with signature `position()` and selector `0x09218e91`
     #[derive(
@@ -8951,7 +8542,7 @@ pub mod staked_token {
     pub struct SkimReturn {
         pub gain: ::ethers::core::types::U256,
     }
-    ///Container type for all return fields from the `stakeable` function with signature `stakeable()` and selector `0x75a776d6`
+    ///Container type for all return fields from the `stakesOf` function with signature `stakesOf(uint32[],bool)` and selector `0xf54f1cee`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -8962,7 +8553,9 @@ pub mod staked_token {
         Eq,
         Hash
     )]
-    pub struct StakeableReturn(pub ::ethers::core::types::U256);
+    pub struct StakesOfReturn {
+        pub stakes: ::std::vec::Vec<::ethers::core::types::U256>,
+    }
     ///Container type for all return fields from the `supportsInterface` function with signature `supportsInterface(bytes4)` and selector `0x01ffc9a7`
     #[derive(
         Clone,
@@ -9084,6 +8677,23 @@ pub mod staked_token {
     )]
     pub struct WithdrawReturn {
         pub shares: ::ethers::core::types::U256,
+    }
+    ///`Liquidity(uint256,uint256,uint256,uint256)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct Liquidity {
+        pub free: ::ethers::core::types::U256,
+        pub delegatable: ::ethers::core::types::U256,
+        pub lacking: ::ethers::core::types::U256,
+        pub stakeable: ::ethers::core::types::U256,
     }
     ///`Position(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint32)`
     #[derive(

@@ -62,6 +62,23 @@ sol! {
     }
 
     #[derive(Debug, PartialEq)]
+    struct Liquidity {
+        uint256 free;
+        uint256 delegatable;
+        uint256 lacking;
+        uint256 stakeable;
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Stand {
+        uint32 id;
+        uint16 weight;
+        uint256 active;
+        uint256 target;
+        uint256 excess;
+    }
+
+    #[derive(Debug, PartialEq)]
     struct Batch {
         uint256 shares;
         uint256 assets;
@@ -121,12 +138,10 @@ sol! {
         function position() external view returns (Position memory);
         function activeOf(uint32 id) external view returns (uint256);
         function ticketOf(uint32 id, uint32 cohortEpoch) external view returns (uint256);
-        function operatorOf(uint32 id) external view returns (uint32 lastTicket, uint32 harvestedThrough);
+        function stakesOf(uint32[] ids, bool liable) external view returns (uint256[] memory);
+        function operatorOf(uint32 id) external view returns (uint32 firstTicket, uint32 lastTicket);
         function syncedSlashes() external view returns (uint256);
-        function stakeable() external view returns (uint256);
-        function freeBuffer() external view returns (uint256);
-        function delegatable() external view returns (uint256);
-        function lacking() external view returns (uint256);
+        function liquidity() external view returns (Liquidity memory);
         function exitRange() external view returns (uint256 head, uint256 tail);
         function exitOf(uint256 index) external view returns (uint256 assets, uint32 epoch, uint256 payableFrom);
         function feeInfo() external view returns (uint16 feeBps, address recipient);
@@ -166,15 +181,17 @@ sol! {
     interface Allocator {
         error Allocator_OperatorNotAccepting(uint32 id);
         error Allocator_NotListed(uint32 id);
-        error Allocator_StillInUse(uint32 id, uint16 weight, uint256 active);
+        error Allocator_StillInUse(uint32 id, uint16 weight, uint256 stake);
 
         function setWeight(uint32 id, uint16 weight) external;
         function unlist(uint32 id) external;
         function nextDelegation(uint256 available) external view returns (uint32 id, uint256 amount);
-        function planExit(uint256 amount) external view returns (uint32[] memory ids, uint256[] memory amounts);
+        function planExit(uint256 amount, uint256 most)
+            external view returns (uint32[] memory ids, uint256[] memory amounts);
         function excessOf(uint32 id) external view returns (uint256);
         function targetOf(uint32 id) external view returns (uint256);
         function operators() external view returns (uint32[] memory);
+        function stands() external view returns (Stand[] memory);
     }
 
     #[derive(Debug)]
@@ -189,6 +206,7 @@ sol! {
     interface FaultWatch {
         function heldUntil(uint256 since) external view returns (uint256);
         function accusedStake() external view returns (uint256);
+        function isAccused(uint32 id) external view returns (bool);
     }
 
     /// Counts charges as the fault module does (tests/solidity/harness).

@@ -14,7 +14,7 @@ use super::{
         },
     },
     model::{Exit, LiquidModel},
-    terms::{BPS, MAX_FEE_BPS, MIN_DELEGATION, ROUNDING_MARGIN},
+    terms::{BPS, MAX_FEE_BPS, MIN_DELEGATION, MOST_DRAWN, MOST_SKIPPED, ROUNDING_MARGIN},
 };
 use crate::{
     integer::{mul_div_down, mul_div_up},
@@ -132,24 +132,33 @@ impl LiquidModel {
         Ok(asked)
     }
 
-    /// Claims the rewards of `ids`. Returns the gain. What is credited at once vests over as many epochs at least.
-    pub fn harvest(&mut self, ids: &[u32]) -> U256 {
+    /// Claims the rewards of `ids`, up to `most` credits of each. Returns the gain. What is credited at once vests over as many
+    /// epochs at least, also if it is claimed in parts.
+    pub fn harvest(&mut self, ids: &[u32], most: usize) -> U256 {
         let (mut gain, mut seconds) = (U256::ZERO, self.terms.drip_seconds);
+        let now = self.stake.now;
         for id in ids {
             let since = self.since.get(id).copied().unwrap_or_default();
             let rewards = self.rewards.entry(*id).or_default();
-            let part = std::mem::take(&mut rewards.pending);
-            let before = std::mem::replace(&mut rewards.paid, rewards.credited);
+            let from = if rewards.paid == 0 { since } else { rewards.paid };
+            let mut part = U256::ZERO;
+            for (amount, epoch) in rewards.pending.drain(..most.min(rewards.pending.len())) {
+                part += amount;
+                rewards.paid = epoch;
+            }
             if part.is_zero() {
                 continue;
             }
-            let from = if before == 0 { since } else { before };
-            let epochs = rewards.paid.saturating_sub(from);
-            seconds = seconds.max(u64::from(epochs) * self.stake.terms.epoch_seconds);
+            let all = u64::from(rewards.credited.saturating_sub(from)) * self.stake.terms.epoch_seconds;
+            let own = all.min(self.terms.max_drip_seconds);
+            if own > self.terms.drip_seconds {
+                rewards.vests_until = rewards.vests_until.max(now + own);
+            }
+            seconds = seconds.max(own).max(rewards.vests_until.saturating_sub(now));
             gain += part;
         }
         self.balance += gain;
-        self.gain(gain, seconds.min(self.terms.max_drip_seconds));
+        self.gain(gain, seconds);
         gain
     }
 
@@ -216,7 +225,7 @@ impl LiquidModel {
             return Ok(lack);
         }
         let mut sum = U256::ZERO;
-        for (id, amount) in self.plan_exit(lack + U256::from(ROUNDING_MARGIN)) {
+        for (id, amount) in self.plan_exit(lack + U256::from(ROUNDING_MARGIN), MOST_DRAWN) {
             sum += self.take_out(id, amount)?;
         }
         Ok(sum)
@@ -242,6 +251,12 @@ impl LiquidModel {
         let pool = self.stake.pool(id);
         self.active.insert(id, (before - amount).min(pool.value(token)));
         let worth = pool.cohorts.get(&cohort).map(|cohort| cohort.value(token)).unwrap_or_default();
+        // With nothing under way the line of tickets starts anew.
+        let first = self.first_ticket.get(&id).copied().unwrap_or_default();
+        let last = self.last_ticket.get(&id).copied().unwrap_or_default();
+        if first == last && self.ticket_of(id, last).is_zero() {
+            self.first_ticket.insert(id, cohort);
+        }
         let ticket = self.tickets.entry((id, cohort)).or_default();
         *ticket = (*ticket + amount).min(worth);
         self.last_ticket.insert(id, cohort);
@@ -254,7 +269,17 @@ impl LiquidModel {
         let amount = self.tickets.remove(&(id, cohort)).unwrap_or_default().min(claimed);
         self.balance += claimed;
         self.buffer += amount;
+        // The next cohort with stake, at most so many further.
+        let first = self.first_ticket.get(&id).copied().unwrap_or_default();
+        let last = self.last_ticket.get(&id).copied().unwrap_or_default();
+        let end = last.min(first + MOST_SKIPPED);
+        let next = (first..end).find(|cohort| !self.ticket_of(id, *cohort).is_zero()).unwrap_or(end.max(first));
+        self.first_ticket.insert(id, next);
         Ok(amount)
+    }
+
+    fn ticket_of(&self, id: u32, cohort: u32) -> U256 {
+        self.tickets.get(&(id, cohort)).copied().unwrap_or_default()
     }
 
     /// Pays the fees that the buffer can spare. Returns token wei.
@@ -280,7 +305,7 @@ impl LiquidModel {
         Ok(())
     }
 
-    /// The cover fund books what it was sent. Returns token wei.
+    /// The cover fund books what it was sent, on synced books: slashes before are not paid by it. Returns token wei.
     pub fn book_cover(&mut self) -> Result<U256, Refusal> {
         let amount = std::mem::take(&mut self.cover_sent);
         if amount.is_zero() {

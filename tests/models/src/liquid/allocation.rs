@@ -12,6 +12,9 @@ use crate::{integer::mul_div_down, refusal::Refusal};
 /// The stake vault counts the units of a pool in 104 bits.
 const MOST_UNITS: U256 = U256::from_limbs([u64::MAX, (1 << 40) - 1, 0, 0]);
 
+/// Below a gwei the vault does not trust the price of a pool whose cohort was slashed.
+const LEAST_PRICED: U256 = U256::from_limbs([1_000_000_000, 0, 0, 0]);
+
 /// An operator the token may stake with.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed {
@@ -42,9 +45,9 @@ impl LiquidModel {
         let Some(place) = self.listed.iter().position(|listed| listed.id == id) else {
             return Err(Allocator_NotListed { id }.into());
         };
-        let (weight, active) = (self.listed[place].weight, self.synced().active_of(id));
-        if weight != 0 || !active.is_zero() {
-            return Err(Allocator_StillInUse { id, weight, active }.into());
+        let (weight, stake) = (self.listed[place].weight, self.synced().liable_of(id));
+        if weight != 0 || !stake.is_zero() {
+            return Err(Allocator_StillInUse { id, weight, stake }.into());
         }
         self.listed.swap_remove(place);
         Ok(())
@@ -63,10 +66,10 @@ impl LiquidModel {
         if age < ramp { target * U256::from(age) / U256::from(ramp) } else { target }
     }
 
-    /// Where up to `available` token wei go: to the operator with the most room; the first of equals.
+    /// Where up to `available` token wei go: to the operator with the most room that is not accused; the first of equals.
     pub fn next_delegation(&self, available: U256) -> (u32, U256) {
         let mut best = (0, U256::ZERO);
-        for listed in &self.listed {
+        for listed in self.listed.iter().filter(|listed| !self.is_accused(listed.id)) {
             let missing = self.target_of(listed.id).saturating_sub(self.active_of(listed.id));
             let room = missing.min(self.pool_takes(listed.id));
             if room > best.1 {
@@ -84,22 +87,28 @@ impl LiquidModel {
         let limit = self.stake.max_pool.saturating_sub(self.stake.owner_room + U256::from(2));
         let room = limit.saturating_sub(pool.tokens);
         let units = pool.units();
-        if units.is_zero() {
+        if pool.tokens < LEAST_PRICED {
             let thawing = pool.cohorts.get(&self.stake.epoch()).cloned().unwrap_or_default();
-            return if thawing.tokens < thawing.supply() { U256::ZERO } else { room };
+            if thawing.tokens < thawing.supply() || (pool.tokens.is_zero() && !units.is_zero()) {
+                return U256::ZERO;
+            }
+        }
+        if units.is_zero() {
+            return room;
         }
         let spare = MOST_UNITS.saturating_sub(units);
         room.min(mul_div_down(spare, pool.tokens, units).unwrap_or_default())
     }
 
     /// From where `amount` token wei come: in the order of how far the operators are above their targets (or least
-    /// below), each down to a tenth of the target below it; if that is not enough, then in the same order all they have.
-    pub fn plan_exit(&self, amount: U256) -> Vec<(u32, U256)> {
+    /// below), each down to a tenth of the target below it; if that is not enough, then in the same order all they have. With
+    /// `most` operators at most; if there are others, the second round is left to them.
+    pub fn plan_exit(&self, amount: U256, most: usize) -> Vec<(u32, U256)> {
         let mut left = amount;
         let mut waiting: Vec<_> =
             self.listed.iter().map(|listed| listed.id).filter(|id| !self.active_of(*id).is_zero()).collect();
         let mut plan = Vec::new();
-        while !left.is_zero() && !waiting.is_empty() {
+        while !left.is_zero() && !waiting.is_empty() && plan.len() < most {
             // How far above, or below; the first of equals.
             let above = |id: &u32| self.active_of(*id).saturating_sub(self.target_of(*id));
             let below = |id: &u32| self.target_of(*id).saturating_sub(self.active_of(*id));
@@ -115,6 +124,9 @@ impl LiquidModel {
             let taken = left.min(ready).min(self.active_of(id));
             left -= taken;
             plan.push((id, taken));
+        }
+        if !waiting.is_empty() && left != amount {
+            return plan;
         }
         for (id, taken) in &mut plan {
             let more = left.min(self.active_of(*id) - *taken);

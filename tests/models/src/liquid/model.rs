@@ -1,6 +1,6 @@
 //! The books of the staked token: what it holds, what of that is spoken for, and how a slash is shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::{Address, U256};
 
@@ -35,14 +35,23 @@ pub struct Exit {
 }
 
 /// Rewards of one operator for the token.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rewards {
-    /// Not claimed, token wei.
-    pub pending: U256,
-    /// Epoch up to which they were credited.
+    /// Not claimed: token wei, and the epoch up to which they were credited.
+    pub pending: VecDeque<(U256, u32)>,
+    /// Epoch up to which the latest were credited.
     pub credited: u32,
     /// Epoch up to which they were claimed.
     pub paid: u32,
+    /// No earlier than this do rewards of what was credited so far vest, unix seconds.
+    pub vests_until: u64,
+}
+
+impl Rewards {
+    /// What is not claimed, token wei.
+    pub fn sum(&self) -> U256 {
+        self.pending.iter().map(|(amount, _)| *amount).sum()
+    }
 }
 
 /// Everything liquid staking knows, and the stake below it.
@@ -62,6 +71,8 @@ pub struct LiquidModel {
     pub active: BTreeMap<u32, U256>,
     /// Booked stake on its way out, by operator and cohort.
     pub tickets: BTreeMap<(u32, u32), U256>,
+    /// No stake of an operator waits in an earlier cohort.
+    pub first_ticket: BTreeMap<u32, u32>,
     /// Last cohort into which stake of an operator went.
     pub last_ticket: BTreeMap<u32, u32>,
     /// Epoch of the first stake with an operator.
@@ -112,6 +123,7 @@ impl LiquidModel {
             buffer: SEED,
             active: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            first_ticket: BTreeMap::new(),
             last_ticket: BTreeMap::new(),
             since: BTreeMap::new(),
             exits: Vec::new(),
@@ -121,7 +133,7 @@ impl LiquidModel {
             collected: U256::ZERO,
             loss_carry: U256::ZERO,
             drip: Drip::default(),
-            target: (U256::ZERO, 0),
+            target: (U256::ZERO, u32::MAX),
             applied: stake.slashes.len(),
             bunker: (0, 0),
             window: (U256::ZERO, 0),
@@ -195,15 +207,30 @@ impl LiquidModel {
         self.free().saturating_sub(self.target.0)
     }
 
-    /// What exits and fees need beyond what is at hand or on its way.
+    /// What exits, fees and the aim of the buffer need beyond what is at hand or on its way; nothing while half of the aim
+    /// is.
     pub fn lack(&self) -> U256 {
-        (self.owed() + self.fees).saturating_sub(self.buffer + self.thawing())
+        let (needed, there) = (self.owed() + self.fees, self.buffer + self.thawing());
+        if there < needed + self.target.0 / U256::from(2) { needed + self.target.0 - there } else { U256::ZERO }
     }
 
-    /// Stake with listed operators that are accused.
+    /// Booked stake with operator `id` that a slash would take from: in its pool, and on its way out until the epoch in
+    /// which it can be claimed is over.
+    pub fn liable_of(&self, id: u32) -> U256 {
+        let oldest = self.stake.epoch().saturating_sub(self.stake.terms.unbonding_epochs + 2);
+        let thawing: U256 = self.tickets.range((id, oldest)..=(id, u32::MAX)).map(|(_, ticket)| *ticket).sum();
+        self.active_of(id) + thawing
+    }
+
+    /// True if operator `id` is accused.
+    pub fn is_accused(&self, id: u32) -> bool {
+        self.charges.get(&id).is_some_and(|open| *open != 0)
+    }
+
+    /// Stake with listed operators that are accused, also on its way out.
     pub fn accused_stake(&self) -> U256 {
-        let accused = |id: u32| self.charges.get(&id).is_some_and(|open| *open != 0);
-        self.listed.iter().filter(|listed| accused(listed.id)).map(|listed| self.active_of(listed.id)).sum()
+        let accused = self.listed.iter().map(|listed| listed.id).filter(|id| self.is_accused(*id));
+        accused.map(|id| self.liable_of(id)).sum()
     }
 
     /// Until when what began at `since` waits for a verdict, unix seconds; 0 unless a considerable part of all assets is

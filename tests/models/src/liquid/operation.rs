@@ -59,7 +59,7 @@ pub enum Operation {
     CollectFees,
     Sync { most: u8 },
     Credit { id: u32, amount: U256, back: u32 },
-    Harvest { ids: Vec<u32> },
+    Harvest { ids: Vec<u32>, most: u8 },
     Donate { amount: U256 },
     Skim,
     FundCover { amount: U256 },
@@ -110,7 +110,10 @@ impl Operation {
             670..680 => Self::CollectFees,
             680..686 => Self::Sync { most: random.random_range(0..3) },
             686..710 => Self::Credit { id, amount: gain(random), back: random.random_range(0..3) },
-            710..735 => Self::Harvest { ids: (1..=StakeWorld::OPERATORS).filter(|_| random.random()).collect() },
+            710..735 => {
+                let ids = (1..=StakeWorld::OPERATORS).filter(|_| random.random()).collect();
+                Self::Harvest { ids, most: random.random_range(1..5) }
+            }
             735..742 => Self::Donate { amount: gain(random) },
             742..752 => Self::Skim,
             752..756 => Self::FundCover { amount: gain(random) },

@@ -27,6 +27,10 @@ pub fn check_state(books: &LiquidModel) -> Result<()> {
         let worth = pool.cohorts.get(cohort).map(|cohort| cohort.value(books.terms.token)).unwrap_or_default();
         ensure!(*ticket <= worth, "Q3: {ticket} booked in cohort {cohort} of {id}, the vault would pay {worth}");
     }
+    for ((id, cohort), ticket) in &books.tickets {
+        let first = books.first_ticket.get(id).copied().unwrap_or_default();
+        ensure!(*cohort >= first || ticket.is_zero(), "{ticket} in cohort {cohort} of {id}, before the first, {first}");
+    }
     let claims: U256 = books
         .queue
         .batches

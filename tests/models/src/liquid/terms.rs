@@ -14,6 +14,12 @@ pub const SEED: U256 = super::super::stake::WAD;
 /// Taken out beyond what exits lack, token wei.
 pub const ROUNDING_MARGIN: u64 = 1000;
 
+/// Operators that one call takes stake out of.
+pub const MOST_DRAWN: usize = 16;
+
+/// Most cohorts without a ticket that one collection passes over.
+pub const MOST_SKIPPED: u32 = 64;
+
 /// Highest fee on gains, basis points.
 pub const MAX_FEE_BPS: u16 = 1000;
 

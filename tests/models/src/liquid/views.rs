@@ -1,10 +1,12 @@
 //! All that the contracts tell, compared with the model.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, U256};
 use eyre::Result;
 
 use super::{
-    abi::{Allocator, Batch, CoverFund, ExitQueue, FaultWatch, Position, StakedToken},
+    abi::{Allocator, Batch, CoverFund, ExitQueue, FaultWatch, Liquidity, Position, StakedToken, Stand},
     model::LiquidModel,
     queue::FIRST,
     world::{LiquidWorld, NOBODY},
@@ -65,20 +67,28 @@ pub fn compare_token(chain: &mut Chain, world: &LiquidWorld, model: &LiquidModel
         see.same(&StakedToken::maxWithdrawCall { owner: who }, books.max_withdraw(who))?;
         see.same(&StakedToken::maxRedeemCall { owner: who }, books.max_redeem(who))?;
     }
-    see.same(&StakedToken::stakeableCall {}, books.stakeable())?;
-    see.same(&StakedToken::freeBufferCall {}, books.free())?;
-    see.same(&StakedToken::delegatableCall {}, books.delegatable())?;
-    see.same(&StakedToken::lackingCall {}, books.lack())?;
+    let liquidity = Liquidity {
+        free: books.free(),
+        delegatable: books.delegatable(),
+        lacking: books.lack(),
+        stakeable: books.stakeable(),
+    };
+    see.same(&StakedToken::liquidityCall {}, liquidity)?;
     see.like(&StakedToken::feeInfoCall {}, books.fee_bps, |r| r.feeBps)?;
     for ((id, cohort), ticket) in &books.tickets {
         see.same(&StakedToken::ticketOfCall { id: *id, cohortEpoch: *cohort }, *ticket)?;
     }
     for id in 1..=StakeWorld::OPERATORS {
         see.same(&StakedToken::activeOfCall { id }, books.active_of(id))?;
-        let last = books.last_ticket.get(&id).copied().unwrap_or_default();
-        let paid = books.rewards.get(&id).map(|rewards| rewards.paid).unwrap_or_default();
-        see.like(&StakedToken::operatorOfCall { id }, (last, paid), |r| (r.lastTicket, r.harvestedThrough))?;
+        let of = |tickets: &BTreeMap<u32, u32>| tickets.get(&id).copied().unwrap_or_default();
+        let range = (of(&books.first_ticket), of(&books.last_ticket));
+        see.like(&StakedToken::operatorOfCall { id }, range, |r| (r.firstTicket, r.lastTicket))?;
     }
+    let ids: Vec<u32> = (1..=StakeWorld::OPERATORS).collect();
+    let active = ids.iter().map(|id| books.active_of(*id)).collect();
+    see.same(&StakedToken::stakesOfCall { ids: ids.clone(), liable: false }, active)?;
+    let liable = ids.iter().map(|id| books.liable_of(*id)).collect();
+    see.same(&StakedToken::stakesOfCall { ids, liable: true }, liable)?;
     for (index, exit) in books.exits.iter().enumerate() {
         let expected = (exit.assets, exit.epoch, U256::from(books.payable_from(exit)));
         let call = StakedToken::exitOfCall { index: U256::from(index + FIRST) };
@@ -86,6 +96,9 @@ pub fn compare_token(chain: &mut Chain, world: &LiquidWorld, model: &LiquidModel
     }
     let mut see = Look::at(chain, world.watch);
     see.same(&FaultWatch::accusedStakeCall {}, books.accused_stake())?;
+    for id in 1..=StakeWorld::OPERATORS {
+        see.same(&FaultWatch::isAccusedCall { id }, books.is_accused(id))?;
+    }
     for since in [model.stake.now, model.stake.now - 1] {
         see.same(&FaultWatch::heldUntilCall { since: U256::from(since) }, U256::from(books.held_until(since)))?;
     }
@@ -97,13 +110,24 @@ pub fn compare_allocator(chain: &mut Chain, world: &LiquidWorld, model: &LiquidM
     let books = model.synced();
     let mut see = Look::at(chain, world.allocator);
     see.same(&Allocator::operatorsCall {}, books.listed.iter().map(|listed| listed.id).collect())?;
+    let stands = books.listed.iter().map(|listed| Stand {
+        id: listed.id,
+        weight: listed.weight,
+        active: books.active_of(listed.id),
+        target: books.target_of(listed.id),
+        excess: books.excess_of(listed.id),
+    });
+    see.same(&Allocator::standsCall {}, stands.collect())?;
     for available in [books.delegatable(), WAD] {
         let call = Allocator::nextDelegationCall { available };
         see.like(&call, books.next_delegation(available), |r| (r.id, r.amount))?;
     }
     for amount in [WAD, books.active() / U256::from(2), books.active() + WAD] {
-        let plan = books.plan_exit(amount).into_iter().unzip();
-        see.like(&Allocator::planExitCall { amount }, plan, |r| (r.ids, r.amounts))?;
+        for most in [1, 2, 16] {
+            let plan = books.plan_exit(amount, most).into_iter().unzip();
+            let call = Allocator::planExitCall { amount, most: U256::from(most) };
+            see.like(&call, plan, |r| (r.ids, r.amounts))?;
+        }
     }
     for id in 1..=StakeWorld::OPERATORS {
         see.same(&Allocator::targetOfCall { id }, books.target_of(id))?;

@@ -74,6 +74,7 @@ impl LiquidWorld {
         chain.must(CREATOR, stake.token, &NativeToken::approveCall { spender: token, value: SEED })?;
         let allocator = chain.next_address(CREATOR, 1)?;
         let queue = chain.next_address(CREATOR, 3)?;
+        let watch = chain.next_address(CREATOR, 4)?;
         let terms = LiquidTerms {
             token,
             queue,
@@ -98,7 +99,17 @@ impl LiquidWorld {
         chain.deploy(
             CREATOR,
             artifacts.creation_code("Allocator", "Allocator")?,
-            &(stake.manager, stake.registry, stake.vault, token, terms.cap_bps, terms.ramp_epochs, clock.0, clock.1)
+            &(
+                stake.manager,
+                stake.registry,
+                stake.vault,
+                token,
+                watch,
+                terms.cap_bps,
+                terms.ramp_epochs,
+                clock.0,
+                clock.1,
+            )
                 .abi_encode_params(),
         )?;
         let code = artifacts.creation_code("CoverFund", "CoverFund")?;
@@ -106,8 +117,7 @@ impl LiquidWorld {
         let code = artifacts.creation_code("ExitQueue", "ExitQueue")?;
         chain.deploy(CREATOR, code, &(stake.token, token, clock.0, clock.1).abi_encode_params())?;
         let code = artifacts.creation_code("FaultWatch", "FaultWatch")?;
-        let watch =
-            chain.deploy(CREATOR, code, &(token, allocator, charges, terms.watch_bps, clock.1).abi_encode_params())?;
+        chain.deploy(CREATOR, code, &(token, allocator, charges, terms.watch_bps, clock.1).abi_encode_params())?;
         let config = StakedTokenConfig {
             name: "Staked Rota".into(),
             symbol: "stROTA".into(),

@@ -22,6 +22,26 @@ contract CoverFundTest is LiquidFixture {
         cover.book();
     }
 
+    /// @notice What is booked after a slash is for the next one: booking it changes no price.
+    function test_book_doesNotPayForSlashesBefore() public {
+        _deposit(ALICE, 999e18);
+        _toEpoch(_epoch() + 1);
+        _delegateAll();
+        _fundCover(2e18);
+        _slash(1, _epoch(), 0.1e18);
+        uint256 rate = st.convertToAssets(1e18);
+        token.transfer(address(cover), 5e18);
+        assertEq(cover.book(), 5e18 + 2e18 - 2e18);
+        assertEq(cover.held(), 5e18, "the first two went to the stayers");
+        assertEq(st.convertToAssets(1e18), rate);
+        assertEq(st.syncedSlashes(), 1);
+        // Only a transfer to book counts: the slash alone is no reason.
+        _slash(1, _epoch(), 0.1e18);
+        st.sync(1);
+        vm.expectRevert(ICoverFund.CoverFund_NothingToBook.selector);
+        cover.book();
+    }
+
     function test_draw_onlyTheStakedTokenAndOnlyWhatIsThere() public {
         _fundCover(5e18);
         vm.expectRevert(abi.encodeWithSelector(ICoverFund.CoverFund_NotStakedToken.selector, address(this)));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IAllocator} from "contracts/interfaces/IAllocator.sol";
 import {IFaultWatch} from "contracts/interfaces/IFaultWatch.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
@@ -72,11 +73,35 @@ contract FaultWatchTest is LiquidFixture {
         uint256 whole = st.totalAssets();
         assertEq(whole, 1000e18);
         st.rebalance(1);
+        vm.warp(vault.claimableFrom(_epoch()) + EPOCH);
         charges.accuse(1);
+        assertTrue(watch.isAccused(1));
+        assertFalse(watch.isAccused(2));
         assertEq(watch.accusedStake(), 0, "an operator without stake cannot hold anything");
         assertGt(st.maxDeposit(ALICE), 0);
         charges.accuse(2);
         assertEq(watch.heldUntil(1), 1 + HOLD);
+    }
+
+    /// @notice Draining the accused does not end the hold: what was taken out is liable still.
+    function test_draining_doesNotEndTheHold() public {
+        charges.accuse(1);
+        _jail(1);
+        assertEq(st.rebalance(1), 237.5e18);
+        assertEq(st.activeOf(1), 0);
+        assertEq(watch.accusedStake(), 237.5e18);
+        assertEq(watch.heldUntil(1), 1 + HOLD);
+        allocator.setWeight(1, 0);
+        vm.expectRevert(abi.encodeWithSelector(IAllocator.Allocator_StillInUse.selector, 1, 0, 237.5e18));
+        allocator.unlist(1);
+        // The verdict: the exit that waited bears its part.
+        _request(ALICE, 40e18);
+        _seal();
+        _slash(1, _epoch(), 0.5e18);
+        assertApproxEqAbs(watch.accusedStake(), 118.75e18, 2, "as far as the log goes");
+        charges.close(1);
+        (uint256 owed,,) = st.exitOf(1);
+        assertApproxEqAbs(owed, uint256(40e18) * (1000e18 - 118.75e18) / 1000e18, 3);
     }
 
     function test_threshold_countsAllAccusedTogether() public {
@@ -161,6 +186,14 @@ contract FaultWatchTest is LiquidFixture {
         uint256 most = allocator.MAX_OPERATORS();
         for (uint256 i = 5; i <= most; ++i) {
             allocator.setWeight(_operator(i, 1e18), 1);
+        }
+        // Stake of four of them thaws in each of the last eight epochs.
+        for (uint16 i = 1; i <= 8; ++i) {
+            for (uint32 id = 1; id <= 4; ++id) {
+                allocator.setWeight(id, i == 8 ? 0 : uint16(100 >> i));
+                if (allocator.excessOf(id) != 0) st.rebalance(id);
+            }
+            _nextEpoch();
         }
         for (uint32 id = 1; id <= most; ++id) {
             charges.accuse(id);

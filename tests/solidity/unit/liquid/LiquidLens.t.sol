@@ -126,7 +126,7 @@ contract LiquidLensTest is LiquidFixture {
         assertEq(t[0].cohortEpoch, _epoch());
         assertEq(t[0].amount, 237.5e18);
         assertEq(t[0].dueAt, vault.claimableFrom(_epoch()));
-        vm.warp(t[0].dueAt + 5 * EPOCH);
+        vm.warp(t[0].dueAt + 100 * EPOCH);
         assertEq(lens.tickets(ids).length, 1, "until it is collected");
         st.collect(2, t[0].cohortEpoch);
         assertEq(lens.tickets(ids).length, 0);

@@ -80,6 +80,15 @@ contract RateFeedTest is LiquidFixture {
         assertLt(feed.realisedApr(1), 0);
     }
 
+    function test_realisedApr_fromNothing() public {
+        vm.mockCall(address(st), abi.encodeCall(st.convertToAssets, (1e18)), abi.encode(0));
+        assertEq(feed.checkpoint(), 1);
+        vm.clearMockedCalls();
+        skip(1);
+        vm.expectRevert(abi.encodeWithSelector(IRateFeed.RateFeed_WorthNothing.selector, 1));
+        feed.realisedApr(1);
+    }
+
     function make(address stakedToken, uint256 interval) external {
         bytes memory code = abi.encodePacked(vm.getCode("RateFeed.sol:RateFeed"), abi.encode(stakedToken, interval));
         assembly ("memory-safe") {

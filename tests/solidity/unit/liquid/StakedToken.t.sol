@@ -21,6 +21,23 @@ contract StakedTokenTest is LiquidFixture {
 
     // --- constructor
 
+    /// @notice The token can be looked at before epoch 0, and the first action sets the aim of the buffer in that too.
+    function test_beforeGenesisAndInEpochZero() public {
+        vm.warp(GENESIS - 1 days);
+        _deployLiquidOn(token, _config());
+        assertEq(st.totalAssets(), 1e18);
+        assertEq(st.convertToAssets(1e18), 1e18);
+        assertEq(st.position().bufferTarget, 0.05e18);
+        assertEq(st.liquidity().free, 1e18);
+        assertEq(st.maxRedeem(ALICE), 0);
+        vm.warp(GENESIS);
+        assertEq(st.position().bufferTarget, 0.05e18);
+        _deposit(ALICE, 99e18);
+        assertEq(st.position().bufferTarget, 0.05e18, "set by the first action, then fixed");
+        _nextEpoch();
+        assertEq(st.position().bufferTarget, 5e18);
+    }
+
     function test_constructor_seedsAndNames() public view {
         assertEq(share.totalSupply(), 1e18);
         assertEq(st.totalAssets(), 1e18);

@@ -2,10 +2,27 @@
 pragma solidity ^0.8.30;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
+
+/// @dev Deposits and withdraws in one transaction, as somebody with a loan would.
+contract Passage {
+    function depositAndWithdraw(IStakedToken st, uint256 assets) external returns (uint256 left) {
+        IERC20(st.asset()).approve(address(st), assets);
+        uint256 shares = st.deposit(assets, address(this));
+        st.redeem(shares, address(this), address(this));
+        return IERC20(address(st)).balanceOf(address(this));
+    }
+
+    function depositAndWithdrawMore(IStakedToken st, uint256 assets, uint256 out) external {
+        IERC20(st.asset()).approve(address(st), assets);
+        st.deposit(assets, address(this));
+        st.withdraw(out, address(this), address(this));
+    }
+}
 
 /// @notice Deposits and instant exits.
 contract StakedTokenEntryTest is LiquidFixture {
@@ -140,7 +157,7 @@ contract StakedTokenEntryTest is LiquidFixture {
         _deposit(ALICE, 1000e18);
         _nextEpoch();
         _delegateAll();
-        uint256 free = st.freeBuffer();
+        uint256 free = st.liquidity().free;
         assertEq(free, st.position().bufferTarget);
         vm.prank(ALICE);
         vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_BufferTooLow.selector, free + 1, free));
@@ -148,6 +165,31 @@ contract StakedTokenEntryTest is LiquidFixture {
         assertEq(st.maxWithdraw(ALICE), free);
     }
 
+    /// @notice What comes in and leaves in one transaction uses nothing of the window: a loan cannot close it for all.
+    /// forge-config: default.isolate = true
+    function test_window_countsNothingThatOnlyPassesThrough() public {
+        _deposit(ALICE, 1000e18);
+        uint256 most = st.maxWithdraw(ALICE);
+        assertApproxEqAbs(most, uint256(1001e18) / 10, 1e18);
+        Passage passage = new Passage();
+        token.transfer(address(passage), 100e18);
+        uint256 left = passage.depositAndWithdraw(st, 90e18);
+        assertEq(left, 0, "all that it deposited");
+        assertGe(st.maxWithdraw(ALICE), most);
+        // What was deposited in an earlier transaction counts.
+        _deposit(BOB, 50e18);
+        vm.prank(BOB);
+        st.withdraw(40e18, BOB, BOB);
+        assertApproxEqAbs(st.maxWithdraw(ALICE), st.totalAssets() / 10 - 40e18, 2e18);
+        // And what leaves beyond what came in.
+        uint256 before = st.maxWithdraw(ALICE);
+        vm.prank(BOB);
+        share.transfer(address(passage), 5e18);
+        passage.depositAndWithdrawMore(st, 10e18, 14e18);
+        assertApproxEqAbs(st.maxWithdraw(ALICE), before - 4e18, 0.5e18);
+    }
+
+    /// forge-config: default.isolate = true
     function test_withdraw_refusesMoreThanTheWindow() public {
         _deposit(ALICE, 1000e18);
         // Nothing is staked, so only the window of 10 % limits.

@@ -165,9 +165,9 @@ contract StakedTokenSlashTest is LiquidFixture {
         for (uint32 id = 1; id <= 4; ++id) {
             if (st.ticketOf(id, _epoch()) > 100e18) _slash(id, _epoch(), 0.5e18);
         }
-        uint256 lacking = st.lacking();
+        uint256 lacking = st.liquidity().lacking;
         assertGt(lacking, 0);
         st.replenish();
-        assertEq(st.lacking(), 0);
+        assertEq(st.liquidity().lacking, 0);
     }
 }

@@ -50,7 +50,7 @@ contract WorkedExampleTest is LiquidFixture {
         assertEq(st.maxRedeem(BOB) + st.maxDeposit(BOB), 0, "the bunker is closed");
 
         vm.warp(st.position().bunkerUntil);
-        _line("two epochs later the bunker opens", unicode"–");
+        _line("two epochs later deposits and instant exits open again", unicode"–");
 
         uint256 carry = st.position().lossCarry;
         _harvest(2, 10e18);
@@ -58,10 +58,12 @@ contract WorkedExampleTest is LiquidFixture {
         assertEq(_show(st.position().fees), "2.3184");
         _line("10 of rewards are harvested", string.concat(made, " made up for the loss first"));
 
-        // The seal took what lacked from the first operator of the list.
-        (uint32 cohort,) = st.operatorOf(1);
+        // The seal took what exit, fees and buffer lacked from several.
+        (, uint32 cohort) = st.operatorOf(1);
         vm.warp(vault.claimableFrom(cohort));
-        st.collect(1, cohort);
+        for (uint32 id = 1; id <= 4; ++id) {
+            if (st.ticketOf(id, cohort) != 0) st.collect(id, cohort);
+        }
         queue.finalize();
         vm.prank(ALICE);
         _line(
