@@ -9,6 +9,7 @@ pub mod observer;
 pub mod rewards;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     process::Command,
     time::{Duration, Instant},
@@ -21,15 +22,39 @@ use alloy::{
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
 };
-use eyre::{Context as _, Result, bail, ensure};
+use eyre::{Context as _, Result, ensure, eyre};
 use rota::{
     connection::dev_key,
-    devnet::{Devnet, DevnetArgs},
+    devnet::{Devnet, DevnetArgs, manifest::Node, process},
 };
+use rota_protocol::{config::ChainConfig, member::FrozenSet};
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use equivocator::Equivocator;
 
 /// Deadlines are doubled on shared machines (`CI=true`).
 pub fn patience(bound: Duration) -> Duration {
     if std::env::var_os("CI").is_some() { bound * 2 } else { bound }
+}
+
+/// What decided a block, as far as tests ask `rota_certificate`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// L2 height.
+    pub height: u64,
+    /// Consensus round.
+    pub round: u32,
+    /// σ.
+    pub epoch: u32,
+    /// Count of re-executions.
+    pub fork: u32,
+    /// The block.
+    pub block_hash: B256,
+    /// Bit `i` set: the certificate has the precommit of member `i`.
+    pub signers: U256,
 }
 
 /// A devnet of profile `test` in a temporary folder; its logs are kept when a test fails.
@@ -110,13 +135,20 @@ impl TestNet {
         outcome
     }
 
-    /// JSON-RPC of sequencer `index` (0 is the first).
+    /// Sequencer `index` (0 is the first).
+    ///
+    /// # Errors
+    /// When there is no such sequencer.
+    pub fn node(&self, index: usize) -> Result<&Node> {
+        self.devnet.manifest.l2.nodes.get(index).ok_or_else(|| eyre!("there is no node {index}"))
+    }
+
+    /// JSON-RPC of sequencer `index`.
     ///
     /// # Errors
     /// When there is no such sequencer.
     pub async fn l2(&self, index: usize) -> Result<DynProvider> {
-        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
-        provider(&node.rpc_url, None).await
+        provider(&self.node(index)?.rpc_url, None).await
     }
 
     /// The same, signing as account `user` of the development mnemonic.
@@ -124,8 +156,102 @@ impl TestNet {
     /// # Errors
     /// When there is no such sequencer.
     pub async fn l2_as(&self, index: usize, user: u32) -> Result<DynProvider> {
-        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
-        provider(&node.rpc_url, Some(dev_key(user)?)).await
+        provider(&self.node(index)?.rpc_url, Some(dev_key(user)?)).await
+    }
+
+    /// The chain file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn chain(&self) -> Result<ChainConfig> {
+        Ok(serde_json::from_slice(&std::fs::read(&self.devnet.manifest.chain)?)?)
+    }
+
+    /// What decided the block at `height`, which must exist.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn decision(&self, height: u64) -> Result<Decision> {
+        Ok(self.l2(0).await?.raw_request("rota_certificate".into(), (height,)).await?)
+    }
+
+    /// Epoch of the set that decided the last block, as the first sequencer tells it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn serving(&self) -> Result<u32> {
+        let status: serde_json::Value = self.l2(0).await?.raw_request("rota_status".into(), ()).await?;
+        Ok(status["head"]["epoch"].as_u64().ok_or_else(|| eyre!("no epoch in {status}"))?.try_into()?)
+    }
+
+    /// The set that decided the last block.
+    ///
+    /// # Errors
+    /// As [`Self::serving`], or when L1 fails.
+    pub async fn serving_set(&self) -> Result<FrozenSet> {
+        rota::epoch::frozen_set(&self.devnet.network, self.serving().await?).await
+    }
+
+    /// Waits until the set of `epoch` or a later one serves.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn serves_from(&self, epoch: u32) -> Result<()> {
+        self.wait(&format!("the set of epoch {epoch} to serve"), Duration::from_secs(90), async || {
+            Ok((self.serving().await? >= epoch).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until a set without the operators `gone` serves, which must have everybody else; returns its epoch.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn serves_without(&self, gone: &[u32]) -> Result<u32> {
+        let expected: BTreeSet<u32> =
+            self.devnet.manifest.l2.nodes.iter().map(|node| node.id).filter(|id| !gone.contains(id)).collect();
+        let epoch = self
+            .wait(&format!("a set without {gone:?} to serve"), Duration::from_secs(90), async || {
+                let set = self.serving_set().await?;
+                let ids: BTreeSet<u32> = set.members().iter().map(|member| member.id).collect();
+                Ok((ids == expected).then_some(set.epoch()))
+            })
+            .await?;
+        self.say(&format!("the set of epoch {epoch} serves without {gone:?}"));
+        Ok(epoch)
+    }
+
+    /// A voice with the consensus key of sequencer `index`, connected to all sequencers.
+    ///
+    /// # Errors
+    /// When there is no such sequencer, or the network cannot be started.
+    pub async fn equivocator(&self, index: usize) -> Result<Equivocator> {
+        let key = dev_key(self.node(index)?.signer_index)?.into_credential();
+        let listen = format!("/ip4/127.0.0.1/tcp/{}", process::free_port()?).parse()?;
+        let peers = self.devnet.manifest.l2.nodes.iter().map(|node| Ok(node.peer.parse()?)).collect::<Result<_>>()?;
+        Equivocator::join(self.chain()?.vote_domain(), key, listen, peers).await
+    }
+
+    /// Longest time between two heads of sequencer 0 from now on.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn watch_for_gaps(&self) -> Result<Gaps> {
+        let (l2, stop) = (self.l2(0).await?, CancellationToken::new());
+        let token = stop.clone();
+        let task = tokio::spawn(async move {
+            let (mut head, mut since, mut longest) = (l2.get_block_number().await?, Instant::now(), Duration::ZERO);
+            while !token.is_cancelled() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let now = l2.get_block_number().await?;
+                longest = longest.max(since.elapsed());
+                if now > head {
+                    (head, since) = (now, Instant::now());
+                }
+            }
+            Ok(longest)
+        });
+        Ok(Gaps { stop, task })
     }
 
     /// Sends `value` wei on L2 and waits for the receipt.
@@ -183,7 +309,7 @@ impl TestNet {
     /// # Errors
     /// When it exits with a failure.
     pub fn run_client(&self, script: &str, index: usize, extra: &[&str]) -> Result<()> {
-        let Some(node) = self.devnet.manifest.l2.nodes.get(index) else { bail!("there is no node {index}") };
+        let node = self.node(index)?;
         self.say(&format!("running {script}"));
         let root = root();
         let output = Command::new("node")
@@ -196,6 +322,26 @@ impl TestNet {
         print!("{}", String::from_utf8_lossy(&output.stdout));
         ensure!(output.status.success(), "{script} failed:\n{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
+    }
+}
+
+/// A watch over the time between blocks.
+#[derive(Debug)]
+pub struct Gaps {
+    stop: CancellationToken,
+    task: JoinHandle<Result<Duration>>,
+}
+
+impl Gaps {
+    /// Ends it: the longest time without a new block, which must be at most `bound` (doubled in CI).
+    ///
+    /// # Errors
+    /// When it was longer, or the node did not answer.
+    pub async fn check(self, bound: Duration) -> Result<Duration> {
+        self.stop.cancel();
+        let (longest, bound) = (self.task.await??, patience(bound));
+        ensure!(longest <= bound, "no block for {longest:?}, the bound is {bound:?}");
+        Ok(longest)
     }
 }
 
@@ -223,5 +369,5 @@ pub async fn provider(url: &str, key: Option<PrivateKeySigner>) -> Result<DynPro
 /// When it does not.
 pub async fn block_hash(l2: &DynProvider, height: u64) -> Result<B256> {
     let block = l2.get_block_by_number(height.into()).await?;
-    Ok(block.ok_or_else(|| eyre::eyre!("no block {height}"))?.header.hash)
+    Ok(block.ok_or_else(|| eyre!("no block {height}"))?.header.hash)
 }

@@ -41,7 +41,7 @@ async fn absence_is_jailed_and_a_repeat_is_slashed() -> Result<()> {
     let net = TestNet::start(&[1_000]).await?;
     net.run(async |net| {
         net.all_at(3, Duration::from_secs(60)).await?;
-        let node = net.devnet.manifest.l2.nodes.get(ABSENT).ok_or_else(|| eyre!("there is no node {ABSENT}"))?.clone();
+        let node = net.node(ABSENT)?.clone();
         let id = node.id;
         let vault = net.devnet.network.vault();
         let bond = vault.pool(id).call().await?.tokens;
@@ -99,18 +99,10 @@ async fn offline_case(
     Ok(slasher.offlineCaseOf(id, sigma).call().await?)
 }
 
-/// Epoch of the set that decided the last block, and whether `id` is in it.
-async fn set_of_head(net: &TestNet, id: u32) -> Result<(u32, bool)> {
-    let status: serde_json::Value = net.l2(0).await?.raw_request("rota_status".into(), ()).await?;
-    let epoch = status["head"]["epoch"].as_u64().ok_or_else(|| eyre!("no epoch in {status}"))? as u32;
-    let set = rota::epoch::frozen_set(&net.devnet.network, epoch).await?;
-    Ok((epoch, set.members().iter().any(|member| member.id == id)))
-}
-
 async fn serving(net: &TestNet, what: &str, id: u32, with: bool) -> Result<u32> {
     net.wait(&format!("{what} to serve"), Duration::from_secs(150), async || {
-        let (epoch, member) = set_of_head(net, id).await?;
-        Ok((member == with).then_some(epoch))
+        let set = net.serving_set().await?;
+        Ok((set.index_of_id(id).is_some() == with).then_some(set.epoch()))
     })
     .await
 }
@@ -118,11 +110,7 @@ async fn serving(net: &TestNet, what: &str, id: u32, with: bool) -> Result<u32> 
 /// Takes the node down until its operator is jailed; returns the epoch it is jailed for.
 async fn absence(net: &mut TestNet, id: u32) -> Result<u32> {
     // From the start of an epoch on: what it misses before the middle of one may be less than half.
-    let (epoch, _) = set_of_head(net, id).await?;
-    net.wait("another epoch", Duration::from_secs(60), async || {
-        Ok((set_of_head(net, id).await?.0 > epoch).then_some(()))
-    })
-    .await?;
+    net.serves_from(net.serving().await? + 1).await?;
     net.devnet.nodes.get_mut(ABSENT).ok_or_else(|| eyre!("node {ABSENT} does not run"))?.crash().await?;
     net.say(&format!("the node of operator {id} is down"));
     net.wait(&format!("operator {id} to be jailed"), Duration::from_secs(120), async || {

@@ -2,18 +2,14 @@
 //! every slot of its own, later another votes for two. Nodes of others have them convicted on L1 with nobody's help,
 //! their nodes say why they have lost their place, no later set has them, and blocks never stop.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant};
 
-use alloy::providers::{DynProvider, Provider as _};
+use alloy::providers::Provider as _;
 use eyre::{Result, ensure, eyre};
 use rota::devnet::process::Process;
 use rota_bindings::Slasher;
 use rota_e2e::TestNet;
-use tokio::{process::Command, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::process::Command;
 
 /// `FaultKind` of the slasher.
 const PREVOTE: u8 = 1;
@@ -26,53 +22,31 @@ async fn nodes_that_lie_are_convicted_by_the_others() -> Result<()> {
     let net = TestNet::start_with(5, &[1_000]).await?;
     net.run(async |net| {
         net.all_at(3, Duration::from_secs(60)).await?;
-        let (stop, gap) = watch_for_gaps(net.l2(0).await?);
+        let gaps = net.watch_for_gaps().await?;
 
         let first = lie(net, 4, "equivocate_proposals").await?;
         let fault = conviction(net, first).await?;
         ensure!(fault == PROPOSAL, "operator {first} proposed twice, but was convicted of {fault}");
         says_why(net, first, "two proposals").await?;
-        serves_without(net, &[first]).await?;
+        net.serves_without(&[first]).await?;
 
         let second = lie(net, 3, "equivocate_votes").await?;
         let fault = conviction(net, second).await?;
         ensure!([PREVOTE, PRECOMMIT].contains(&fault), "operator {second} voted twice, but was convicted of {fault}");
         says_why(net, second, if fault == PREVOTE { "two prevotes" } else { "two precommits" }).await?;
-        serves_without(net, &[first, second]).await?;
+        net.serves_without(&[first, second]).await?;
 
-        stop.cancel();
-        let longest = gap.await??;
-        let bound = rota_e2e::patience(Duration::from_millis(2_300));
-        ensure!(longest <= bound, "no block for {longest:?}, the bound is {bound:?}");
+        let longest = gaps.check(Duration::from_millis(2_300)).await?;
         net.say(&format!("two convictions and two restarts on the way: never more than {longest:?} without a block"));
         Ok(())
     })
     .await
 }
 
-/// Longest time between two heads of a node, until cancelled.
-fn watch_for_gaps(l2: DynProvider) -> (CancellationToken, JoinHandle<Result<Duration>>) {
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    let task = tokio::spawn(async move {
-        let (mut head, mut since, mut longest) = (l2.get_block_number().await?, Instant::now(), Duration::ZERO);
-        while !token.is_cancelled() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let now = l2.get_block_number().await?;
-            longest = longest.max(since.elapsed());
-            if now > head {
-                (head, since) = (now, Instant::now());
-            }
-        }
-        Ok(longest)
-    });
-    (stop, task)
-}
-
 /// Puts a node that commits `fault` from the next heights on in the place of sequencer `index`; returns its operator.
 async fn lie(net: &mut TestNet, index: usize, fault: &str) -> Result<u32> {
     let from = net.l2(0).await?.get_block_number().await? + 4;
-    let node = net.devnet.manifest.l2.nodes.get(index).ok_or_else(|| eyre!("there is no node {index}"))?;
+    let node = net.node(index)?;
     let (id, home) = (node.id, node.home.clone());
     let slot = net.devnet.nodes.get_mut(index).ok_or_else(|| eyre!("node {index} does not run"))?;
     slot.stop(Duration::from_secs(5)).await;
@@ -135,24 +109,4 @@ async fn says_why(net: &TestNet, id: u32, fault: &str) -> Result<()> {
         Ok((l2.get_block_number().await? > head + 2).then_some(()))
     })
     .await
-}
-
-/// Waits until a set without `gone` serves, which must have everybody else.
-async fn serves_without(net: &TestNet, gone: &[u32]) -> Result<()> {
-    let network = &net.devnet.network;
-    let expected: BTreeSet<u32> =
-        net.devnet.manifest.l2.nodes.iter().map(|node| node.id).filter(|id| !gone.contains(id)).collect();
-    let l2 = net.l2(0).await?;
-    let epoch = net
-        .wait(&format!("a set without {gone:?} to serve"), Duration::from_secs(90), async || {
-            let status: serde_json::Value = l2.raw_request("rota_status".into(), ()).await?;
-            let epoch = status["head"]["epoch"].as_u64().ok_or_else(|| eyre!("no epoch in {status}"))? as u32;
-            let set = rota::epoch::frozen_set(network, epoch).await?;
-            let ids: BTreeSet<u32> = set.members().iter().map(|member| member.id).collect();
-            Ok((ids == expected).then_some(epoch))
-        })
-        .await?;
-    let now = network.clock().epoch_at(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
-    net.say(&format!("the set of epoch {epoch} (now {now}) serves without {gone:?}"));
-    Ok(())
 }

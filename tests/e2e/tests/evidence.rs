@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -11,17 +12,15 @@ use alloy::{
     primitives::{B256, U256},
     providers::Provider as _,
 };
-use eyre::{Result, ensure, eyre};
+use eyre::{Result, bail, ensure, eyre};
 use rota::{
     connection::{WriteArgs, dev_key},
-    devnet::process,
     stake::delegate,
     submit::Submitter,
 };
-use rota_bindings::{SlashEscrow, Slasher, StakeVault};
+use rota_bindings::{RotaError, SlashEscrow, Slasher, StakeVault};
 use rota_e2e::{
     TestNet,
-    equivocator::Equivocator,
     follower::{Follower, metric},
     provider,
 };
@@ -29,12 +28,19 @@ use rota_protocol::{
     config::ChainConfig,
     vote::{Vote, VoteKind},
 };
+use rota_sequencer::{
+    batcher,
+    evidence::{Court as _, L1Court, court::Jurisdiction},
+    l1::{self, FollowerConfig, HttpSource, L1View},
+};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_votes_twice_is_found_by_everybody_and_convicted() -> Result<()> {
     let net = TestNet::start(&[1_000]).await?;
     net.run(async |net| {
         net.all_at(3, Duration::from_secs(60)).await?;
+        let bench = Bench::start(net).await?;
         let follower = Follower::start(net)?;
         net.say("a node without a key follows");
         let head = net.l2(0).await?.get_block_number().await?;
@@ -43,7 +49,7 @@ async fn a_key_that_votes_twice_is_found_by_everybody_and_convicted() -> Result<
             Ok((height >= head as f64).then_some(()))
         })
         .await?;
-        let culprit = net.devnet.manifest.l2.nodes.get(1).map(|node| node.id).ok_or_else(|| eyre!("no second node"))?;
+        let culprit = net.node(1)?.id;
         let left = delegators(net, culprit).await?;
         // The fault: what comes after this height is decided came after it.
         let height = net.l2(0).await?.get_block_number().await? - 2;
@@ -51,10 +57,107 @@ async fn a_key_that_votes_twice_is_found_by_everybody_and_convicted() -> Result<
         let stakes = Stakes { before: pools(net).await?, left, leaving };
         a_late_vote_is_found(net, &follower, height).await?;
         conviction(net, culprit, &stakes).await?;
+        bench.judges_as_the_contracts_do(net).await?;
         let head = net.l2(0).await?.get_block_number().await?;
         net.all_at(head + 8, Duration::from_secs(60)).await
     })
     .await
+}
+
+/// The court as nodes ask it, with a view of L1 of its own that the test moves on.
+struct Bench {
+    court: L1Court,
+    l1: L1View,
+    chain: ChainConfig,
+    /// Epoch of the newest confirmed L1 block when the view stopped.
+    stopped: u32,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Sees L1 as it is now, and nothing after that.
+    async fn start(net: &TestNet) -> Result<Self> {
+        let (chain, folder) = (net.chain()?, tempfile::tempdir()?);
+        let source = Arc::new(HttpSource::new(&[net.devnet.manifest.l1.rpc_url.clone()], chain.contracts)?);
+        let l1 = L1View::open(folder.path(), &chain, Arc::clone(&source) as _)?;
+        let payer = batcher::Submitter::new(Arc::clone(&source), dev_key(9)?, chain.l1_chain_id, u64::MAX);
+        let court = L1Court::new(Arc::new(payer), source, l1.clone(), chain.contracts);
+        let court = court.ok_or_else(|| eyre!("the chain has no slasher"))?;
+        // Before it has seen anything, nothing is ruled out for ever, not even a set that never was.
+        ensure!(court.jurisdiction(0).await? == Jurisdiction::Later, "a court that has not seen L1 judges");
+        let mut bench = Self { court, l1, chain, stopped: 0, _folder: folder };
+        bench.follow(net).await?;
+        bench.stopped = bench.confirmed_epoch(net).await?;
+        Ok(bench)
+    }
+
+    /// Moves the view on to the present L1.
+    async fn follow(&self, net: &TestNet) -> Result<()> {
+        let newest = net.devnet.network.l1.get_block_number().await?;
+        let settings = FollowerConfig::new(&self.chain, Duration::from_millis(100), 2_000);
+        let cancel = CancellationToken::new();
+        let follower = tokio::spawn(l1::Follower::new(self.l1.clone(), settings).run(cancel.clone()));
+        net.wait("the court to see L1", Duration::from_secs(30), async || {
+            Ok((self.l1.progress().confirmed.number >= newest).then_some(()))
+        })
+        .await?;
+        cancel.cancel();
+        Ok(follower.await??)
+    }
+
+    async fn confirmed_epoch(&self, net: &TestNet) -> Result<u32> {
+        let network = &net.devnet.network;
+        let confirmed = self.l1.progress().confirmed.number;
+        let block = network.l1.get_block_by_number(confirmed.into()).await?.ok_or_else(|| eyre!("no L1 block"))?;
+        Ok(network.clock().epoch_at(block.header.timestamp))
+    }
+
+    /// Of every set that was, is or will be, the node says what the slasher says to evidence about it: judged now, not yet,
+    /// or never more. What is not confirmed opens a jurisdiction and closes none.
+    async fn judges_as_the_contracts_do(&self, net: &TestNet) -> Result<()> {
+        let network = &net.devnet.network;
+        let slasher = Slasher::new(network.deployment.contracts.slasher, network.l1.clone());
+        let now = network.clock().epoch_at(network.l1_time().await?);
+        ensure!(now > self.stopped + 4, "epoch {now} is no proof after epoch {}", self.stopped);
+        for sigma in self.stopped..=now {
+            let ruling = self.court.jurisdiction(sigma).await?;
+            ensure!(ruling == Jurisdiction::Now, "as of epoch {} it says {ruling:?} to epoch {sigma}", self.stopped);
+        }
+        self.follow(net).await?;
+        // Within one epoch, or it is looked at again.
+        let rulings = net
+            .wait("a look within one epoch", Duration::from_secs(30), async || {
+                let (before, mut rulings) = (self.confirmed_epoch(net).await?, BTreeMap::new());
+                for sigma in 0..=before + 3 {
+                    let refusal = match slasher.checkEvidence(sigma).call().await {
+                        Ok(_) => None,
+                        Err(error) => match RotaError::from_call(&error).and_then(|refusal| refusal.name()) {
+                            Some(name) => Some(name),
+                            None => return Err(error.into()),
+                        },
+                    };
+                    let was_frozen = !network.set().setHash(sigma).call().await?.is_zero();
+                    rulings.insert(sigma, (self.court.jurisdiction(sigma).await?, refusal, was_frozen));
+                }
+                let after = network.clock().epoch_at(network.l1_time().await?);
+                Ok((before == after).then_some(rulings))
+            })
+            .await?;
+        let mut counts = BTreeMap::new();
+        for (sigma, (ruling, refusal, was_frozen)) in rulings {
+            let expected = match refusal {
+                None if was_frozen => Jurisdiction::Now,
+                None | Some("Slasher_EvidenceTooOld") => Jurisdiction::Never,
+                Some("Slasher_SetNotStarted") => Jurisdiction::Later,
+                Some(refusal) => bail!("the slasher says {refusal} to epoch {sigma}"),
+            };
+            ensure!(ruling == expected, "the court says {ruling:?} to epoch {sigma}, L1 says {expected:?}");
+            *counts.entry(format!("{ruling:?}")).or_insert(0_u32) += 1;
+        }
+        ensure!(counts.len() == 3, "not every ruling came up: {counts:?}");
+        net.say(&format!("the court rules as the contracts do: {counts:?}"));
+        Ok(())
+    }
 }
 
 /// Accounts that delegate to the culprit, whole tokens each: one stays, one leaves before the fault, one after it. Below a
@@ -77,19 +180,6 @@ fn whole(tokens: u64) -> U256 {
     U256::from(tokens) * U256::from(10).pow(U256::from(18))
 }
 
-/// Epoch of the set that decided the last block.
-async fn serving(net: &TestNet) -> Result<u32> {
-    let status: serde_json::Value = net.l2(0).await?.raw_request("rota_status".into(), ()).await?;
-    Ok(status["head"]["epoch"].as_u64().ok_or_else(|| eyre!("no epoch in {status}"))? as u32)
-}
-
-async fn serving_from(net: &TestNet, epoch: u32) -> Result<()> {
-    net.wait(&format!("the set of epoch {epoch} to serve"), Duration::from_secs(90), async || {
-        Ok((serving(net).await? >= epoch).then_some(()))
-    })
-    .await
-}
-
 /// Three delegate to `id`; when their stake has served, one leaves, and the set it still backs ends. Returns its cohort.
 async fn delegators(net: &TestNet, id: u32) -> Result<(u32, U256)> {
     let network = &net.devnet.network;
@@ -98,9 +188,9 @@ async fn delegators(net: &TestNet, id: u32) -> Result<(u32, U256)> {
         delegate(network, &by, id, whole(tokens)).await?;
     }
     let epoch = network.clock().epoch_at(network.l1_time().await?);
-    serving_from(net, epoch + 2).await?;
+    net.serves_from(epoch + 2).await?;
     let (cohort, tokens) = undelegate_all(net, LEAVES_EARLY, id).await?;
-    serving_from(net, cohort + 2).await?;
+    net.serves_from(cohort + 2).await?;
     // The vote will be about a height that this set served.
     net.all_at(net.l2(0).await?.get_block_number().await? + 3, Duration::from_secs(20)).await?;
     Ok((cohort, tokens))
@@ -213,38 +303,29 @@ async fn conviction(net: &TestNet, culprit: u32, stakes: &Stakes) -> Result<()> 
 
 async fn a_late_vote_is_found(net: &TestNet, follower: &Follower, height: u64) -> Result<()> {
     let manifest = &net.devnet.manifest;
-    let culprit = manifest.l2.nodes.get(1).ok_or_else(|| eyre!("there is no second node"))?;
+    let culprit = net.node(1)?;
     let watchers: Vec<&str> =
         manifest.l2.nodes.iter().map(|node| node.metrics_url.as_str()).chain([follower.metrics.as_str()]).collect();
     for watcher in &watchers {
         ensure!(metric(watcher, "rota_evidence_found_total").await? == 0.0, "{watcher} accuses somebody of nothing");
     }
 
-    let chain: ChainConfig = serde_json::from_slice(&std::fs::read(&manifest.chain)?)?;
-    let key = dev_key(culprit.signer_index)?.into_credential();
-    let listen = format!("/ip4/127.0.0.1/tcp/{}", process::free_port()?).parse()?;
-    let peers = manifest.l2.nodes.iter().map(|node| Ok(node.peer.parse()?)).collect::<Result<_>>()?;
-    let equivocator = Equivocator::join(chain.vote_domain(), key, listen, peers).await?;
-
-    let l2 = net.l2(0).await?;
-    let certificate: serde_json::Value = l2.raw_request("rota_certificate".into(), (height,)).await?;
-    let of = |name: &str| certificate[name].as_u64().ok_or_else(|| eyre!("no {name} in {certificate}"));
-    let vote = |byte| -> Result<Vote> {
-        Ok(Vote {
-            kind: VoteKind::Prevote,
-            fork: of("fork")? as u32,
-            epoch: of("epoch")? as u32,
-            height,
-            round: of("round")? as u32,
-            block_hash: B256::repeat_byte(byte),
-        })
+    let equivocator = net.equivocator(1).await?;
+    let decision = net.decision(height).await?;
+    let vote = |byte| Vote {
+        kind: VoteKind::Prevote,
+        fork: decision.fork,
+        epoch: decision.epoch,
+        height,
+        round: decision.round,
+        block_hash: B256::repeat_byte(byte),
     };
     net.say(&format!("operator {} votes again at height {height}", culprit.id));
     for watcher in watchers {
         // What nobody hears while connections are made is lost, so it is said again.
         net.wait(&format!("{watcher} to find it"), Duration::from_secs(60), async || {
-            equivocator.vote(vote(1)?)?;
-            equivocator.vote(vote(2)?)?;
+            equivocator.vote(vote(1))?;
+            equivocator.vote(vote(2))?;
             tokio::time::sleep(Duration::from_millis(200)).await;
             Ok((metric(watcher, "rota_evidence_found_total").await? >= 1.0).then_some(()))
         })
