@@ -252,7 +252,6 @@ impl Books {
                 | StakedTokenEvents::Approval(_)
                 | StakedTokenEvents::VaultUpdate(_)
                 | StakedTokenEvents::FeeChanged(_)
-                | StakedTokenEvents::AuthorityUpdated(_)
                 | StakedTokenEvents::EIP712DomainChanged(_)
                 | StakedTokenEvents::LossApplied(_) => continue,
                 _ => self.aim(time),
