@@ -9,7 +9,7 @@ import {IRewardVault} from "./interfaces/IRewardVault.sol";
 import {ISequencerRegistry} from "./interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "./interfaces/ISequencerSet.sol";
 import {FaultKind, ISlasher} from "./interfaces/ISlasher.sol";
-import {IStakeVault} from "./interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "./interfaces/IStakeVault.sol";
 
 /// @title Lens
 /// @dev Specified by `ILens`.
@@ -135,8 +135,8 @@ contract Lens is ILens {
         uint256 left = from == 0 || from > known ? 0 : known - from + 1;
         page = new Slash[](count < left ? count : left);
         for (uint256 i = 0; i < page.length; ++i) {
-            (uint32 id, uint32 sigma, uint256 fraction) = STAKE_VAULT.slashAt(from + i);
-            page[i] = Slash(from + i, id, sigma, fraction);
+            page[i].seq = from + i;
+            (page[i].id, page[i].sigma, page[i].before, page[i].fraction) = STAKE_VAULT.slashAt(from + i);
         }
     }
 
@@ -156,39 +156,48 @@ contract Lens is ILens {
     function openFaults(uint32 from, uint256 count) external view returns (OpenFault[] memory list) {
         uint256 known = REGISTRY.operatorCount();
         uint256 left = from == 0 || from > known ? 0 : known - from + 1;
-        uint256 last = from + (count < left ? count : left);
-        list = new OpenFault[]((last - from) * (_MAX_ABSENCES + 2));
-        uint256 found;
+        if (count < left) left = count;
+        ISlasher.Slash[][] memory topUps = new ISlasher.Slash[][](left);
+        uint256 room = left * (_MAX_ABSENCES + 1);
         // Ids are 32 bits.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        for (uint32 id = from; id < uint32(last); ++id) {
-            uint256 fraction = SLASHER.topUpDue(id);
-            if (fraction != 0) {
-                (, uint32 sigma) = SLASHER.rateDue(id);
-                list[found++] = OpenFault(id, SLASHER.convictionOf(id).kind, sigma, fraction, 0);
+        // forge-lint: disable-start(unsafe-typecast)
+        for (uint256 i = 0; i < left; ++i) {
+            topUps[i] = SLASHER.slashesDue(from + uint32(i));
+            room += topUps[i].length;
+        }
+        list = new OpenFault[](room);
+        uint256 found;
+        for (uint256 i = 0; i < left; ++i) {
+            uint32 id = from + uint32(i);
+            for (uint256 k = 0; k < topUps[i].length; ++k) {
+                ISlasher.Slash memory due_ = topUps[i][k];
+                list[found++] = OpenFault(id, SLASHER.convictionOf(id).kind, due_.sigma, due_.before, due_.fraction, 0);
             }
-            if (AMNESIA_FAULT.openCharges(id) != 0) list[found++] = OpenFault(id, FaultKind.AMNESIA, 0, 0, 0);
+            if (AMNESIA_FAULT.openCharges(id) != 0) {
+                list[found++] = OpenFault(id, FaultKind.AMNESIA, 0, ALL_LATER, 0, 0);
+            }
             found = _openAbsences(id, list, found);
         }
+        // forge-lint: disable-end(unsafe-typecast)
         assembly ("memory-safe") {
             mstore(list, found)
         }
     }
 
     /// @inheritdoc ILens
-    function lossOf(address account, uint32 id, uint32 sigma, uint256 fraction)
+    function lossOf(address account, uint32 id, uint32 sigma, uint32 before, uint256 fraction)
         external
         view
         returns (uint256 staked, uint256 thawing)
     {
         (uint256 tokens, uint256 supply) = STAKE_VAULT.pool(id);
-        staked = _lossUp(STAKE_VAULT.units(id, account), tokens, supply, fraction);
+        if (before == ALL_LATER) staked = _lossUp(STAKE_VAULT.units(id, account), tokens, supply, fraction);
         uint256 epoch = IEpochClock(address(STAKE_VAULT)).currentEpoch();
         // The cohorts `StakeVault.slash` reaches.
         uint256 window = STAKE_VAULT.UNBONDING_EPOCHS() + 2;
         uint256 first = sigma == 0 ? 0 : sigma - 1;
         if (first + window < epoch) first = epoch - window;
-        for (uint256 c = first; c <= epoch; ++c) {
+        for (uint256 c = first; c <= epoch && c + 1 < before; ++c) {
             // At most the current epoch.
             // forge-lint: disable-next-line(unsafe-typecast)
             uint32 cohort = uint32(c);
@@ -217,7 +226,7 @@ contract Lens is ILens {
             ISlasher.OfflineCase memory absence = SLASHER.offlineCaseOf(id, sigma);
             uint256 rate = SLASHER.offlineRate(id, sigma);
             if (absence.state == ISlasher.OfflineState.Open && (rate != 0 || block.timestamp < absence.appealUntil)) {
-                list[found++] = OpenFault(id, FaultKind.OFFLINE, sigma, rate, absence.appealUntil);
+                list[found++] = OpenFault(id, FaultKind.OFFLINE, sigma, ALL_LATER, rate, absence.appealUntil);
             }
             sigma = absence.previousSigma;
         }

@@ -123,11 +123,13 @@ interface ILens {
     /// @param seq Its number.
     /// @param id Whom it hit.
     /// @param sigma Epoch of the set the fault happened under: cohorts `c` with `c + 1 < sigma` did not pay.
+    /// @param before Cohorts with `c + 1 >= before` did not pay either, nor did the pool; `ALL_LATER`: both did.
     /// @param fraction Fraction taken, 1e18 = all.
     struct Slash {
         uint256 seq;
         uint32 id;
         uint32 sigma;
+        uint32 before;
         uint256 fraction;
     }
 
@@ -136,6 +138,7 @@ interface ILens {
     /// @param kind `FaultKind`: `OFFLINE` for a case of absence, `AMNESIA` with a `sigma` of 0 for open accusations of it, else
     /// that of a conviction whose top-up is due.
     /// @param sigma Epoch of the set the fault happened under; 0 for accusations, which name theirs in their charges.
+    /// @param before Which stake pays, as in `Slash`: what backed `sigma` and left before it could back this set.
     /// @param fraction Fraction that is still to be taken, 1e18 = all; 0 for a first absence, which can only be vetoed, and
     /// for accusations, which can still be answered.
     /// @param dueAt From when it can be taken, unix seconds; a veto is possible before. 0 for a top-up and for accusations.
@@ -143,6 +146,7 @@ interface ILens {
         uint32 id;
         uint8 kind;
         uint32 sigma;
+        uint32 before;
         uint256 fraction;
         uint256 dueAt;
     }
@@ -183,15 +187,17 @@ interface ILens {
     /// @notice Absences that can still be vetoed or slashed, open accusations of amnesia and top-ups that are due, of the
     /// operators with ids from `from` on, at most `count` of them; of each at most its eight latest absences, and one entry for
     /// all accusations: the charges themselves are in `AmnesiaFault`'s events, for whoever answers, convicts or expires them.
+    /// A top-up is listed slash by slash, as `ISlasher.slashesDue` has it; one call of `topUp` takes all of an operator.
     /// @param from first id, ≥ 1
     function openFaults(uint32 from, uint256 count) external view returns (OpenFault[] memory);
 
     /// @notice What `account` would lose in pool `id` to a slash now, token wei, rounded up.
     /// @param sigma Epoch of the set the fault happened under.
+    /// @param before What left before it could back this set pays, nothing else; `ALL_LATER`: everything, as for a conviction.
     /// @param fraction 1e18 = all; `ISlasher.rateFor` tells it for a conviction.
     /// @return staked Of its stake in the pool.
     /// @return thawing Of its stake on the way out.
-    function lossOf(address account, uint32 id, uint32 sigma, uint256 fraction)
+    function lossOf(address account, uint32 id, uint32 sigma, uint32 before, uint256 fraction)
         external
         view
         returns (uint256 staked, uint256 thawing);

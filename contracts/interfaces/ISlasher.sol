@@ -18,10 +18,13 @@ library FaultKind {
 /// @dev Equivocation (kinds 1 to 4) is slashed at once, without a veto, and tombstones the operator. An operator is
 /// convicted once under each σ. A conviction under σ calls for the rate `max(5 %, 9 · share²)`, at most 100 %, where
 /// `share` sums, over all operators, the largest share each was convicted with within `CORRELATION_EPOCHS` of σ: an
-/// operator counts once, so that thirty double votes of one restored backup are one offence. An operator pays the highest
-/// rate that one of its convictions calls for, in all. Sums and maxima do not depend on the order of the proofs, so
-/// neither does what an operator pays once `topUp` has raised it (invariant S4), and nobody gains by being convicted of
-/// something else first.
+/// operator counts once, so that thirty double votes of one restored backup are one offence.
+///
+/// Stake answers for the sets it backed: it pays the highest rate that a conviction of its operator under one of those calls
+/// for, as one slash (invariant S4). Stake that left in cohort `c` backed the sets up to `c + 1`, stake in the pool all of
+/// them; so what is paid rises with the set, step by step. Sums and maxima do not depend on the order of the proofs, so
+/// neither does what anybody pays once nothing is due (`isTopUpDue`), and nobody gains by being convicted of something
+/// else first.
 ///
 /// Being offline (kind 5) jails at once. Only a repeat is slashed, after a window in which it can be vetoed.
 ///
@@ -83,15 +86,37 @@ interface ISlasher {
     /// @notice What an operator was convicted of, in one slot. All zero for one that was not.
     /// @param firstSigma First epoch under whose set it is convicted.
     /// @param lastSigma Last one.
-    /// @param rate Fraction taken so far, 1e18 = all.
+    /// @param rate Fraction taken so far of the pool and of all that backed `lastSigma`, 1e18 = all.
     /// @param kind `FaultKind` of what it was convicted of first.
+    /// @param proofs Number of sets it is convicted under; see `proofsOf`.
     /// @param taken Token wei taken so far.
     struct Conviction {
         uint32 firstSigma;
         uint32 lastSigma;
         uint64 rate;
         uint8 kind;
+        uint16 proofs;
         uint104 taken;
+    }
+
+    /// @notice A conviction under one set, in one slot.
+    /// @param sigma The set.
+    /// @param share Part of its weight that the operator had, 1e9 = all.
+    /// @param paid Rate that was taken for it, 1e18 = all: the stake that backed `sigma` lost that much at least.
+    struct Proof {
+        uint32 sigma;
+        uint32 share;
+        uint64 paid;
+    }
+
+    /// @notice A slash of the vault, in the words of `IStakeVault.slash`.
+    /// @param sigma What did not back this set pays nothing.
+    /// @param before Neither does what stayed to back this one; `ALL_LATER`: everything that backed `sigma` pays.
+    /// @param fraction 1e18 = all.
+    struct Slash {
+        uint32 sigma;
+        uint32 before;
+        uint256 fraction;
     }
 
     /// @notice Where an offline case stands.
@@ -115,7 +140,7 @@ interface ISlasher {
     }
 
     /// @notice Operator `id` was convicted under `sigma`. It is tombstoned, `taken` token wei were slashed by this proof, and
-    /// `rate` (1e18 = all) is what all of them took together.
+    /// `rate` (1e18 = all) is what its pool lost to all of them together.
     event Convicted(
         uint32 indexed id,
         uint8 indexed kind,
@@ -127,8 +152,8 @@ interface ISlasher {
         address reporter
     );
 
-    /// @notice `id` was raised to the `rate` (1e18 = all) that its conviction under `sigma` calls for, which took `taken` more
-    /// token wei.
+    /// @notice What `id` paid was raised to what its convictions call for. `taken` more token wei were slashed, all of stake
+    /// that backed `sigma`, and `rate` (1e18 = all) is what the pool lost in all.
     event ToppedUp(uint32 indexed id, uint32 indexed sigma, uint256 rate, uint256 taken);
 
     /// @notice Operator `id` was offline in epoch `sigma` and is jailed; the case can be vetoed before `appealUntil`.
@@ -176,7 +201,7 @@ interface ISlasher {
     /// @notice The operator is not convicted of anything.
     error Slasher_NotConvicted(uint32 id);
 
-    /// @notice The operator is at the highest rate its convictions call for, 1e18 = all.
+    /// @notice All stake of the operator paid what its convictions call for; the pool `rate`, 1e18 = all.
     error Slasher_NothingToTopUp(uint32 id, uint256 rate);
 
     /// @notice The operator was jailed for an absence that epoch `sigma` belongs to: new ones are of epoch
@@ -196,18 +221,20 @@ interface ISlasher {
     error Slasher_FirstAbsence(uint32 id, uint32 sigma);
 
     /// @notice Slashes and tombstones an operator for a proven equivocation. Only a module.
-    /// @dev Emits `Convicted`. If the operator is convicted under another σ already, takes `(new − old) / (1 − old)` of what
-    /// is left, rounded up, of all that backed this σ; nothing if this one does not call for more. It counts in either
-    /// case. The reporter has its part of what this proof took. Works whatever the state of the operator, its pool and
-    /// the network (invariant S6). Reverts in this order: `NotModule`, `UnknownKind`, `InvalidWeight`,
+    /// @dev Emits `Convicted`. If the operator is convicted under other σ already, the stake that backed this σ may have paid
+    /// for those, and what left later more than what left earlier: of each part is taken `(new − old) / (1 − old)` of
+    /// what is left, rounded up; nothing where this proof does not call for more. It counts in either case. The reporter
+    /// has its part of what this proof took. Works whatever the state of the operator, its pool and the network
+    /// (invariant S6). Bounded: at most one slash for each set the operator is convicted under, and nobody but its own
+    /// key can add one. They are at most `UNBONDING_EPOCHS + 2`: the first conviction ends its membership, and what is
+    /// older than unbonding is not judged. Reverts in this order: `NotModule`, `UnknownKind`, `InvalidWeight`,
     /// `AlreadyConvicted`, `SetNotStarted`, `EvidenceTooOld`. Amnesia is judged after a response window: its module
     /// calls `checkEvidence` when it accuses, and here the limit is the one of `lastSlashEpoch`.
     /// @return taken Token wei that left the vault.
     function convict(Offence calldata offence) external returns (uint256 taken);
 
-    /// @notice Raises `id` to `rateDue(id)`, the highest rate its convictions call for today. Anyone.
-    /// @dev Emits `ToppedUp`. Takes `(new − old) / (1 − old)` of what is left, rounded up, of all that backed the σ of
-    /// `rateDue`. Pays no reporter: who proved the faults was paid for them, and raising one is arithmetic. Reverts:
+    /// @notice Makes all stake of `id` pay what its convictions call for today: the slashes of `slashesDue(id)`. Anyone.
+    /// @dev Emits `ToppedUp`. Each takes `(new − old) / (1 − old)` of what is left, rounded up. Bounded as `convict`. Pays no reporter: who proved the faults was paid for them, and raising one is arithmetic. Reverts:
     /// `NotConvicted`, `NothingToTopUp`.
     /// @return taken Token wei that left the vault.
     function topUp(uint32 id) external returns (uint256 taken);
@@ -243,7 +270,7 @@ interface ISlasher {
     /// `sigma` serves.
     function lastSlashEpoch(uint32 sigma) external view returns (uint32);
 
-    /// @notice What `id` was convicted of; all zero if it was not.
+    /// @notice What `id` was convicted of, in one slot; all zero if it was not.
     function convictionOf(uint32 id) external view returns (Conviction memory);
 
     /// @notice True if `id` was convicted of an equivocation, under whatever set.
@@ -264,13 +291,26 @@ interface ISlasher {
 
     /// @notice The highest rate that a conviction of `id` calls for today, and the first σ that calls for it; 0 for one that
     /// is not convicted.
-    /// @dev Looks at two slots for every eight epochs from `firstSigma` to `lastSigma`. Both are epochs of frozen sets that
-    /// were judged in one time of unbonding, so there are few unless no set was frozen for long.
     /// @return rate 1e18 = all; never below what was taken.
     function rateDue(uint32 id) external view returns (uint256 rate, uint32 sigma);
 
-    /// @notice What `topUp` would take of what is left, 1e18 = all; 0: nothing is due.
+    /// @notice What `topUp` would take of what is left in the pool, 1e18 = all; 0: nothing. Something can still be due of
+    /// stake that left before: `isTopUpDue`.
     function topUpDue(uint32 id) external view returns (uint256 fraction);
+
+    /// @notice True if `topUp(id)` would succeed: some stake of `id` paid less than its convictions call for. It may have been
+    /// claimed, or nothing may have left in the epochs it is about; then `topUp` takes nothing and ends it.
+    function isTopUpDue(uint32 id) external view returns (bool);
+
+    /// @notice What `topUp(id)` would slash, in the order of sets, no two for the same stake; empty: nothing is due.
+    function slashesDue(uint32 id) external view returns (Slash[] memory);
+
+    /// @notice Under which sets `id` is convicted, in their order, and what was taken for each.
+    function proofsOf(uint32 id) external view returns (Proof[] memory);
+
+    /// @notice When somebody was last convicted, unix seconds; 0: never. Only a conviction makes a top-up due, and one may stay
+    /// due for long after.
+    function lastConvictedAt() external view returns (uint64);
 
     /// @notice The case of an operator and an epoch.
     function offlineCaseOf(uint32 id, uint32 sigma) external view returns (OfflineCase memory);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+/// @dev In place of the set before which a slash ends: it ends nowhere, and the pool pays, too.
+uint32 constant ALL_LATER = type(uint32).max;
+
 /// @title IStakeVault
 /// @notice Holds all principal: pools of delegated stake by operator, cohorts of stake on its way out, and the slash
 /// (protocol section 2).
@@ -48,8 +51,11 @@ interface IStakeVault {
     /// @notice `amount` token wei left the vault for `who`.
     event Claimed(uint32 indexed id, address indexed who, uint32 indexed cohortEpoch, uint256 amount);
 
-    /// @notice Slash number `seq`: `taken` token wei left the vault for the escrow.
-    event Slashed(uint256 indexed seq, uint32 indexed id, uint32 sigma, uint256 fractionWad, uint256 taken);
+    /// @notice Slash number `seq`: `taken` token wei of stake that backed set `sigma`, but did not stay to back set `before`
+    /// (`ALL_LATER`: wherever it is now), left the vault for the escrow.
+    event Slashed(
+        uint256 indexed seq, uint32 indexed id, uint32 sigma, uint32 before, uint256 fractionWad, uint256 taken
+    );
 
     /// @notice The largest pool changed.
     event MaxPoolChanged(uint256 maxPool);
@@ -116,6 +122,10 @@ interface IStakeVault {
     /// @notice The fault is said to happen under a set that cannot have served yet.
     error StakeVault_FutureSet(uint32 sigma, uint32 currentEpoch);
 
+    /// @notice The slash would end before a set that is not later than `sigma`, or that has not started, so that stake could
+    /// still leave ahead of it.
+    error StakeVault_InvalidRange(uint32 sigma, uint32 before);
+
     /// @notice No slash has this number.
     error StakeVault_UnknownSlash(uint256 seq);
 
@@ -155,15 +165,18 @@ interface IStakeVault {
     /// @return amount Token wei paid; 0 if a slash took everything.
     function claim(uint32 id, uint32 cohortEpoch) external returns (uint256 amount);
 
-    /// @notice Takes a fraction of everything that backed set `sigma` of operator `id`: its pool and every cohort `c`
-    /// with `c + 1 >= sigma`, each rounded up, but never the last wei unless the fraction is 1.
+    /// @notice Takes a fraction of everything that backed set `sigma` of operator `id` and left before it could back set
+    /// `before`: of every cohort `c` with `sigma <= c + 1 < before`. With `before == ALL_LATER` it takes from all later
+    /// cohorts and from the pool. Each is rounded up, but never the last wei unless the fraction is 1.
     /// @dev Emits `Slashed`. The tokens go to the escrow. Bounded by the `UNBONDING_EPOCHS + 3` youngest cohorts (older
-    /// ones are out of reach), independent of the number of delegators. Works on any id and with nothing to take.
-    /// Reverts in this order: `NotSlasher`, `InvalidFraction`, `FutureSet`.
+    /// ones are out of reach), independent of the number of delegators. Works on any id and with nothing to take; a slash
+    /// that ends before a set and finds nothing is not logged, so that the log grows with what was taken only.
+    /// Reverts in this order: `NotSlasher`, `InvalidFraction`, `FutureSet`, `InvalidRange`.
     /// @param sigma Epoch of the set under which the fault happened, at most the current one.
+    /// @param before Epoch of a later set, at most the current one, or `ALL_LATER`.
     /// @param fractionWad Fraction, 1e18 = all, > 0.
     /// @return taken Token wei sent to the escrow.
-    function slash(uint32 id, uint32 sigma, uint256 fractionWad) external returns (uint256 taken);
+    function slash(uint32 id, uint32 sigma, uint32 before, uint256 fractionWad) external returns (uint256 taken);
 
     /// @notice Sets the largest pool; pools above it stay and take no more.
     /// @dev Emits `MaxPoolChanged`. Restricted by the authority. Reverts: `InvalidMaxPool`.
@@ -225,8 +238,8 @@ interface IStakeVault {
     /// @notice Number of the latest slash; they count from 1.
     function slashSeq() external view returns (uint256);
 
-    /// @notice Slash number `seq`. Reverts with `UnknownSlash`.
-    function slashAt(uint256 seq) external view returns (uint32 id, uint32 sigma, uint256 fractionWad);
+    /// @notice Slash number `seq`, in the words of `slash`. Reverts with `UnknownSlash`.
+    function slashAt(uint256 seq) external view returns (uint32 id, uint32 sigma, uint32 before, uint256 fractionWad);
 
     /// @notice Token wei in all pools; cohorts do not count.
     function totalStaked() external view returns (uint256);

@@ -8,7 +8,7 @@ import {EpochClock} from "../base/EpochClock.sol";
 import {ICoverFund} from "../interfaces/ICoverFund.sol";
 import {IFaultWatch} from "../interfaces/IFaultWatch.sol";
 import {IStakedToken} from "../interfaces/IStakedToken.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "../interfaces/IStakeVault.sol";
 import {Drip} from "./Drip.sol";
 import {LossSharing} from "./LossSharing.sol";
 
@@ -75,10 +75,14 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint64 sealedAt;
     }
 
+    /// @dev An entry of the vault's log. It takes from the cohorts `first` up to `end`, that one not; from the pool, too, if the
+    /// end is `_NEVER`.
     struct Slash {
         uint32 id;
         uint32 sigma;
         uint256 fraction;
+        uint256 first;
+        uint256 end;
     }
 
     /// @dev What a walk found, for the action to write. `exits` and `epochs` are the exits that wait, oldest first.
@@ -96,6 +100,9 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
     }
 
     uint256 internal constant _BPS = 10_000;
+    uint256 private constant _NEVER = type(uint256).max;
+    /// @dev In place of a cohort, later than all: what is in the pool has not left.
+    uint256 private constant _POOL = _NEVER - 1;
 
     IStakeVault internal immutable VAULT;
     ICoverFund internal immutable COVER_FUND;
@@ -259,13 +266,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         for (uint256 k = 0; k < walk.slashes.length; ++k) {
             Slash memory slash = walk.slashes[k];
             Holding storage holding = _holdings[slash.id];
-            holding.active = LossSharing.valueAfter(holding.active, slash.fraction).toUint104();
-            (uint256 first, uint256 end) = _cohorts(holding.lastTicket, slash.sigma);
-            for (uint256 c = first; c < end; ++c) {
+            holding.active = _valueAfter(slash, _POOL, holding.active).toUint104();
+            uint256 last = holding.lastTicket;
+            for (uint256 c = slash.first; c <= last; ++c) {
                 // Cohorts are epochs, at most `lastTicket`.
                 // forge-lint: disable-start(unsafe-typecast)
                 uint256 booked = _tickets[slash.id][uint32(c)];
-                if (booked != 0) _tickets[slash.id][uint32(c)] = LossSharing.valueAfter(booked, slash.fraction);
+                if (booked != 0) _tickets[slash.id][uint32(c)] = _valueAfter(slash, c, booked);
                 // forge-lint: disable-end(unsafe-typecast)
             }
         }
@@ -288,15 +295,13 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         uint256 done = books.slashSeq;
         walk.slashes = new Slash[](latest - done);
         for (uint256 k = 0; k < walk.slashes.length; ++k) {
-            Slash memory slash = walk.slashes[k];
-            (slash.id, slash.sigma, slash.fraction) = VAULT.slashAt(done + 1 + k);
+            _loadSlash(walk.slashes[k], done + 1 + k);
         }
         books.slashSeq = latest;
         _loadExits(walk);
         uint256 cover = COVER_FUND.held();
         for (uint256 k = 0; k < walk.slashes.length; ++k) {
-            uint256 lostActive = _lossOfPool(walk.slashes, k);
-            uint256 lostThawing = _lossOfCohorts(walk.slashes, k);
+            (uint256 lostActive, uint256 lostThawing) = _lossOf(walk.slashes, k);
             if (lostActive + lostThawing == 0) continue;
             cover -= _apply(books, walk, walk.slashes[k].sigma, lostActive, lostThawing, cover);
         }
@@ -340,55 +345,63 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         walk.carried += carried;
     }
 
-    /// @dev What slash `k` takes of the booked stake in its pool, those before it in `slashes` applied.
-    function _lossOfPool(Slash[] memory slashes, uint256 k) private view returns (uint256) {
-        uint256 booked = _activeOf(slashes, k, slashes[k].id);
-        return booked - LossSharing.valueAfter(booked, slashes[k].fraction);
+    /// @dev The cohorts are those that the vault itself slashes, seen from the last one with a ticket. A ticket that matured
+    /// before the slash and was not collected may be booked too low by this; then `collect` finds more than was booked,
+    /// which `skim` lets drip. The slasher takes no evidence that old.
+    function _loadSlash(Slash memory slash, uint256 seq) private view {
+        uint32 before;
+        (slash.id, slash.sigma, before, slash.fraction) = VAULT.slashAt(seq);
+        slash.first = FixedPointMathLib.max(
+            FixedPointMathLib.zeroFloorSub(slash.sigma, 1),
+            FixedPointMathLib.zeroFloorSub(_holdings[slash.id].lastTicket, UNBONDING_EPOCHS + 2)
+        );
+        slash.end = before == ALL_LATER ? _NEVER : before - 1;
     }
 
-    /// @dev The same for the tickets it reaches.
-    function _lossOfCohorts(Slash[] memory slashes, uint256 k) private view returns (uint256 loss) {
+    /// @dev What slash `k` takes of the booked stake in its pool and of the tickets it reaches, those before it in `slashes`
+    /// applied.
+    function _lossOf(Slash[] memory slashes, uint256 k) private view returns (uint256 active, uint256 thawing) {
         Slash memory slash = slashes[k];
-        (uint256 first, uint256 end) = _cohorts(_holdings[slash.id].lastTicket, slash.sigma);
-        for (uint256 c = first; c < end; ++c) {
+        uint256 booked = _activeOf(slashes, k, slash.id);
+        active = booked - _valueAfter(slash, _POOL, booked);
+        uint256 last = _holdings[slash.id].lastTicket;
+        for (uint256 c = slash.first; c <= last; ++c) {
             // forge-lint: disable-next-line(unsafe-typecast)
-            uint256 booked = _ticketAfter(slashes, k, slash.id, uint32(c));
-            loss += booked - LossSharing.valueAfter(booked, slash.fraction);
+            booked = _ticketAfter(slashes, k, slash.id, uint32(c));
+            thawing += booked - _valueAfter(slash, c, booked);
         }
     }
 
     /// @dev Booked stake with an operator after the first `count` of `slashes`.
-    function _activeOf(Slash[] memory slashes, uint256 count, uint32 id) internal view returns (uint256 booked) {
-        booked = _holdings[id].active;
-        for (uint256 j = 0; j < count; ++j) {
-            if (slashes[j].id == id) booked = LossSharing.valueAfter(booked, slashes[j].fraction);
-        }
+    function _activeOf(Slash[] memory slashes, uint256 count, uint32 id) internal view returns (uint256) {
+        return _bookedAfter(slashes, count, id, _POOL, _holdings[id].active);
     }
 
     /// @dev Booked stake of a cohort after the first `count` of `slashes`.
     function _ticketAfter(Slash[] memory slashes, uint256 count, uint32 id, uint32 cohort)
         internal
         view
-        returns (uint256 booked)
+        returns (uint256)
     {
-        booked = _tickets[id][cohort];
-        if (booked == 0) return 0;
-        uint32 lastTicket = _holdings[id].lastTicket;
-        for (uint256 j = 0; j < count; ++j) {
-            if (slashes[j].id != id) continue;
-            (uint256 first, uint256 end) = _cohorts(lastTicket, slashes[j].sigma);
-            if (cohort >= first && cohort < end) booked = LossSharing.valueAfter(booked, slashes[j].fraction);
-        }
+        return _bookedAfter(slashes, count, id, cohort, _tickets[id][cohort]);
     }
 
-    /// @dev Cohorts of an operator that a fault under `sigma` reaches and that may hold a ticket: those the vault itself
-    /// slashes, seen from the last one. A ticket that matured before the slash and was not collected may be booked too low by
-    /// this; then `collect` finds more than was booked, which `skim` lets drip. The slasher takes no evidence that old.
-    function _cohorts(uint256 lastTicket, uint256 sigma) private view returns (uint256 first, uint256 end) {
-        first = FixedPointMathLib.max(
-            FixedPointMathLib.zeroFloorSub(sigma, 1), FixedPointMathLib.zeroFloorSub(lastTicket, UNBONDING_EPOCHS + 2)
-        );
-        end = lastTicket + 1;
+    function _bookedAfter(Slash[] memory slashes, uint256 count, uint32 id, uint256 cohort, uint256 booked)
+        private
+        pure
+        returns (uint256)
+    {
+        if (booked == 0) return 0;
+        for (uint256 j = 0; j < count; ++j) {
+            if (slashes[j].id == id) booked = _valueAfter(slashes[j], cohort, booked);
+        }
+        return booked;
+    }
+
+    /// @dev What a cohort of the slashed operator, or `_POOL`, is booked at after the slash.
+    function _valueAfter(Slash memory slash, uint256 cohort, uint256 booked) private pure returns (uint256) {
+        bool pays = cohort >= slash.first && cohort < slash.end;
+        return pays ? LossSharing.valueAfter(booked, slash.fraction) : booked;
     }
 
     function _loadExits(Walk memory walk) private view {

@@ -15,24 +15,19 @@ library EpochShares {
     uint256 private constant _LARGEST = type(uint32).max;
 
     function shareAt(Shares storage self, uint256 epoch) internal view returns (uint256) {
-        return ofEight(eightAt(self, epoch), epoch);
-    }
-
-    /// @dev The slot of `epoch`, with the seven others that share it; for `ofEight`.
-    function eightAt(Shares storage self, uint256 epoch) internal view returns (uint256) {
-        return self.slots[epoch / 8];
-    }
-
-    function ofEight(uint256 eight, uint256 epoch) internal pure returns (uint256) {
-        return (eight >> _shift(epoch)) & _LARGEST;
+        return _ofEight(self.slots[epoch / 8], epoch);
     }
 
     function add(Shares storage self, uint256 epoch, uint256 more) internal {
         uint256 eight = self.slots[epoch / 8];
-        uint256 room = _LARGEST - ofEight(eight, epoch);
+        uint256 room = _LARGEST - _ofEight(eight, epoch);
         if (more > room) more = room;
         // No carry: the sum fits its 32 bits.
         self.slots[epoch / 8] = eight + (more << _shift(epoch));
+    }
+
+    function _ofEight(uint256 eight, uint256 epoch) private pure returns (uint256) {
+        return (eight >> _shift(epoch)) & _LARGEST;
     }
 
     function _shift(uint256 epoch) private pure returns (uint256) {

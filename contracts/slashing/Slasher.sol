@@ -10,7 +10,7 @@ import {ISequencerRegistry} from "../interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "../interfaces/ISequencerSet.sol";
 import {ISlashEscrow} from "../interfaces/ISlashEscrow.sol";
 import {FaultKind, ISlasher} from "../interfaces/ISlasher.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "../interfaces/IStakeVault.sol";
 import {EpochShares} from "./EpochShares.sol";
 
 /// @title Slasher
@@ -57,12 +57,16 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
     uint32 private immutable UNBONDING_EPOCHS;
 
     /// @inheritdoc ISlasher
+    // In the word of the authority, which is never zero: also the first conviction writes no fresh slot for it.
+    uint64 public lastConvictedAt;
+
+    /// @inheritdoc ISlasher
     mapping(address module => bool allowed) public isModule;
 
     mapping(uint32 id => Conviction conviction) private _convictions;
 
-    /// @dev The share of an operator in each set it is convicted under, 0 in the others.
-    mapping(uint32 id => EpochShares.Shares shares) private _proven;
+    /// @dev What `Conviction.proofs` counts, in the order of their sets.
+    mapping(uint32 id => mapping(uint256 index => Proof proof)) private _proofs;
 
     /// @dev Of each epoch, the shares proven within `CORRELATION_EPOCHS` of it: of each operator the largest, once.
     EpochShares.Shares private _correlated;
@@ -114,18 +118,19 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         if (offence.weight == 0 || offence.weight > offence.totalWeight) {
             revert Slasher_InvalidWeight(offence.weight, offence.totalWeight);
         }
-        if (isProven(id, sigma)) revert Slasher_AlreadyConvicted(id, sigma);
+        Conviction memory conviction = _convictions[id];
+        Proof[] memory earlier = _proofsOf(id, conviction.proofs);
+        if (_isProven(earlier, sigma)) revert Slasher_AlreadyConvicted(id, sigma);
         _checkAge(sigma, offence.kind == FaultKind.AMNESIA ? UNBONDING_EPOCHS : EVIDENCE_EPOCHS);
 
-        Conviction memory conviction = _convictions[id];
-        bool first = conviction.rate == 0;
-        _prove(id, sigma, FixedPointMathLib.mulDivUp(offence.weight, EpochShares.ALL, offence.totalWeight), first);
-        if (first) (conviction.firstSigma, conviction.lastSigma, conviction.kind) = (sigma, sigma, offence.kind);
+        bool first = conviction.proofs == 0;
+        if (first) (conviction.firstSigma, conviction.kind) = (sigma, offence.kind);
         else if (sigma < conviction.firstSigma) conviction.firstSigma = sigma;
-        else if (sigma > conviction.lastSigma) conviction.lastSigma = sigma;
-        uint256 newRate = _rate(_correlated.shareAt(sigma));
-        if (newRate > conviction.rate) taken = _raise(id, conviction, sigma, newRate, offence.reporter);
-        else _convictions[id] = conviction;
+        if (sigma > conviction.lastSigma) conviction.lastSigma = sigma;
+        lastConvictedAt = uint64(block.timestamp);
+        uint256 share = FixedPointMathLib.mulDivUp(offence.weight, EpochShares.ALL, offence.totalWeight);
+        Slash[] memory slashes = _prove(id, conviction, earlier, sigma, share);
+        taken = _take(id, conviction, slashes, offence.reporter);
         if (first) REGISTRY.tombstone(id);
         emit Convicted(id, offence.kind, sigma, offence.height, offence.round, conviction.rate, taken, offence.reporter);
     }
@@ -135,11 +140,20 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
     // slither-disable-next-line reentrancy-no-eth
     function topUp(uint32 id) external nonReentrant returns (uint256 taken) {
         Conviction memory conviction = _convictions[id];
-        if (conviction.rate == 0) revert Slasher_NotConvicted(id);
-        (uint256 newRate, uint32 sigma) = rateDue(id);
-        if (newRate == conviction.rate) revert Slasher_NothingToTopUp(id, newRate);
-        taken = _raise(id, conviction, sigma, newRate, address(0));
-        emit ToppedUp(id, sigma, newRate, taken);
+        if (conviction.proofs == 0) revert Slasher_NotConvicted(id);
+        Proof[] memory proofs = _proofsOf(id, conviction.proofs);
+        uint256[] memory rates = _ratesOf(proofs);
+        Slash[] memory slashes = _slashesTo(proofs, rates);
+        if (slashes.length == 0) revert Slasher_NothingToTopUp(id, conviction.rate);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            // Rates are at most 1e18.
+            // forge-lint: disable-start(unsafe-typecast)
+            if (rates[i] > proofs[i].paid) _proofs[id][i].paid = uint64(rates[i]);
+            if (rates[i] > conviction.rate) conviction.rate = uint64(rates[i]);
+            // forge-lint: disable-end(unsafe-typecast)
+        }
+        taken = _take(id, conviction, slashes, address(0));
+        emit ToppedUp(id, slashes[0].sigma, conviction.rate, taken);
     }
 
     /// @inheritdoc ISlasher
@@ -167,7 +181,8 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         uint256 rate = offlineRate(id, sigma);
         if (rate == 0) revert Slasher_FirstAbsence(id, sigma);
         offlineCase.state = OfflineState.Slashed;
-        taken = _slash(id, sigma, rate, offlineCase.reporter);
+        taken = VAULT.slash(id, sigma, ALL_LATER, rate);
+        ESCROW.book(offlineCase.reporter, taken);
         emit OfflineSlashed(id, sigma, rate, taken, offlineCase.reporter);
     }
 
@@ -202,12 +217,17 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
 
     /// @inheritdoc ISlasher
     function isConvicted(uint32 id) external view returns (bool) {
-        return _convictions[id].rate != 0;
+        return _convictions[id].proofs != 0;
     }
 
     /// @inheritdoc ISlasher
-    function isProven(uint32 id, uint32 sigma) public view returns (bool) {
-        return _proven[id].shareAt(sigma) != 0;
+    function isProven(uint32 id, uint32 sigma) external view returns (bool) {
+        return _isProven(proofsOf(id), sigma);
+    }
+
+    /// @inheritdoc ISlasher
+    function proofsOf(uint32 id) public view returns (Proof[] memory) {
+        return _proofsOf(id, _convictions[id].proofs);
     }
 
     /// @inheritdoc ISlasher
@@ -223,19 +243,10 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
 
     /// @inheritdoc ISlasher
     function rateDue(uint32 id) public view returns (uint256 rate, uint32 sigma) {
-        Conviction memory conviction = _convictions[id];
-        if (conviction.rate == 0) return (0, 0);
-        for (uint256 first = conviction.firstSigma & ~uint256(7); first <= conviction.lastSigma; first += 8) {
-            uint256 own = _proven[id].eightAt(first);
-            if (own == 0) continue;
-            uint256 all = _correlated.eightAt(first);
-            for (uint256 epoch = first; epoch < first + 8; ++epoch) {
-                if (EpochShares.ofEight(own, epoch) == 0) continue;
-                uint256 here = _rate(EpochShares.ofEight(all, epoch));
-                // A proven epoch has 32 bits.
-                // forge-lint: disable-next-line(unsafe-typecast)
-                if (here > rate) (rate, sigma) = (here, uint32(epoch));
-            }
+        Proof[] memory proofs = proofsOf(id);
+        uint256[] memory rates = _ratesOf(proofs);
+        for (uint256 i = 0; i < rates.length; ++i) {
+            if (rates[i] > rate) (rate, sigma) = (rates[i], proofs[i].sigma);
         }
     }
 
@@ -244,6 +255,17 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         uint256 rate = _convictions[id].rate;
         (uint256 newRate,) = rateDue(id);
         return newRate == rate ? 0 : _extraUp(rate, newRate);
+    }
+
+    /// @inheritdoc ISlasher
+    function isTopUpDue(uint32 id) external view returns (bool) {
+        return slashesDue(id).length != 0;
+    }
+
+    /// @inheritdoc ISlasher
+    function slashesDue(uint32 id) public view returns (Slash[] memory) {
+        Proof[] memory proofs = proofsOf(id);
+        return _slashesTo(proofs, _ratesOf(proofs));
     }
 
     /// @inheritdoc ISlasher
@@ -289,47 +311,78 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         }
     }
 
-    /// @dev Enters the share of `id` under `sigma`, and in each epoch that sees it what it adds to the largest of `id` that
-    /// this epoch saw before. A sum of largest shares is the same in whatever order they came.
-    function _prove(uint32 id, uint32 sigma, uint256 share, bool first) private {
-        EpochShares.Shares storage own = _proven[id];
-        uint256 reach = CORRELATION_EPOCHS;
-        // From `sigma - 2 * reach` on; `sigma` itself, where nothing is proven yet, in the middle.
-        uint256[] memory largest = new uint256[](4 * reach + 1);
-        uint256 middle = 2 * reach;
-        for (uint256 i = 1; !first && i <= middle; ++i) {
-            uint256 before = i > sigma ? 0 : own.shareAt(sigma - i);
-            largest[middle - i] = FixedPointMathLib.max(largest[middle - i + 1], before);
-            largest[middle + i] = FixedPointMathLib.max(largest[middle + i - 1], own.shareAt(sigma + i));
+    /// @dev Enters a proof, and into `conviction` what follows from it. Returns what it takes: no more than it calls for
+    /// itself, whatever else is due.
+    function _prove(uint32 id, Conviction memory conviction, Proof[] memory earlier, uint32 sigma, uint256 share)
+        private
+        returns (Slash[] memory)
+    {
+        _correlate(earlier, sigma, share);
+        uint256 rate = _rate(_correlated.shareAt(sigma));
+
+        Proof[] memory proofs = new Proof[](earlier.length + 1);
+        uint256 place = earlier.length;
+        for (; place != 0 && earlier[place - 1].sigma > sigma; --place) {
+            _proofs[id][place] = proofs[place] = earlier[place - 1];
         }
-        // The epoch that is `i - reach` after `sigma` sees those from `i` on up to `i + 2 * reach`, across the middle.
-        for (uint256 i = 0; i <= middle; ++i) {
-            uint256 seen = FixedPointMathLib.max(largest[i], largest[i + middle]);
-            if (share > seen && sigma + i >= reach) _correlated.add(sigma + i - reach, share - seen);
+        for (uint256 i = 0; i < place; ++i) {
+            proofs[i] = earlier[i];
         }
-        own.add(sigma, share);
+        proofs[place].sigma = sigma;
+        uint256[] memory rates = new uint256[](proofs.length);
+        rates[place] = rate;
+        // A share is at most all, 1e9, and a rate 1e18.
+        // forge-lint: disable-start(unsafe-typecast)
+        _proofs[id][place] = Proof(sigma, uint32(share), uint64(rate));
+        if (rate > conviction.rate) conviction.rate = uint64(rate);
+        // forge-lint: disable-end(unsafe-typecast)
+        ++conviction.proofs;
+        return _slashesTo(proofs, rates);
     }
 
-    /// @dev Takes what lacks to `newRate`, and keeps what is known about the operator.
-    function _raise(uint32 id, Conviction memory conviction, uint32 sigma, uint256 newRate, address reporter)
+    /// @dev Adds in each epoch that sees `sigma` what `share` exceeds the largest share that this epoch saw of the operator
+    /// before. A sum of largest shares is the same in whatever order they came.
+    function _correlate(Proof[] memory earlier, uint256 sigma, uint256 share) private {
+        uint256 reach = CORRELATION_EPOCHS;
+        for (uint256 epoch = FixedPointMathLib.zeroFloorSub(sigma, reach); epoch <= sigma + reach; ++epoch) {
+            uint256 seen = 0;
+            for (uint256 i = 0; i < earlier.length; ++i) {
+                bool inReach = FixedPointMathLib.dist(earlier[i].sigma, epoch) <= reach;
+                if (inReach && earlier[i].share > seen) seen = earlier[i].share;
+            }
+            if (share > seen) _correlated.add(epoch, share - seen);
+        }
+    }
+
+    /// @dev Keeps what is known about the operator, slashes, and books where it goes.
+    function _take(uint32 id, Conviction memory conviction, Slash[] memory slashes, address reporter)
         private
         returns (uint256 taken)
     {
-        uint256 fraction = _extraUp(conviction.rate, newRate);
-        // At most 1e18.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        conviction.rate = uint64(newRate);
         _convictions[id] = conviction;
-        taken = _slash(id, sigma, fraction, reporter);
+        if (slashes.length == 0) return 0;
+        for (uint256 i = 0; i < slashes.length; ++i) {
+            taken += VAULT.slash(id, slashes[i].sigma, slashes[i].before, slashes[i].fraction);
+        }
+        ESCROW.book(reporter, taken);
         // All stake there is has 104 bits, and none comes after a conviction.
         // forge-lint: disable-next-line(unsafe-typecast)
         _convictions[id].taken = conviction.taken + uint104(taken);
     }
 
-    /// @dev Takes a fraction of everything that backed `sigma` and books where it goes.
-    function _slash(uint32 id, uint32 sigma, uint256 fraction, address reporter) private returns (uint256 taken) {
-        taken = VAULT.slash(id, sigma, fraction);
-        ESCROW.book(reporter, taken);
+    function _proofsOf(uint32 id, uint256 count) private view returns (Proof[] memory proofs) {
+        proofs = new Proof[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            proofs[i] = _proofs[id][i];
+        }
+    }
+
+    /// @dev What each of the proofs calls for today.
+    function _ratesOf(Proof[] memory proofs) private view returns (uint256[] memory rates) {
+        rates = new uint256[](proofs.length);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            rates[i] = _rate(_correlated.shareAt(proofs[i].sigma));
+        }
     }
 
     function _openCase(uint32 id, uint32 sigma) private view returns (OfflineCase storage offlineCase) {
@@ -364,6 +417,37 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
             else low = middle + 1;
         }
         return low + span - 1;
+    }
+
+    function _isProven(Proof[] memory proofs, uint32 sigma) private pure returns (bool) {
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            if (proofs[i].sigma == sigma) return true;
+        }
+        return false;
+    }
+
+    /// @dev What is paid for a set is the highest `paid` of the proofs up to it, what is due the highest of those and of
+    /// `rates` up to it: two staircases that change at proofs only. One slash for each stretch where they differ.
+    function _slashesTo(Proof[] memory proofs, uint256[] memory rates) private pure returns (Slash[] memory slashes) {
+        slashes = new Slash[](proofs.length);
+        (uint256 count, uint256 paid, uint256 due) = (0, 0, 0);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            paid = FixedPointMathLib.max(paid, proofs[i].paid);
+            due = FixedPointMathLib.max(FixedPointMathLib.max(due, paid), rates[i]);
+            if (due == paid) continue;
+            uint32 sigma = proofs[i].sigma;
+            uint32 before = i + 1 < proofs.length ? proofs[i + 1].sigma : ALL_LATER;
+            uint256 fraction = _extraUp(paid, due);
+            // A proof that changes neither goes on with the stretch.
+            if (count != 0 && slashes[count - 1].before == sigma && slashes[count - 1].fraction == fraction) {
+                slashes[count - 1].before = before;
+            } else {
+                slashes[count++] = Slash(sigma, before, fraction);
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(slashes, count)
+        }
     }
 
     /// @dev Shares count in 1e-9, so their product in 1e-18.

@@ -12,7 +12,7 @@ import {EpochClock} from "../base/EpochClock.sol";
 import {EpochTrace} from "../base/EpochTrace.sol";
 import {IGuardian} from "../interfaces/IGuardian.sol";
 import {ISequencerRegistry} from "../interfaces/ISequencerRegistry.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "../interfaces/IStakeVault.sol";
 
 /// @title StakeVault
 contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTransient {
@@ -30,6 +30,7 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     struct SlashRecord {
         uint32 id;
         uint32 sigma;
+        uint32 before;
         uint64 fractionWad;
     }
 
@@ -165,23 +166,25 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     }
 
     /// @inheritdoc IStakeVault
-    function slash(uint32 id, uint32 sigma, uint256 fractionWad) external nonReentrant returns (uint256 taken) {
+    function slash(uint32 id, uint32 sigma, uint32 before, uint256 fractionWad)
+        external
+        nonReentrant
+        returns (uint256 taken)
+    {
         if (msg.sender != SLASHER) revert StakeVault_NotSlasher(msg.sender);
         if (fractionWad == 0 || fractionWad > _WAD) revert StakeVault_InvalidFraction(fractionWad);
         uint32 epoch = currentEpoch();
         if (sigma > epoch) revert StakeVault_FutureSet(sigma, epoch);
+        if (before <= sigma || (before > epoch && before != ALL_LATER)) revert StakeVault_InvalidRange(sigma, before);
 
-        (uint256 tokens, uint256 supply) = pool(id);
-        taken = _lossUp(tokens, fractionWad);
-        if (taken != 0) _writePool(id, epoch, tokens - taken, supply);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        _totals.staked -= uint104(taken);
-        taken += _slashCohorts(id, sigma, epoch, fractionWad);
+        if (before == ALL_LATER) taken = _slashPool(id, epoch, fractionWad);
+        taken += _slashCohorts(id, sigma, before, epoch, fractionWad);
+        if (taken == 0 && before != ALL_LATER) return 0;
 
         uint256 seq = ++_totals.slashSeq;
         // forge-lint: disable-next-line(unsafe-typecast)
-        _slashes[seq] = SlashRecord({id: id, sigma: sigma, fractionWad: uint64(fractionWad)});
-        emit Slashed(seq, id, sigma, fractionWad, taken);
+        _slashes[seq] = SlashRecord({id: id, sigma: sigma, before: before, fractionWad: uint64(fractionWad)});
+        emit Slashed(seq, id, sigma, before, fractionWad, taken);
         if (taken != 0) SafeTransferLib.safeTransfer(TOKEN, SLASH_ESCROW, taken);
     }
 
@@ -277,10 +280,10 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
     }
 
     /// @inheritdoc IStakeVault
-    function slashAt(uint256 seq) external view returns (uint32 id, uint32 sigma, uint256 fractionWad) {
+    function slashAt(uint256 seq) external view returns (uint32 id, uint32 sigma, uint32 before, uint256 fractionWad) {
         if (seq == 0 || seq > _totals.slashSeq) revert StakeVault_UnknownSlash(seq);
         SlashRecord storage record = _slashes[seq];
-        return (record.id, record.sigma, record.fractionWad);
+        return (record.id, record.sigma, record.before, record.fractionWad);
     }
 
     /// @inheritdoc IStakeVault
@@ -340,13 +343,26 @@ contract StakeVault is IStakeVault, EpochClock, AccessManaged, ReentrancyGuardTr
         if (newTokens > maximum) revert StakeVault_OwnersRoom(newTokens, maximum);
     }
 
+    function _slashPool(uint32 id, uint32 epoch, uint256 fractionWad) private returns (uint256 taken) {
+        (uint256 tokens, uint256 supply) = pool(id);
+        taken = _lossUp(tokens, fractionWad);
+        if (taken != 0) _writePool(id, epoch, tokens - taken, supply);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _totals.staked -= uint104(taken);
+    }
+
     /// @dev Cohorts older than the window opened for claims before this epoch and answer for nothing any more. A cohort
-    /// of epoch c still backed the sets of c and c + 1, so it pays for a fault under sigma iff c + 1 >= sigma.
-    function _slashCohorts(uint32 id, uint32 sigma, uint32 epoch, uint256 fractionWad) private returns (uint256 taken) {
+    /// of epoch c still backed the sets of c and c + 1, so it pays for a fault under sigma iff c + 1 >= sigma, and did not
+    /// stay for the set `before` iff c + 1 < before.
+    function _slashCohorts(uint32 id, uint32 sigma, uint32 before, uint32 epoch, uint256 fractionWad)
+        private
+        returns (uint256 taken)
+    {
         uint256 first = FixedPointMathLib.max(
             FixedPointMathLib.zeroFloorSub(sigma, 1), FixedPointMathLib.zeroFloorSub(epoch, UNBONDING_EPOCHS + 2)
         );
-        for (uint256 c = first; c <= epoch; ++c) {
+        uint256 end = FixedPointMathLib.min(uint256(epoch) + 1, before - 1);
+        for (uint256 c = first; c < end; ++c) {
             // c is at most the current epoch, a uint32.
             // forge-lint: disable-next-line(unsafe-typecast)
             Cohort storage cohort = _cohorts[id][uint32(c)];

@@ -288,6 +288,7 @@ alloy::sol! {
         error StakeVault_InsufficientUnits(uint256 requested, uint256 held);
         error StakeVault_InvalidFraction(uint256 fractionWad);
         error StakeVault_InvalidMaxPool(uint256 maxPool, uint256 ceiling);
+        error StakeVault_InvalidRange(uint32 sigma, uint32 before);
         error StakeVault_InvalidUnbonding(uint256 unbondingEpochs, uint256 maximum);
         error StakeVault_NotSequencerSet(address caller);
         error StakeVault_NotSlasher(address caller);
@@ -620,6 +621,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::StakeVault_InsufficientUnits(_) => "StakeVault_InsufficientUnits",
         Rota::RotaErrors::StakeVault_InvalidFraction(_) => "StakeVault_InvalidFraction",
         Rota::RotaErrors::StakeVault_InvalidMaxPool(_) => "StakeVault_InvalidMaxPool",
+        Rota::RotaErrors::StakeVault_InvalidRange(_) => "StakeVault_InvalidRange",
         Rota::RotaErrors::StakeVault_InvalidUnbonding(_) => "StakeVault_InvalidUnbonding",
         Rota::RotaErrors::StakeVault_NotSequencerSet(_) => "StakeVault_NotSequencerSet",
         Rota::RotaErrors::StakeVault_NotSlasher(_) => "StakeVault_NotSlasher",
@@ -952,6 +954,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::StakeVault_InsufficientUnits(error) => vec![("requested", error.requested.to_string()), ("held", error.held.to_string())],
         Rota::RotaErrors::StakeVault_InvalidFraction(error) => vec![("fractionWad", error.fractionWad.to_string())],
         Rota::RotaErrors::StakeVault_InvalidMaxPool(error) => vec![("maxPool", error.maxPool.to_string()), ("ceiling", error.ceiling.to_string())],
+        Rota::RotaErrors::StakeVault_InvalidRange(error) => vec![("sigma", error.sigma.to_string()), ("before", error.before.to_string())],
         Rota::RotaErrors::StakeVault_InvalidUnbonding(error) => vec![("unbondingEpochs", error.unbondingEpochs.to_string()), ("maximum", error.maximum.to_string())],
         Rota::RotaErrors::StakeVault_NotSequencerSet(error) => vec![("caller", error.caller.to_string())],
         Rota::RotaErrors::StakeVault_NotSlasher(error) => vec![("caller", error.caller.to_string())],
@@ -1284,6 +1287,7 @@ pub(crate) const NAMES: &[&str] = &[
     "StakeVault_InsufficientUnits",
     "StakeVault_InvalidFraction",
     "StakeVault_InvalidMaxPool",
+    "StakeVault_InvalidRange",
     "StakeVault_InvalidUnbonding",
     "StakeVault_NotSequencerSet",
     "StakeVault_NotSlasher",

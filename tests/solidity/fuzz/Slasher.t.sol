@@ -8,10 +8,15 @@ import {SlashingFixture} from "../harness/SlashingFixture.sol";
 /// @notice Rates against the formula in exact arithmetic, orders of proofs against each other and against a reference that
 /// is computed from all of them at once.
 abstract contract SlasherFuzz is SlashingFixture {
+    address private constant ALICE = address(0xA11CE);
     uint32 private constant COUNT = 5;
     uint256 private constant PROOFS = 14;
     uint32 private constant FIRST = 8;
     uint32 private constant LAST = 16;
+    /// @dev What Alice takes out of each pool in each epoch from 7 on, before the last one.
+    uint256 private constant LEFT = 20e18;
+    /// @dev What stays in a pool, of Alice and of its owner.
+    uint256 private constant STAYED = 1020e18;
     /// @dev Each slash rounds a fraction to 1e-18 of a pool of 1e21 wei, and what it takes by a wei.
     uint256 private constant ROUNDING = 1001;
 
@@ -23,7 +28,16 @@ abstract contract SlasherFuzz is SlashingFixture {
 
     function setUp() public {
         _deploySlashing(8, 16);
-        _start(COUNT, LAST);
+        _start(COUNT, 7);
+        for (uint32 id = 1; id <= COUNT; ++id) {
+            _delegate(ALICE, id, (LAST - 7) * LEFT + STAYED - 1000e18);
+        }
+        for (uint32 epoch = 7; epoch < LAST; ++epoch) {
+            for (uint32 id = 1; id <= COUNT; ++id) {
+                _undelegate(ALICE, id, LEFT);
+            }
+            _freezeUntil(epoch + 1, epoch + 1);
+        }
     }
 
     function _correlation() internal pure virtual returns (uint32);
@@ -48,11 +62,11 @@ abstract contract SlasherFuzz is SlashingFixture {
         else assertGe(rate, exact);
         // A share is at most 1e-9 too large, and below a third: 9 · share² at most 6e-9 more.
         if (exact > 0.05e18 && rate < WAD) assertLe(rate, exact + 6.1e9);
-        assertEq(taken, _lossUp(1000e18, rate));
+        assertEq(taken, _lossUp(STAYED, rate) + _lossUp(LEFT, rate), "the pool, and who left as the set began");
     }
 
-    /// @notice S4: any proofs in any order, with top-ups whenever somebody sends one, end at the same rates, those of the
-    /// reference, and take what one slash at that rate would, up to rounding.
+    /// @notice S4: any proofs in any order, with top-ups whenever somebody sends one, end at the rates of the reference, for
+    /// the pool and for who left in any epoch, and take from each what one slash at that rate would, up to rounding.
     function testFuzz_S4_anyOrder(uint256 seed) public {
         Proof[] memory proofs = new Proof[](PROOFS);
         for (uint256 i = 0; i < PROOFS; ++i) {
@@ -64,16 +78,35 @@ abstract contract SlasherFuzz is SlashingFixture {
             );
         }
         uint256 start = vm.snapshotState();
-        uint256[2][] memory one = _play(proofs, uint256(keccak256(abi.encode(seed, "one"))));
+        _play(proofs, uint256(keccak256(abi.encode(seed, "one"))));
         vm.revertToState(start);
-        uint256[2][] memory other = _play(proofs, uint256(keccak256(abi.encode(seed, "other"))));
-        for (uint32 i = 0; i < COUNT; ++i) {
-            assertEq(one[i][0], other[i][0], "rate");
-            assertEq(one[i][0], _reference(proofs, i + 1), "the reference");
-            uint256 atOnce = 1000e18 * one[i][0] / WAD;
-            assertApproxEqAbs(one[i][1], atOnce, 2 * PROOFS * ROUNDING, "as in one slash at the final rate");
-            assertApproxEqAbs(other[i][1], atOnce, 2 * PROOFS * ROUNDING, "as in one slash at the final rate");
+        _play(proofs, uint256(keccak256(abi.encode(seed, "other"))));
+    }
+
+    /// @dev Pool and cohorts of an operator are as after one slash each, of what is due from who backed the sets up to then.
+    function _checkPaid(Proof[] memory proofs, uint32 id) private view {
+        uint256 rate = _reference(proofs, id, type(uint32).max);
+        ISlasher.Conviction memory conviction = slashing.convictionOf(id);
+        assertEq(conviction.rate, rate, "the reference");
+        (uint256 tokens,) = vault.pool(id);
+        (uint256 thawing,) = vault.thawOf(id, LAST);
+        _checkLeft(STAYED, tokens + thawing, rate);
+        uint256 left = tokens + thawing + conviction.taken;
+        for (uint32 epoch = 7; epoch < LAST; ++epoch) {
+            (tokens,) = vault.thawOf(id, epoch);
+            _checkLeft(LEFT, tokens, _reference(proofs, id, epoch + 1));
+            left += tokens;
         }
+        assertEq(left, STAYED + (LAST - 7) * LEFT, "nothing is lost");
+        assertFalse(slashing.isTopUpDue(id));
+        assertEq(slashing.topUpDue(id), 0);
+    }
+
+    function _checkLeft(uint256 before, uint256 left, uint256 rate) private pure {
+        uint256 atOnce = before * (WAD - rate) / WAD;
+        assertLe(left, atOnce, "rounded up, what was taken");
+        assertGe(left + 2 * PROOFS * ROUNDING, atOnce, "as in one slash at the final rate");
+        if (rate == 0) assertEq(left, before, "left before any fault");
     }
 
     /// @notice S3: leaving between fault and proof, or between proof and top-up, lowers nothing.
@@ -97,11 +130,11 @@ abstract contract SlasherFuzz is SlashingFixture {
         return slashing.topUp(1);
     }
 
-    /// @dev The rate of an operator by all proofs at once: for each of its own, of each operator the largest share in the
-    /// window. Of proofs of one operator under one set the first counts; `_play` keeps those apart.
-    function _reference(Proof[] memory proofs, uint32 id) private pure returns (uint256 rate) {
+    /// @dev The rate of an operator by all proofs at once, for stake that backed the sets up to `last`: for each of its own
+    /// under those, of each operator the largest share in the window. Of proofs of one operator under one set the first counts; `_play` keeps those apart.
+    function _reference(Proof[] memory proofs, uint32 id, uint32 last) private pure returns (uint256 rate) {
         for (uint256 i = 0; i < proofs.length; ++i) {
-            if (proofs[i].id != id) continue;
+            if (proofs[i].id != id || proofs[i].sigma > last) continue;
             uint256 sum;
             for (uint32 j = 1; j <= COUNT; ++j) {
                 uint256 largest;
@@ -132,7 +165,7 @@ abstract contract SlasherFuzz is SlashingFixture {
 
     /// @dev Brings all proofs in a random order, with undelegations and top-ups at random times between; then raises what
     /// is due.
-    function _play(Proof[] memory proofs, uint256 dice) private returns (uint256[2][] memory result) {
+    function _play(Proof[] memory proofs, uint256 dice) private {
         uint256[] memory order = new uint256[](PROOFS);
         for (uint256 i = 0; i < PROOFS; ++i) {
             uint256 j = (dice >> (8 * i)) % (i + 1);
@@ -146,18 +179,13 @@ abstract contract SlasherFuzz is SlashingFixture {
             uint256 units = vault.units(any, _owner(any - 1));
             if ((now_ >> 32) % 4 == 0 && units != 0) _undelegate(_owner(any - 1), any, units / 3 + 1);
             any = uint32((now_ >> 64) % COUNT) + 1;
-            if (slashing.topUpDue(any) != 0) slashing.topUp(any);
+            if (slashing.isTopUpDue(any)) slashing.topUp(any);
         }
-        result = new uint256[2][](COUNT);
         uint256 all;
-        for (uint32 i = 0; i < COUNT; ++i) {
-            if (slashing.topUpDue(i + 1) != 0) slashing.topUp(i + 1);
-            ISlasher.Conviction memory conviction = slashing.convictionOf(i + 1);
-            (uint256 tokens,) = vault.pool(i + 1);
-            (uint256 thawing,) = vault.thawOf(i + 1, LAST);
-            assertEq(tokens + thawing + conviction.taken, 1000e18, "nothing is lost");
-            result[i] = [uint256(conviction.rate), conviction.taken];
-            all += conviction.taken;
+        for (uint32 id = 1; id <= COUNT; ++id) {
+            if (slashing.isTopUpDue(id)) slashing.topUp(id);
+            _checkPaid(proofs, id);
+            all += slashing.convictionOf(id).taken;
         }
         assertEq(token.balanceOf(escrow), all, "all that was taken is in the escrow");
     }

@@ -181,6 +181,25 @@ contract StakeVaultFuzzTest is StakingFixture {
         assertEq(tokens, cohort + 1 >= sigma ? 45e18 : 50e18);
     }
 
+    /// @notice S2 of a slash that ends before a set: a cohort pays iff sigma <= c + 1 < before, the pool does not.
+    function testFuzz_S2_cohortRuleUpToASet(uint8 cohortAge, uint8 sigmaAge, uint8 span) public {
+        uint256 units = _delegate(ALICE, id, 100e18);
+        uint32 cohort = 30;
+        _toEpoch(cohort);
+        _undelegate(ALICE, id, units / 2);
+        uint32 current = cohort + uint32(bound(cohortAge, 0, UNBONDING + 1));
+        uint32 sigma = current - uint32(bound(sigmaAge, 1, 20));
+        uint32 before = uint32(bound(span, sigma + 1, current));
+        _toEpoch(current);
+        bool pays = cohort + 1 >= sigma && cohort + 1 < before;
+        assertEq(_slash(id, sigma, before, 0.1e18), pays ? 5e18 : 0);
+        (uint256 tokens,) = vault.thawOf(id, cohort);
+        assertEq(tokens, pays ? 45e18 : 50e18);
+        (tokens,) = vault.pool(id);
+        assertEq(tokens, 50e18);
+        assertEq(vault.totalStaked(), 50e18);
+    }
+
     /// @notice R3: however hard and often a pool was slashed in one epoch, everybody gets out in that epoch.
     function testFuzz_R3_exitAfterAnySlashes(uint256 stake, uint256 dust, uint256[6] memory fractions) public {
         stake = bound(stake, 1, HALF);

@@ -109,6 +109,23 @@ contract SlashingGas is SlashingFixture {
         assertLe(_snapshot("topUp, every cohort open"), 180_000);
     }
 
+    /// @notice Later proofs of one operator: the staircase, and what a top-up of all of its steps costs.
+    function test_gas_staircase() public {
+        for (uint32 epoch = SIGMA; epoch <= SIGMA + 4; ++epoch) {
+            if (epoch != SIGMA) _freezeUntil(epoch, epoch);
+            _undelegate(_owner(0), 1, 1e18);
+        }
+        _first();
+        _convict(1, SIGMA + 4, 1, TOTAL);
+        _convict(1, SIGMA + 2, 1, TOTAL);
+        assertLe(_snapshot("convict again, of who left in between"), 190_000);
+        _convict(1, SIGMA + 3, TOTAL / 10, TOTAL);
+        assertLe(_snapshot("convict again, dearer"), 220_000);
+        _convict(1, SIGMA, TOTAL / 5, TOTAL);
+        assertLe(_snapshot("convict again, three steps"), 320_000);
+        assertEq(vault.slashSeq(), 1 + 1 + 1 + 1 + 3);
+    }
+
     function test_gas_offline() public {
         _jail(2, SIGMA);
         _jail(1, SIGMA);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ALL_LATER} from "contracts/interfaces/IStakeVault.sol";
+
 import {StakingFixture} from "../harness/StakingFixture.sol";
 
 /// @notice Gas of whole transactions of the staking contracts. Always with isolation: the measured call is
@@ -209,7 +211,7 @@ contract StakingGasTest is StakingFixture {
         }
         _toEpoch(sigma + 2);
         vm.prank(slasher);
-        vault.slash(id, sigma, 0.05e18);
+        vault.slash(id, sigma, ALL_LATER, 0.05e18);
         used = vm.snapshotGasLastCall(GROUP, delegators == 1 ? "slash, 1 delegator" : "slash, 100 delegators");
     }
 

@@ -8,7 +8,7 @@ import {Test} from "forge-std/Test.sol";
 import {IEpochClock} from "contracts/interfaces/IEpochClock.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 
 /// @dev A guardian that tests switch by hand; the timed one has its own tests.
 contract SwitchGuardian {
@@ -171,8 +171,12 @@ abstract contract StakingFixture is Test {
     }
 
     function _slash(uint32 id, uint32 sigma, uint256 fraction) internal returns (uint256 taken) {
+        return _slash(id, sigma, ALL_LATER, fraction);
+    }
+
+    function _slash(uint32 id, uint32 sigma, uint32 before, uint256 fraction) internal returns (uint256 taken) {
         vm.prank(slasher);
-        return vault.slash(id, sigma, fraction);
+        return vault.slash(id, sigma, before, fraction);
     }
 
     /// @dev Registered, bonded with `stake`, ready: may take a seat from the next epoch on.

@@ -68,8 +68,8 @@ contract SlashingInvariants is Test {
         assertLe(handler.rewarded() * 20, handler.taken(), "S9: reporters above 5 %");
     }
 
-    /// @notice At the end: after the top-ups each conviction is at its final rate (S4), and every wei is in the vault, with
-    /// a delegator or in the escrow (F1, F2). Prints what the run did.
+    /// @notice At the end: after the top-ups each conviction is at its final rate, for the stake of every epoch (S4), and
+    /// every wei is in the vault, with a delegator or in the escrow (F1, F2). Prints what the run did.
     function afterInvariant() public {
         handler.topUpAll();
         for (uint256 i = 0; i < handler.convictionCount(); ++i) {
@@ -79,6 +79,13 @@ contract SlashingInvariants is Test {
         }
         uint256 held;
         uint32 last = uint32((block.timestamp - 1_700_000_000) / 60);
+        for (uint256 i = 0; i < handler.convictionCount(); ++i) {
+            (uint32 id,,) = handler.convictionAt(i);
+            for (uint32 epoch = 1; epoch <= last; ++epoch) {
+                (uint256 paid, uint256 due) = handler.paidAndDue(id, epoch);
+                assertEq(paid, due, "S4: final rate of who left");
+            }
+        }
         for (uint32 id = 1; id <= registry.operatorCount(); ++id) {
             (uint256 tokens,) = vault.pool(id);
             held += tokens;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 
 import {SlashingFixture} from "../harness/SlashingFixture.sol";
 
@@ -49,9 +49,10 @@ contract SlashingHandler is SlashingFixture {
 
     Proof[] private _proofs;
     mapping(uint32 id => mapping(uint32 sigma => bool)) private _proven;
-    /// @dev In the order of their first conviction; what was taken of each, 1e18 = all.
+    /// @dev In the order of their first conviction.
     uint32[] private _convicts;
-    mapping(uint32 id => uint256 rate) private _rates;
+    /// @dev The highest rate that was ever taken for a proof, 1e18 = all: stake that backed the set paid that much at least.
+    mapping(uint32 id => mapping(uint32 sigma => uint256 rate)) private _paid;
     mapping(uint32 id => Absence[] list) private _absences;
     uint32[] private _frozen;
     Ticket[] private _tickets;
@@ -127,8 +128,7 @@ contract SlashingHandler is SlashingFixture {
     // --- equivocation
 
     /// @dev S1, S2, S4, S6, S9: refused only for age, a set that has not started or an earlier conviction under it;
-    /// otherwise exactly what lacks to the rate of the formula over the books, from exactly the pool and the cohorts in
-    /// reach.
+    /// otherwise exactly what lacks to the rate of the formula over the books, of exactly the pool and each cohort in reach.
     function convict(uint256 which, uint256 age, uint256 weight, bool amnesia) external {
         uint32 id = _id(which);
         // Of new ones few, or nobody would be left; others again and again.
@@ -140,29 +140,26 @@ contract SlashingHandler is SlashingFixture {
         if (weight % 7 == 0) offence.reporter = address(0);
 
         bytes memory refusal = _refusal(id, offence.sigma, amnesia ? UNBONDING : EVIDENCE);
-        uint256 expected;
-        uint256 rate = _rates[id];
+        uint256 rate = _paidFor(id, ALL_LATER);
+        uint256[] memory before = _stairs(id);
         if (refusal.length == 0) {
+            if (rate == 0) _convicts.push(id);
             _proofs.push(Proof(id, offence.sigma, uint256(offence.weight) * WAD / TOTAL));
             _proven[id][offence.sigma] = true;
-            uint256 called = _rateUnder(offence.sigma);
-            if (called > rate) {
-                expected = _atStake(id, offence.sigma, _extra(rate, called));
-                if (rate == 0) _convicts.push(id);
-                rate = called;
-            }
+            _paid[id][offence.sigma] = _rateUnder(offence.sigma);
         }
+        uint256[] memory kept = _leftOf(id, before);
         uint256 reward = slashEscrow.rewardOf(reporter);
         vm.prank(which % 2 == 0 ? voteFault : proposalFault);
         try slashing.convict(offence) returns (uint256 took) {
-            _count(_rates[id] == 0 ? bytes32("convict") : bytes32("convict again"), true);
-            if (rate > _rates[id] && _rates[id] != 0) _count("convict again, dearer", true);
+            _count(rate == 0 ? bytes32("convict") : bytes32("convict again"), true);
+            if (rate != 0 && _paidFor(id, ALL_LATER) > rate) _count("convict again, dearer", true);
+            else if (rate != 0 && took != 0) _count("convict again, who left", true);
             assertEq(refusal.length, 0, "convicted against the rules");
-            assertEq(took, expected, "S2: not what was at stake");
+            assertEq(took, _checkKept(id, kept), "S2: not what was at stake");
             taken += took;
             if (offence.reporter != address(0)) rewarded += took * 5 / 100;
             assertEq(slashEscrow.rewardOf(reporter) - reward, offence.reporter == address(0) ? 0 : took * 5 / 100, "S9");
-            _rates[id] = rate;
         } catch (bytes memory reason) {
             _count("convict", false);
             assertEq(reason, refusal, "S6: refused against the rules");
@@ -212,7 +209,7 @@ contract SlashingHandler is SlashingFixture {
         Absence storage absence = _absences[id][index];
         uint256 rate = _offlineRate(id, index);
         bytes memory refusal = _offlineRefusal(id, absence, rate);
-        uint256 expected = _atStake(id, absence.sigma, rate);
+        uint256 expected = refusal.length == 0 ? _atStake(id, absence.sigma, rate) : 0;
         vm.prank(offlineFault);
         try slashing.slashOffline(id, absence.sigma) returns (uint256 took) {
             _count("slashOffline", true);
@@ -337,8 +334,12 @@ contract SlashingHandler is SlashingFixture {
 
     function convictionAt(uint256 index) external view returns (uint32 id, uint256 rate, uint256 due) {
         id = _convicts[index];
-        (due,) = _rateDue(id);
-        return (id, _rates[id], due);
+        return (id, _paidFor(id, ALL_LATER), _dueFor(id, ALL_LATER));
+    }
+
+    /// @dev What stake of a convict paid that left before it could back `epoch + 1`, and what it has to pay.
+    function paidAndDue(uint32 id, uint32 epoch) external view returns (uint256 paid, uint256 due) {
+        return (_paidFor(id, epoch), _dueFor(id, epoch));
     }
 
     function topUpAll() external {
@@ -358,8 +359,9 @@ contract SlashingHandler is SlashingFixture {
     // --- internals
 
     function _topUp(uint32 id) private {
-        uint256 rate = _rates[id];
+        uint256 rate = _paidFor(id, ALL_LATER);
         if (rate == 0) {
+            assertFalse(slashing.isTopUpDue(id));
             try slashing.topUp(id) {
                 fail();
             } catch (bytes memory reason) {
@@ -367,21 +369,30 @@ contract SlashingHandler is SlashingFixture {
             }
             return;
         }
-        (uint256 due, uint32 sigma) = _rateDue(id);
+        uint256 due = _dueFor(id, ALL_LATER);
         // Never called for when nothing is to be raised: the divisor would be zero at 100 %.
-        uint256 fraction = due > rate ? _extra(rate, due) : 0;
-        assertEq(slashing.topUpDue(id), fraction);
-        uint256 expected = _atStake(id, sigma, fraction);
+        assertEq(slashing.topUpDue(id), due > rate ? _extra(rate, due) : 0);
+        uint256[] memory before = _stairs(id);
+        bool any = false;
+        for (uint256 i = 0; i < _proofs.length; ++i) {
+            if (_proofs[i].id != id) continue;
+            uint32 sigma = _proofs[i].sigma;
+            any = any || _dueFor(id, sigma) > _paidFor(id, sigma);
+        }
+        assertEq(slashing.isTopUpDue(id), any);
+        for (uint256 i = 0; i < _proofs.length; ++i) {
+            if (_proofs[i].id == id) _paid[id][_proofs[i].sigma] = _rateUnder(_proofs[i].sigma);
+        }
+        uint256[] memory kept = _leftOf(id, before);
         try slashing.topUp(id) returns (uint256 took) {
-            _count("topUp", true);
-            assertGt(fraction, 0, "raised against the rules");
-            assertEq(took, expected, "S4: not what was due");
+            _count(due > rate ? bytes32("topUp") : bytes32("topUp of those who left"), true);
+            assertTrue(any, "raised against the rules");
+            assertEq(took, _checkKept(id, kept), "S4: not what was due");
             taken += took;
-            _rates[id] = due;
         } catch (bytes memory reason) {
             _count("topUp", false);
             assertEq(reason, abi.encodeWithSelector(ISlasher.Slasher_NothingToTopUp.selector, id, rate), "not raised");
-            assertEq(fraction, 0);
+            assertFalse(any);
         }
     }
 
@@ -396,13 +407,62 @@ contract SlashingHandler is SlashingFixture {
         return age % 16 == 0 ? current + 1 : current - uint32(_bound(age, 0, 12 > current ? current : 12));
     }
 
-    /// @dev The highest rate that a proof of `id` calls for, and the first set that does.
-    function _rateDue(uint32 id) private view returns (uint256 rate, uint32 sigma) {
+    /// @dev The highest rate that a proof of `id` calls for under a set up to `last`: what stake pays that backed those.
+    function _dueFor(uint32 id, uint32 last) private view returns (uint256 rate) {
         for (uint256 i = 0; i < _proofs.length; ++i) {
-            if (_proofs[i].id != id) continue;
+            if (_proofs[i].id != id || _proofs[i].sigma > last) continue;
             uint256 here = _rateUnder(_proofs[i].sigma);
-            if (here > rate || (here == rate && _proofs[i].sigma < sigma)) (rate, sigma) = (here, _proofs[i].sigma);
+            if (here > rate) rate = here;
         }
+    }
+
+    /// @dev The highest that was taken so far.
+    function _paidFor(uint32 id, uint32 last) private view returns (uint256 rate) {
+        for (uint256 i = 0; i < _proofs.length; ++i) {
+            if (_proofs[i].id != id || _proofs[i].sigma > last) continue;
+            uint256 here = _paid[id][_proofs[i].sigma];
+            if (here > rate) rate = here;
+        }
+    }
+
+    /// @dev What each cohort of the window paid so far, oldest first, and last the pool.
+    function _stairs(uint32 id) private view returns (uint256[] memory rates) {
+        uint32 current = _epoch();
+        rates = new uint256[](current - _oldest() + 2);
+        for (uint32 c = _oldest(); c <= current; ++c) {
+            rates[c - _oldest()] = _paidFor(id, c + 1);
+        }
+        rates[rates.length - 1] = _paidFor(id, ALL_LATER);
+    }
+
+    /// @dev What has to be left in each of them when what was `before` is raised to what is paid now; in the end the sum of
+    /// what that takes.
+    function _leftOf(uint32 id, uint256[] memory before) private view returns (uint256[] memory left) {
+        uint256[] memory later = _stairs(id);
+        left = new uint256[](before.length + 1);
+        for (uint256 i = 0; i < before.length; ++i) {
+            uint256 tokens = _tokensOf(id, i, before.length);
+            uint256 loss = later[i] > before[i] ? _lossUp(tokens, _extra(before[i], later[i])) : 0;
+            left[i] = tokens - loss;
+            left[before.length] += loss;
+        }
+    }
+
+    /// @dev S4: each cohort and the pool are left with what they should be. Returns what that took.
+    function _checkKept(uint32 id, uint256[] memory left) private view returns (uint256) {
+        for (uint256 i = 0; i + 1 < left.length; ++i) {
+            assertEq(_tokensOf(id, i, left.length - 1), left[i], "S4: a cohort or the pool paid too much or too little");
+        }
+        return left[left.length - 1];
+    }
+
+    function _tokensOf(uint32 id, uint256 index, uint256 count) private view returns (uint256 tokens) {
+        (tokens,) = index + 1 == count ? vault.pool(id) : vault.thawOf(id, _oldest() + uint32(index));
+    }
+
+    /// @dev Oldest cohort that is in reach.
+    function _oldest() private view returns (uint32) {
+        return _epoch() > UNBONDING + 2 ? _epoch() - UNBONDING - 2 : 0;
     }
 
     /// @dev The formula over the books: of each operator the largest share in the window. Exact: weights are of 1000.
@@ -427,13 +487,12 @@ contract SlashingHandler is SlashingFixture {
         return ((newRate - rate) * WAD - 1) / (WAD - rate) + 1;
     }
 
-    /// @dev What a slash takes: from the pool, and from the cohorts c of the window with c + 1 >= sigma.
+    /// @dev What the slash of an absence takes: from the pool, and from the cohorts c of the window with c + 1 >= sigma.
     function _atStake(uint32 id, uint32 sigma, uint256 fraction) private view returns (uint256 amount) {
         if (fraction == 0) return 0;
         (uint256 tokens,) = vault.pool(id);
         amount = _lossUp(tokens, fraction);
-        uint32 current = _epoch();
-        for (uint32 c = current > UNBONDING + 2 ? current - UNBONDING - 2 : 0; c <= current; ++c) {
+        for (uint32 c = _oldest(); c <= _epoch(); ++c) {
             if (c + 1 < sigma) continue;
             (tokens,) = vault.thawOf(id, c);
             amount += _lossUp(tokens, fraction);
@@ -481,7 +540,7 @@ contract SlashingHandler is SlashingFixture {
     }
 
     function _isConvicted(uint32 id) private view returns (bool) {
-        return _rates[id] != 0;
+        return _paidFor(id, ALL_LATER) != 0;
     }
 
     function _id(uint256 which) private view returns (uint32) {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 
 import {StakingBooks} from "./StakingBooks.sol";
 
@@ -135,23 +135,27 @@ contract StakingHandler is StakingBooks {
 
     // --- slasher
 
-    /// @dev S2, F4: exactly the pool and the cohorts in reach, each by the fraction rounded up; prices only fall.
-    function slash(uint256 which, uint256 age, uint256 fraction) external {
+    /// @dev S2, F4: exactly the cohorts in reach and, unless it ends before a set, the pool, each by the fraction rounded up;
+    /// prices only fall.
+    function slash(uint256 which, uint256 age, uint256 end, uint256 fraction) external {
         uint32 id = _id(which);
         uint32 current = _epoch();
         uint32 sigma = current - uint32(_bound(age, 0, 12 > current ? current : 12));
         fraction = fraction % 16 == 0 ? WAD : _bound(fraction, 1, WAD / 3);
-        uint256 expected = _lossUp(_pools[id][0], fraction);
+        uint32 before = end % 2 == 0 || sigma == current ? ALL_LATER : uint32(_bound(end, sigma + 1, current));
+        uint256 expected = before == ALL_LATER ? _lossUp(_pools[id][0], fraction) : 0;
         uint256 poolLoss = expected;
         uint32 oldest = current > UNBONDING + 2 ? current - UNBONDING - 2 : 0;
         for (uint32 c = oldest; c <= current; ++c) {
-            if (c + 1 < sigma) continue;
+            if (c + 1 < sigma || c + 1 >= before) continue;
             (uint256 tokens,) = vault.thawOf(id, c);
             expected += _lossUp(tokens, fraction);
         }
+        uint256 seq = vault.slashSeq();
         vm.prank(slasher);
-        uint256 taken = vault.slash(id, sigma, fraction);
-        _count("slash", true);
+        uint256 taken = vault.slash(id, sigma, before, fraction);
+        _count(before == ALL_LATER ? bytes32("slash") : bytes32("slash of those who left"), true);
+        assertEq(vault.slashSeq() - seq, before == ALL_LATER || taken != 0 ? 1 : 0, "log");
         assertEq(taken, expected, "not what was at stake");
         slashed += taken;
         _pools[id][0] -= poolLoss;

@@ -21,7 +21,7 @@ import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
 import {ISlashEscrow} from "contracts/interfaces/ISlashEscrow.sol";
 import {ISlasher} from "contracts/interfaces/ISlasher.sol";
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {Deploy} from "../../../script/Deploy.s.sol";
 import {Parameters} from "../../../script/Parameters.sol";
 
@@ -147,7 +147,7 @@ contract DeployTest is Test {
 
         // Vault, registry and escrow listen to the slasher, the slasher asks the vault's set and clock.
         vm.startPrank(d.slasher);
-        assertEq(IStakeVault(d.stakeVault).slash(1, 0, 1), 0);
+        assertEq(IStakeVault(d.stakeVault).slash(1, 0, ALL_LATER, 1), 0);
         vm.expectRevert(abi.encodeWithSelector(ISequencerRegistry.SequencerRegistry_UnknownOperator.selector, 1));
         ISequencerRegistry(d.sequencerRegistry).tombstone(1);
         ISlashEscrow(d.slashEscrow).book(address(0), 0);

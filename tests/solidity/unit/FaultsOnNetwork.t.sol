@@ -8,6 +8,7 @@ import {ILens} from "contracts/interfaces/ILens.sol";
 import {IOfflineFault} from "contracts/interfaces/IOfflineFault.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {ALL_LATER} from "contracts/interfaces/IStakeVault.sol";
 
 import {FaultsFixture} from "../harness/FaultsFixture.sol";
 
@@ -149,7 +150,7 @@ contract FaultsOnNetworkTest is FaultsFixture {
 
     function test_S6_withNothingToTake() public {
         vm.prank(slasher);
-        vault.slash(1, SIGMA, WAD);
+        vault.slash(1, SIGMA, ALL_LATER, WAD);
         assertEq(_report(0), 0);
         assertTrue(slashing.isConvicted(1));
     }

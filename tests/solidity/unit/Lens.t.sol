@@ -5,6 +5,7 @@ import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {ILens} from "contracts/interfaces/ILens.sol";
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {ALL_LATER} from "contracts/interfaces/IStakeVault.sol";
 import {NetworkKit} from "../kit/NetworkKit.sol";
 
 /// @notice The lens says what the contracts say, and what it calls due succeeds.
@@ -182,6 +183,7 @@ contract LensTest is NetworkKit {
         assertEq(page[0].seq, 2);
         assertEq(page[0].id, 2);
         assertEq(page[0].sigma, epoch - 1);
+        assertEq(page[0].before, ALL_LATER);
         assertEq(page[0].fraction, 0.2e18);
         assertEq(lens.slashHistory(1, 1).length, 1);
         assertEq(lens.slashHistory(0, 9).length, 0, "numbers count from 1");
@@ -196,7 +198,7 @@ contract LensTest is NetworkKit {
     }
 
     /// @notice What the lens foretells is what a slash does, for stake in the pool and in cohorts on both sides of the fault.
-    function testFuzz_lossOf(uint256 amount, uint256 fraction, uint256 left) public {
+    function testFuzz_lossOf(uint256 amount, uint256 fraction, uint256 left, bool all) public {
         amount = bound(amount, 2, 1e21);
         fraction = bound(fraction, 1, WAD);
         _delegate(1, alice, amount);
@@ -207,20 +209,24 @@ contract LensTest is NetworkKit {
             if (left / 4 != 0) stakeVault.undelegate(1, left / 4);
         }
         uint32 epoch = _epoch();
-        // Cohort epoch - 2 backed neither this set nor a later one.
-        (uint256 staked, uint256 thawing) = lens.lossOf(alice, 1, epoch, fraction);
+        // Cohort epoch - 2 backed neither this set nor a later one. What left in it is all that did not back this set, but
+        // the one before.
+        (uint32 sigma, uint32 end) = all ? (epoch, ALL_LATER) : (epoch - 1, epoch);
+        (uint256 staked, uint256 thawing) = lens.lossOf(alice, 1, sigma, end, fraction);
         (uint256 mine, uint256[3] memory before) = _holdings(alice, epoch);
-        _slash(1, epoch, fraction);
+        vm.prank(network.slasher);
+        stakeVault.slash(1, sigma, end, fraction);
         (uint256 kept, uint256[3] memory later) = _holdings(alice, epoch);
         assertEq(staked, mine - kept, "pool");
-        assertEq(thawing, before[1] + before[2] - later[1] - later[2], "cohorts");
-        assertEq(before[0], later[0], "left before the fault");
-        (staked, thawing) = lens.lossOf(alice, 1, 0, WAD);
+        assertEq(thawing, before[0] + before[1] + before[2] - later[0] - later[1] - later[2], "cohorts");
+        if (all) assertEq(before[0], later[0], "left before the fault");
+        else assertEq(staked + before[1] + before[2], later[1] + later[2], "stayed");
+        (staked, thawing) = lens.lossOf(alice, 1, 0, ALL_LATER, WAD);
         assertEq(staked, kept);
         assertEq(thawing, later[0] + later[1] + later[2]);
-        (staked, thawing) = lens.lossOf(address(0xdead), 1, epoch, WAD);
+        (staked, thawing) = lens.lossOf(address(0xdead), 1, epoch, ALL_LATER, WAD);
         assertEq(staked + thawing, 0);
-        (staked, thawing) = lens.lossOf(alice, 9, epoch, WAD);
+        (staked, thawing) = lens.lossOf(alice, 9, epoch, ALL_LATER, WAD);
         assertEq(staked + thawing, 0, "unknown operator");
     }
 
@@ -238,12 +244,14 @@ contract LensTest is NetworkKit {
         assertEq(open[0].id, 1);
         assertEq(open[0].kind, FaultKind.PRECOMMIT);
         assertEq(open[0].sigma, epoch);
+        assertEq(open[0].before, ALL_LATER);
         assertEq(open[0].fraction, slasher.topUpDue(1));
         assertGt(open[0].fraction, 0);
         assertEq(open[0].dueAt, 0);
         assertEq(open[1].id, 3);
         assertEq(open[1].kind, FaultKind.OFFLINE);
         assertEq(open[1].sigma, epoch);
+        assertEq(open[1].before, ALL_LATER);
         assertEq(open[1].fraction, 0, "a first absence can be vetoed only");
         assertEq(open[1].dueAt, block.timestamp + parameters.appealWindow);
         assertEq(lens.openFaults(2, 2).length, 1);
@@ -273,6 +281,32 @@ contract LensTest is NetworkKit {
         assertEq(lens.openFaults(1, 10).length, 0, "lapsed");
     }
 
+    /// @notice A top-up of stake that left between two faults, and of what stayed, is listed slash by slash.
+    function test_openFaults_slashBySlash() public {
+        uint32 epoch = _epoch();
+        ISlasher slasher = ISlasher(network.slasher);
+        _convict(1, epoch - 1, 1);
+        _nextEpoch();
+        _nextEpoch();
+        _nextEpoch();
+        // Out of the first one's window, and then both are raised by another operator's.
+        _convict(1, epoch + 3, 2);
+        _convict(2, epoch + 1, 1);
+        ILens.OpenFault[] memory open = lens.openFaults(1, 10);
+        ISlasher.Slash[] memory slashes = slasher.slashesDue(1);
+        assertEq(slashes.length, 2);
+        assertEq(open.length, 2);
+        for (uint256 i = 0; i < 2; ++i) {
+            assertEq(open[i].id, 1);
+            assertEq(open[i].kind, FaultKind.PRECOMMIT);
+            assertEq(open[i].sigma, i == 0 ? epoch - 1 : epoch + 3);
+            assertEq(open[i].before, i == 0 ? epoch + 3 : ALL_LATER);
+            assertEq(open[i].fraction, slashes[i].fraction);
+        }
+        slasher.topUp(1);
+        assertEq(lens.openFaults(1, 10).length, 0);
+    }
+
     function test_constructor_refusesZeroAddresses() public {
         for (uint256 field = 0; field < 7; ++field) {
             address[7] memory wiring = [
@@ -300,7 +334,7 @@ contract LensTest is NetworkKit {
 
     function _slash(uint32 id, uint32 sigma, uint256 fraction) private {
         vm.prank(network.slasher);
-        stakeVault.slash(id, sigma, fraction);
+        stakeVault.slash(id, sigma, ALL_LATER, fraction);
     }
 
     function _convict(uint32 id, uint32 sigma, uint64 tenths) private {

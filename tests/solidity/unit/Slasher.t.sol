@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {ISequencerRegistry} from "contracts/interfaces/ISequencerRegistry.sol";
 import {ISequencerSet} from "contracts/interfaces/ISequencerSet.sol";
 import {FaultKind, ISlasher} from "contracts/interfaces/ISlasher.sol";
+import {ALL_LATER} from "contracts/interfaces/IStakeVault.sol";
 
 import {SlashingFixture} from "../harness/SlashingFixture.sol";
 
@@ -22,6 +23,7 @@ contract SlasherTest is SlashingFixture {
         ISlasher.Offence memory offence = _offence(1, 10, 1, 10);
         vm.expectEmit(address(slashing));
         emit ISlasher.Convicted(1, FaultKind.PRECOMMIT, 10, 1000, 1, 0.09e18, 135e18, reporter);
+        assertEq(slashing.lastConvictedAt(), 0);
         vm.prank(voteFault);
         uint256 taken = slashing.convict(offence);
 
@@ -35,6 +37,7 @@ contract SlasherTest is SlashingFixture {
         assertEq(conviction.lastSigma, 10);
         assertEq(conviction.rate, 0.09e18);
         assertEq(conviction.kind, FaultKind.PRECOMMIT);
+        assertEq(conviction.proofs, 1);
         assertEq(conviction.taken, 135e18);
         assertTrue(slashing.isProven(1, 10));
         assertFalse(slashing.isProven(1, 11));
@@ -42,9 +45,16 @@ contract SlasherTest is SlashingFixture {
         assertEq(slashing.convictedShare(10), 0.1e18);
         assertEq(slashEscrow.rewardOf(reporter), 6.75e18, "5 % of it");
         assertEq(token.balanceOf(escrow), 135e18);
-        (uint32 id, uint32 sigma, uint256 fraction) = vault.slashAt(vault.slashSeq());
+        ISlasher.Proof[] memory proofs = slashing.proofsOf(1);
+        assertEq(proofs.length, 1);
+        assertEq(proofs[0].sigma, 10);
+        assertEq(proofs[0].share, 0.1e9);
+        assertEq(proofs[0].paid, 0.09e18);
+        assertEq(slashing.lastConvictedAt(), block.timestamp);
+        (uint32 id, uint32 sigma, uint32 before, uint256 fraction) = vault.slashAt(vault.slashSeq());
         assertEq(id, 1);
         assertEq(sigma, 10);
+        assertEq(before, ALL_LATER);
         assertEq(fraction, 0.09e18);
     }
 
@@ -167,7 +177,7 @@ contract SlasherTest is SlashingFixture {
     function test_S4_aProofThatTakesNothingCounts() public {
         _freezeUntil(11, 13);
         _convict(1, 13, 1, 10);
-        assertEq(_convict(1, 10, 1, 10), 0, "9 % are taken");
+        assertEq(_convict(1, 10, 1, 10), 0, "9 % are taken, and nobody left before 13");
         assertEq(slashing.convictionOf(1).firstSigma, 10);
         assertEq(_convict(2, 10, 1, 10), 360e18, "with the first one's share");
         (uint256 rate, uint32 sigma) = slashing.rateDue(1);
@@ -177,7 +187,7 @@ contract SlasherTest is SlashingFixture {
         vm.expectEmit(address(slashing));
         emit ISlasher.ToppedUp(1, 10, 0.36e18, _lossUp(910e18, extra));
         slashing.topUp(1);
-        (, uint32 last,) = vault.slashAt(vault.slashSeq());
+        (, uint32 last,,) = vault.slashAt(vault.slashSeq());
         assertEq(last, 10, "of all that backed 10");
     }
 

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {StakeVaultKit} from "../kit/StakeVaultKit.sol";
 
 contract StakeVaultTest is StakeVaultKit {
@@ -59,7 +59,7 @@ contract StakeVaultTest is StakeVaultKit {
         }
         _toEpoch(15);
         vm.expectEmit(address(vault));
-        emit IStakeVault.Slashed(1, id, 13, 0.1e18, 8e18);
+        emit IStakeVault.Slashed(1, id, 13, ALL_LATER, 0.1e18, 8e18);
         assertEq(_slash(id, 13, 0.1e18), 8e18);
         assertEq(token.balanceOf(escrow), 8e18);
         (uint256 tokens, uint256 units) = vault.pool(id);
@@ -76,10 +76,56 @@ contract StakeVaultTest is StakeVaultKit {
         assertEq(tokens, 45e18);
         assertEq(vault.totalStaked(), 45e18);
         assertEq(vault.slashSeq(), 1);
-        (uint32 slashed, uint32 sigma, uint256 fraction) = vault.slashAt(1);
+        (uint32 slashed, uint32 sigma, uint32 before, uint256 fraction) = vault.slashAt(1);
         assertEq(slashed, id);
         assertEq(sigma, 13);
+        assertEq(before, ALL_LATER);
         assertEq(fraction, 0.1e18);
+    }
+
+    /// @notice What backed a set and left before it could back a later one, nothing else: c with sigma <= c + 1 < before.
+    function test_S2_slash_endsBeforeASet() public {
+        _delegate(ALICE, id, 100e18);
+        for (uint32 e = 10; e < 15; ++e) {
+            _toEpoch(e);
+            _undelegate(ALICE, id, 10e18);
+        }
+        vm.expectEmit(address(vault));
+        emit IStakeVault.Slashed(1, id, 12, 14, 0.1e18, 2e18);
+        assertEq(_slash(id, 12, 14, 0.1e18), 2e18);
+        assertEq(token.balanceOf(escrow), 2e18);
+        for (uint32 e = 10; e < 15; ++e) {
+            (uint256 left,) = vault.thawOf(id, e);
+            assertEq(left, e == 11 || e == 12 ? 9e18 : 10e18, "cohort");
+        }
+        (uint256 tokens, uint256 units) = vault.pool(id);
+        assertEq(tokens, 50e18);
+        assertEq(units, 50e18);
+        assertEq(vault.totalStaked(), 50e18);
+        (uint32 slashed, uint32 sigma, uint32 before, uint256 fraction) = vault.slashAt(1);
+        assertEq(slashed, id);
+        assertEq(sigma, 12);
+        assertEq(before, 14);
+        assertEq(fraction, 0.1e18);
+        // One set alone, and the first of all.
+        assertEq(_slash(id, 13, 14, WAD), 9e18);
+        assertEq(_slash(id, 0, 1, WAD), 0);
+        assertEq(_slash(id, 0, 11, WAD), 0);
+        assertEq(_slash(id, 0, 12, WAD), 10e18);
+        assertEq(_slash(id, 0, ALL_LATER, WAD), 79e18);
+    }
+
+    /// @notice The log grows with what was taken only; a slash that reaches the pool is always in it.
+    function test_slash_endsBeforeASetAndFindsNothing() public {
+        _delegate(ALICE, id, 100e18);
+        _undelegate(ALICE, id, 10e18);
+        _toEpoch(14);
+        vm.recordLogs();
+        assertEq(_slash(id, 12, 14, WAD), 0, "nobody left in 11 and 12");
+        assertEq(vm.getRecordedLogs().length, 0);
+        assertEq(vault.slashSeq(), 0);
+        assertEq(_slash(99, 12, WAD), 0);
+        assertEq(vault.slashSeq(), 1);
     }
 
     /// @notice The work is bounded: cohorts older than UNBONDING_EPOCHS + 3 are out of reach even for a set of epoch 0.
@@ -98,7 +144,7 @@ contract StakeVaultTest is StakeVaultKit {
 
     function test_slash_nothingThere() public {
         vm.expectEmit(address(vault));
-        emit IStakeVault.Slashed(1, 99, 0, WAD, 0);
+        emit IStakeVault.Slashed(1, 99, 0, ALL_LATER, WAD, 0);
         assertEq(_slash(99, 0, WAD), 0);
         assertEq(vault.slashSeq(), 1);
     }
@@ -120,14 +166,21 @@ contract StakeVaultTest is StakeVaultKit {
 
     function test_revert_slash() public {
         vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_NotSlasher.selector, address(this)));
-        vault.slash(id, 10, WAD);
+        vault.slash(id, 10, ALL_LATER, WAD);
         vm.startPrank(slasher);
         vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_InvalidFraction.selector, 0));
-        vault.slash(id, 10, 0);
+        vault.slash(id, 10, ALL_LATER, 0);
         vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_InvalidFraction.selector, WAD + 1));
-        vault.slash(id, 10, WAD + 1);
+        vault.slash(id, 10, ALL_LATER, WAD + 1);
         vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_FutureSet.selector, 11, 10));
-        vault.slash(id, 11, WAD);
+        vault.slash(id, 11, ALL_LATER, WAD);
+        // Not after its beginning, or where stake can still leave ahead of it.
+        uint32[4] memory ends = [uint32(0), 8, 9, 11];
+        for (uint256 i = 0; i < ends.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IStakeVault.StakeVault_InvalidRange.selector, 9, ends[i]));
+            vault.slash(id, 9, ends[i], WAD);
+        }
+        vault.slash(id, 9, 10, WAD);
         vm.stopPrank();
     }
 

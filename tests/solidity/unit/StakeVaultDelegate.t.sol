@@ -5,7 +5,7 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 import {EpochTrace} from "contracts/base/EpochTrace.sol";
-import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
+import {ALL_LATER, IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {CallbackToken, FeeToken} from "../harness/Tokens.sol";
 import {StakeVaultKit} from "../kit/StakeVaultKit.sol";
 
@@ -254,7 +254,7 @@ contract StakeVaultDelegateTest is StakeVaultKit {
         bytes[] memory calls = new bytes[](3);
         calls[0] = abi.encodeCall(other.delegate, (id, 1e18));
         calls[1] = abi.encodeCall(other.claim, (id, 10));
-        calls[2] = abi.encodeCall(other.slash, (id, 10, WAD));
+        calls[2] = abi.encodeCall(other.slash, (id, 10, ALL_LATER, WAD));
         for (uint256 i = 0; i < calls.length; ++i) {
             hostile.arm(address(other), calls[i]);
             vm.prank(ALICE);

@@ -131,6 +131,13 @@ pub mod lens {
                                     ),
                                 },
                                 ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("before"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("fraction"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
@@ -197,6 +204,7 @@ pub mod lens {
                                                 ::std::vec![
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(8usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
@@ -476,6 +484,7 @@ pub mod lens {
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
                                                 ],
                                             ),
@@ -553,6 +562,7 @@ pub mod lens {
                                             ::ethers::core::abi::ethabi::ParamType::Tuple(
                                                 ::std::vec![
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                                     ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
@@ -693,19 +703,20 @@ pub mod lens {
                 .method_hash([135, 73, 3, 78], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `lossOf` (0xae6b2362) function
+        ///Calls the contract's `lossOf` (0xcd466d03) function
         pub fn loss_of(
             &self,
             account: ::ethers::core::types::Address,
             id: u32,
             sigma: u32,
+            before: u32,
             fraction: ::ethers::core::types::U256,
         ) -> ::ethers::contract::builders::ContractCall<
             M,
             (::ethers::core::types::U256, ::ethers::core::types::U256),
         > {
             self.0
-                .method_hash([174, 107, 35, 98], (account, id, sigma, fraction))
+                .method_hash([205, 70, 109, 3], (account, id, sigma, before, fraction))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `openFaults` (0xada0cd8c) function
@@ -836,7 +847,7 @@ pub mod lens {
     )]
     #[ethcall(name = "due", abi = "due()")]
     pub struct DueCall;
-    ///Container type for all input parameters for the `lossOf` function with signature `lossOf(address,uint32,uint32,uint256)` and selector `0xae6b2362`
+    ///Container type for all input parameters for the `lossOf` function with signature `lossOf(address,uint32,uint32,uint32,uint256)` and selector `0xcd466d03`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -847,11 +858,12 @@ pub mod lens {
         Eq,
         Hash
     )]
-    #[ethcall(name = "lossOf", abi = "lossOf(address,uint32,uint32,uint256)")]
+    #[ethcall(name = "lossOf", abi = "lossOf(address,uint32,uint32,uint32,uint256)")]
     pub struct LossOfCall {
         pub account: ::ethers::core::types::Address,
         pub id: u32,
         pub sigma: u32,
+        pub before: u32,
         pub fraction: ::ethers::core::types::U256,
     }
     ///Container type for all input parameters for the `openFaults` function with signature `openFaults(uint32,uint256)` and selector `0xada0cd8c`
@@ -1219,7 +1231,7 @@ pub mod lens {
     pub struct DueReturn {
         pub d: Due,
     }
-    ///Container type for all return fields from the `lossOf` function with signature `lossOf(address,uint32,uint32,uint256)` and selector `0xae6b2362`
+    ///Container type for all return fields from the `lossOf` function with signature `lossOf(address,uint32,uint32,uint32,uint256)` and selector `0xcd466d03`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -1378,7 +1390,7 @@ pub mod lens {
         pub credit_cursor: u32,
         pub credit_count: u32,
     }
-    ///`OpenFault(uint32,uint8,uint32,uint256,uint256)`
+    ///`OpenFault(uint32,uint8,uint32,uint32,uint256,uint256)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -1393,6 +1405,7 @@ pub mod lens {
         pub id: u32,
         pub kind: u8,
         pub sigma: u32,
+        pub before: u32,
         pub fraction: ::ethers::core::types::U256,
         pub due_at: ::ethers::core::types::U256,
     }
@@ -1478,7 +1491,7 @@ pub mod lens {
         pub due: bool,
         pub seat: u8,
     }
-    ///`Slash(uint256,uint32,uint32,uint256)`
+    ///`Slash(uint256,uint32,uint32,uint32,uint256)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -1493,6 +1506,7 @@ pub mod lens {
         pub seq: ::ethers::core::types::U256,
         pub id: u32,
         pub sigma: u32,
+        pub before: u32,
         pub fraction: ::ethers::core::types::U256,
     }
     ///`Thaw(uint32,uint256,uint256)`

@@ -325,6 +325,7 @@ pub mod slasher {
                                             ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(8usize),
+                                            ::ethers::core::abi::ethabi::ParamType::Uint(16usize),
                                             ::ethers::core::abi::ethabi::ParamType::Uint(104usize),
                                         ],
                                     ),
@@ -536,6 +537,34 @@ pub mod slasher {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("isTopUpDue"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("isTopUpDue"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Bool,
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("bool"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("jailOffline"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -566,6 +595,26 @@ pub mod slasher {
                             outputs: ::std::vec![],
                             constant: ::core::option::Option::None,
                             state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("lastConvictedAt"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("lastConvictedAt"),
+                            inputs: ::std::vec![],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint64"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
                         },
                     ],
                 ),
@@ -813,6 +862,44 @@ pub mod slasher {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("proofsOf"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("proofsOf"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(64usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("struct ISlasher.Proof[]"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("rateDue"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::Function {
@@ -942,6 +1029,44 @@ pub mod slasher {
                             ],
                             constant: ::core::option::Option::None,
                             state_mutability: ::ethers::core::abi::ethabi::StateMutability::NonPayable,
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("slashesDue"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::Function {
+                            name: ::std::borrow::ToOwned::to_owned("slashesDue"),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("id"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                            ],
+                            outputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::string::String::new(),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Array(
+                                        ::std::boxed::Box::new(
+                                            ::ethers::core::abi::ethabi::ParamType::Tuple(
+                                                ::std::vec![
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                                    ::ethers::core::abi::ethabi::ParamType::Uint(256usize),
+                                                ],
+                                            ),
+                                        ),
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("struct ISlasher.Slash[]"),
+                                    ),
+                                },
+                            ],
+                            constant: ::core::option::Option::None,
+                            state_mutability: ::ethers::core::abi::ethabi::StateMutability::View,
                         },
                     ],
                 ),
@@ -2040,6 +2165,15 @@ pub mod slasher {
                 .method_hash([58, 76, 149, 88], (id, sigma))
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `isTopUpDue` (0x68cdd171) function
+        pub fn is_top_up_due(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, bool> {
+            self.0
+                .method_hash([104, 205, 209, 113], id)
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `jailOffline` (0xc0e0fb58) function
         pub fn jail_offline(
             &self,
@@ -2049,6 +2183,14 @@ pub mod slasher {
         ) -> ::ethers::contract::builders::ContractCall<M, ()> {
             self.0
                 .method_hash([192, 224, 251, 88], (id, sigma, reporter))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `lastConvictedAt` (0xb612e157) function
+        pub fn last_convicted_at(
+            &self,
+        ) -> ::ethers::contract::builders::ContractCall<M, u64> {
+            self.0
+                .method_hash([182, 18, 225, 87], ())
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `lastEvidenceEpoch` (0xdb38d2cf) function
@@ -2127,6 +2269,15 @@ pub mod slasher {
                 .method_hash([253, 18, 36, 55], (id, sigma))
                 .expect("method not found (this should never happen)")
         }
+        ///Calls the contract's `proofsOf` (0xecf4bd49) function
+        pub fn proofs_of(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Proof>> {
+            self.0
+                .method_hash([236, 244, 189, 73], id)
+                .expect("method not found (this should never happen)")
+        }
         ///Calls the contract's `rateDue` (0x4deb9fc0) function
         pub fn rate_due(
             &self,
@@ -2166,6 +2317,15 @@ pub mod slasher {
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
                 .method_hash([74, 77, 91, 187], (id, sigma))
+                .expect("method not found (this should never happen)")
+        }
+        ///Calls the contract's `slashesDue` (0x062d6232) function
+        pub fn slashes_due(
+            &self,
+            id: u32,
+        ) -> ::ethers::contract::builders::ContractCall<M, ::std::vec::Vec<Slash>> {
+            self.0
+                .method_hash([6, 45, 98, 50], id)
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `topUp` (0xecc4828b) function
@@ -3761,6 +3921,21 @@ pub mod slasher {
         pub id: u32,
         pub sigma: u32,
     }
+    ///Container type for all input parameters for the `isTopUpDue` function with signature `isTopUpDue(uint32)` and selector `0x68cdd171`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "isTopUpDue", abi = "isTopUpDue(uint32)")]
+    pub struct IsTopUpDueCall {
+        pub id: u32,
+    }
     ///Container type for all input parameters for the `jailOffline` function with signature `jailOffline(uint32,uint32,address)` and selector `0xc0e0fb58`
     #[derive(
         Clone,
@@ -3778,6 +3953,19 @@ pub mod slasher {
         pub sigma: u32,
         pub reporter: ::ethers::core::types::Address,
     }
+    ///Container type for all input parameters for the `lastConvictedAt` function with signature `lastConvictedAt()` and selector `0xb612e157`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "lastConvictedAt", abi = "lastConvictedAt()")]
+    pub struct LastConvictedAtCall;
     ///Container type for all input parameters for the `lastEvidenceEpoch` function with signature `lastEvidenceEpoch(uint32)` and selector `0xdb38d2cf`
     #[derive(
         Clone,
@@ -3898,6 +4086,21 @@ pub mod slasher {
         pub id: u32,
         pub sigma: u32,
     }
+    ///Container type for all input parameters for the `proofsOf` function with signature `proofsOf(uint32)` and selector `0xecf4bd49`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "proofsOf", abi = "proofsOf(uint32)")]
+    pub struct ProofsOfCall {
+        pub id: u32,
+    }
     ///Container type for all input parameters for the `rateDue` function with signature `rateDue(uint32)` and selector `0x4deb9fc0`
     #[derive(
         Clone,
@@ -3959,6 +4162,21 @@ pub mod slasher {
     pub struct SlashOfflineCall {
         pub id: u32,
         pub sigma: u32,
+    }
+    ///Container type for all input parameters for the `slashesDue` function with signature `slashesDue(uint32)` and selector `0x062d6232`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthCall,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[ethcall(name = "slashesDue", abi = "slashesDue(uint32)")]
+    pub struct SlashesDueCall {
+        pub id: u32,
     }
     ///Container type for all input parameters for the `topUp` function with signature `topUp(uint32)` and selector `0xecc4828b`
     #[derive(
@@ -4028,7 +4246,9 @@ pub mod slasher {
         IsConvicted(IsConvictedCall),
         IsModule(IsModuleCall),
         IsProven(IsProvenCall),
+        IsTopUpDue(IsTopUpDueCall),
         JailOffline(JailOfflineCall),
+        LastConvictedAt(LastConvictedAtCall),
         LastEvidenceEpoch(LastEvidenceEpochCall),
         LastOfflineSigma(LastOfflineSigmaCall),
         LastSlashEpoch(LastSlashEpochCall),
@@ -4037,10 +4257,12 @@ pub mod slasher {
         OfflineDue(OfflineDueCall),
         OfflineFault(OfflineFaultCall),
         OfflineRate(OfflineRateCall),
+        ProofsOf(ProofsOfCall),
         RateDue(RateDueCall),
         RateFor(RateForCall),
         SetAuthority(SetAuthorityCall),
         SlashOffline(SlashOfflineCall),
+        SlashesDue(SlashesDueCall),
         TopUp(TopUpCall),
         TopUpDue(TopUpDueCall),
         VetoOffline(VetoOfflineCall),
@@ -4145,10 +4367,20 @@ pub mod slasher {
             ) {
                 return Ok(Self::IsProven(decoded));
             }
+            if let Ok(decoded) = <IsTopUpDueCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::IsTopUpDue(decoded));
+            }
             if let Ok(decoded) = <JailOfflineCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
                 return Ok(Self::JailOffline(decoded));
+            }
+            if let Ok(decoded) = <LastConvictedAtCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::LastConvictedAt(decoded));
             }
             if let Ok(decoded) = <LastEvidenceEpochCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4190,6 +4422,11 @@ pub mod slasher {
             ) {
                 return Ok(Self::OfflineRate(decoded));
             }
+            if let Ok(decoded) = <ProofsOfCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ProofsOf(decoded));
+            }
             if let Ok(decoded) = <RateDueCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -4209,6 +4446,11 @@ pub mod slasher {
                 data,
             ) {
                 return Ok(Self::SlashOffline(decoded));
+            }
+            if let Ok(decoded) = <SlashesDueCall as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::SlashesDue(decoded));
             }
             if let Ok(decoded) = <TopUpCall as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -4280,7 +4522,13 @@ pub mod slasher {
                 Self::IsProven(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::IsTopUpDue(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::JailOffline(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::LastConvictedAt(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::LastEvidenceEpoch(element) => {
@@ -4307,12 +4555,18 @@ pub mod slasher {
                 Self::OfflineRate(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::ProofsOf(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::RateDue(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::RateFor(element) => ::ethers::core::abi::AbiEncode::encode(element),
                 Self::SetAuthority(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::SlashOffline(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::SlashesDue(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::TopUp(element) => ::ethers::core::abi::AbiEncode::encode(element),
@@ -4351,7 +4605,9 @@ pub mod slasher {
                 Self::IsConvicted(element) => ::core::fmt::Display::fmt(element, f),
                 Self::IsModule(element) => ::core::fmt::Display::fmt(element, f),
                 Self::IsProven(element) => ::core::fmt::Display::fmt(element, f),
+                Self::IsTopUpDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::JailOffline(element) => ::core::fmt::Display::fmt(element, f),
+                Self::LastConvictedAt(element) => ::core::fmt::Display::fmt(element, f),
                 Self::LastEvidenceEpoch(element) => ::core::fmt::Display::fmt(element, f),
                 Self::LastOfflineSigma(element) => ::core::fmt::Display::fmt(element, f),
                 Self::LastSlashEpoch(element) => ::core::fmt::Display::fmt(element, f),
@@ -4360,10 +4616,12 @@ pub mod slasher {
                 Self::OfflineDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineFault(element) => ::core::fmt::Display::fmt(element, f),
                 Self::OfflineRate(element) => ::core::fmt::Display::fmt(element, f),
+                Self::ProofsOf(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RateDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::RateFor(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SetAuthority(element) => ::core::fmt::Display::fmt(element, f),
                 Self::SlashOffline(element) => ::core::fmt::Display::fmt(element, f),
+                Self::SlashesDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::TopUp(element) => ::core::fmt::Display::fmt(element, f),
                 Self::TopUpDue(element) => ::core::fmt::Display::fmt(element, f),
                 Self::VetoOffline(element) => ::core::fmt::Display::fmt(element, f),
@@ -4465,9 +4723,19 @@ pub mod slasher {
             Self::IsProven(value)
         }
     }
+    impl ::core::convert::From<IsTopUpDueCall> for SlasherCalls {
+        fn from(value: IsTopUpDueCall) -> Self {
+            Self::IsTopUpDue(value)
+        }
+    }
     impl ::core::convert::From<JailOfflineCall> for SlasherCalls {
         fn from(value: JailOfflineCall) -> Self {
             Self::JailOffline(value)
+        }
+    }
+    impl ::core::convert::From<LastConvictedAtCall> for SlasherCalls {
+        fn from(value: LastConvictedAtCall) -> Self {
+            Self::LastConvictedAt(value)
         }
     }
     impl ::core::convert::From<LastEvidenceEpochCall> for SlasherCalls {
@@ -4510,6 +4778,11 @@ pub mod slasher {
             Self::OfflineRate(value)
         }
     }
+    impl ::core::convert::From<ProofsOfCall> for SlasherCalls {
+        fn from(value: ProofsOfCall) -> Self {
+            Self::ProofsOf(value)
+        }
+    }
     impl ::core::convert::From<RateDueCall> for SlasherCalls {
         fn from(value: RateDueCall) -> Self {
             Self::RateDue(value)
@@ -4528,6 +4801,11 @@ pub mod slasher {
     impl ::core::convert::From<SlashOfflineCall> for SlasherCalls {
         fn from(value: SlashOfflineCall) -> Self {
             Self::SlashOffline(value)
+        }
+    }
+    impl ::core::convert::From<SlashesDueCall> for SlasherCalls {
+        fn from(value: SlashesDueCall) -> Self {
+            Self::SlashesDue(value)
         }
     }
     impl ::core::convert::From<TopUpCall> for SlasherCalls {
@@ -4771,6 +5049,30 @@ pub mod slasher {
         Hash
     )]
     pub struct IsProvenReturn(pub bool);
+    ///Container type for all return fields from the `isTopUpDue` function with signature `isTopUpDue(uint32)` and selector `0x68cdd171`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct IsTopUpDueReturn(pub bool);
+    ///Container type for all return fields from the `lastConvictedAt` function with signature `lastConvictedAt()` and selector `0xb612e157`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct LastConvictedAtReturn(pub u64);
     ///Container type for all return fields from the `lastEvidenceEpoch` function with signature `lastEvidenceEpoch(uint32)` and selector `0xdb38d2cf`
     #[derive(
         Clone,
@@ -4871,6 +5173,18 @@ pub mod slasher {
     pub struct OfflineRateReturn {
         pub rate: ::ethers::core::types::U256,
     }
+    ///Container type for all return fields from the `proofsOf` function with signature `proofsOf(uint32)` and selector `0xecf4bd49`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct ProofsOfReturn(pub ::std::vec::Vec<Proof>);
     ///Container type for all return fields from the `rateDue` function with signature `rateDue(uint32)` and selector `0x4deb9fc0`
     #[derive(
         Clone,
@@ -4914,6 +5228,18 @@ pub mod slasher {
     pub struct SlashOfflineReturn {
         pub taken: ::ethers::core::types::U256,
     }
+    ///Container type for all return fields from the `slashesDue` function with signature `slashesDue(uint32)` and selector `0x062d6232`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct SlashesDueReturn(pub ::std::vec::Vec<Slash>);
     ///Container type for all return fields from the `topUp` function with signature `topUp(uint32)` and selector `0xecc4828b`
     #[derive(
         Clone,
@@ -4967,7 +5293,7 @@ pub mod slasher {
         pub genesis: u64,
         pub epoch_seconds: u64,
     }
-    ///`Conviction(uint32,uint32,uint64,uint8,uint104)`
+    ///`Conviction(uint32,uint32,uint64,uint8,uint16,uint104)`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -4983,6 +5309,7 @@ pub mod slasher {
         pub last_sigma: u32,
         pub rate: u64,
         pub kind: u8,
+        pub proofs: u16,
         pub taken: u128,
     }
     ///`Offence(uint32,uint8,uint32,uint32,uint64,uint32,uint64,uint64,address)`
@@ -5023,5 +5350,37 @@ pub mod slasher {
         pub previous_sigma: u32,
         pub appeal_until: u64,
         pub reporter: ::ethers::core::types::Address,
+    }
+    ///`Proof(uint32,uint32,uint64)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct Proof {
+        pub sigma: u32,
+        pub share: u32,
+        pub paid: u64,
+    }
+    ///`Slash(uint32,uint32,uint256)`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthAbiType,
+        ::ethers::contract::EthAbiCodec,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    pub struct Slash {
+        pub sigma: u32,
+        pub before: u32,
+        pub fraction: ::ethers::core::types::U256,
     }
 }

@@ -798,6 +798,13 @@ pub mod stake_vault {
                                     ),
                                 },
                                 ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("before"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("fractionWad"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
@@ -849,6 +856,13 @@ pub mod stake_vault {
                                 },
                                 ::ethers::core::abi::ethabi::Param {
                                     name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("before"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint32"),
@@ -1402,6 +1416,11 @@ pub mod stake_vault {
                                     indexed: false,
                                 },
                                 ::ethers::core::abi::ethabi::EventParam {
+                                    name: ::std::borrow::ToOwned::to_owned("before"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    indexed: false,
+                                },
+                                ::ethers::core::abi::ethabi::EventParam {
                                     name: ::std::borrow::ToOwned::to_owned("fractionWad"),
                                     kind: ::ethers::core::abi::ethabi::ParamType::Uint(
                                         256usize,
@@ -1856,6 +1875,32 @@ pub mod stake_vault {
                                     ),
                                     internal_type: ::core::option::Option::Some(
                                         ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
+                    ::std::borrow::ToOwned::to_owned("StakeVault_InvalidRange"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "StakeVault_InvalidRange",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("sigma"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("before"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(32usize),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint32"),
                                     ),
                                 },
                             ],
@@ -2470,15 +2515,16 @@ pub mod stake_vault {
                 .method_hash([140, 219, 111, 67], minimum)
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `slash` (0xf7081008) function
+        ///Calls the contract's `slash` (0x844920de) function
         pub fn slash(
             &self,
             id: u32,
             sigma: u32,
+            before: u32,
             fraction_wad: ::ethers::core::types::U256,
         ) -> ::ethers::contract::builders::ContractCall<M, ::ethers::core::types::U256> {
             self.0
-                .method_hash([247, 8, 16, 8], (id, sigma, fraction_wad))
+                .method_hash([132, 73, 32, 222], (id, sigma, before, fraction_wad))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `slashAt` (0x9ce88e88) function
@@ -2487,7 +2533,7 @@ pub mod stake_vault {
             seq: ::ethers::core::types::U256,
         ) -> ::ethers::contract::builders::ContractCall<
             M,
-            (u32, u32, ::ethers::core::types::U256),
+            (u32, u32, u32, ::ethers::core::types::U256),
         > {
             self.0
                 .method_hash([156, 232, 142, 136], seq)
@@ -2973,6 +3019,25 @@ pub mod stake_vault {
         pub max_pool: ::ethers::core::types::U256,
         pub ceiling: ::ethers::core::types::U256,
     }
+    ///Custom Error type `StakeVault_InvalidRange` with signature `StakeVault_InvalidRange(uint32,uint32)` and selector `0x0c8d4c15`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "StakeVault_InvalidRange",
+        abi = "StakeVault_InvalidRange(uint32,uint32)"
+    )]
+    pub struct StakeVault_InvalidRange {
+        pub sigma: u32,
+        pub before: u32,
+    }
     ///Custom Error type `StakeVault_InvalidUnbonding` with signature `StakeVault_InvalidUnbonding(uint256,uint256)` and selector `0x1799c8e3`
     #[derive(
         Clone,
@@ -3247,6 +3312,7 @@ pub mod stake_vault {
         StakeVault_InsufficientUnits(StakeVault_InsufficientUnits),
         StakeVault_InvalidFraction(StakeVault_InvalidFraction),
         StakeVault_InvalidMaxPool(StakeVault_InvalidMaxPool),
+        StakeVault_InvalidRange(StakeVault_InvalidRange),
         StakeVault_InvalidUnbonding(StakeVault_InvalidUnbonding),
         StakeVault_NotSequencerSet(StakeVault_NotSequencerSet),
         StakeVault_NotSlasher(StakeVault_NotSlasher),
@@ -3355,6 +3421,11 @@ pub mod stake_vault {
                 data,
             ) {
                 return Ok(Self::StakeVault_InvalidMaxPool(decoded));
+            }
+            if let Ok(decoded) = <StakeVault_InvalidRange as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::StakeVault_InvalidRange(decoded));
             }
             if let Ok(decoded) = <StakeVault_InvalidUnbonding as ::ethers::core::abi::AbiDecode>::decode(
                 data,
@@ -3485,6 +3556,9 @@ pub mod stake_vault {
                 Self::StakeVault_InvalidMaxPool(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
+                Self::StakeVault_InvalidRange(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
                 Self::StakeVault_InvalidUnbonding(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
@@ -3603,6 +3677,10 @@ pub mod stake_vault {
                     true
                 }
                 _ if selector
+                    == <StakeVault_InvalidRange as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <StakeVault_InvalidUnbonding as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -3715,6 +3793,9 @@ pub mod stake_vault {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::StakeVault_InvalidMaxPool(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::StakeVault_InvalidRange(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::StakeVault_InvalidUnbonding(element) => {
@@ -3847,6 +3928,11 @@ pub mod stake_vault {
     impl ::core::convert::From<StakeVault_InvalidMaxPool> for StakeVaultErrors {
         fn from(value: StakeVault_InvalidMaxPool) -> Self {
             Self::StakeVault_InvalidMaxPool(value)
+        }
+    }
+    impl ::core::convert::From<StakeVault_InvalidRange> for StakeVaultErrors {
+        fn from(value: StakeVault_InvalidRange) -> Self {
+            Self::StakeVault_InvalidRange(value)
         }
     }
     impl ::core::convert::From<StakeVault_InvalidUnbonding> for StakeVaultErrors {
@@ -4019,13 +4105,17 @@ pub mod stake_vault {
         Eq,
         Hash
     )]
-    #[ethevent(name = "Slashed", abi = "Slashed(uint256,uint32,uint32,uint256,uint256)")]
+    #[ethevent(
+        name = "Slashed",
+        abi = "Slashed(uint256,uint32,uint32,uint32,uint256,uint256)"
+    )]
     pub struct SlashedFilter {
         #[ethevent(indexed)]
         pub seq: ::ethers::core::types::U256,
         #[ethevent(indexed)]
         pub id: u32,
         pub sigma: u32,
+        pub before: u32,
         pub fraction_wad: ::ethers::core::types::U256,
         pub taken: ::ethers::core::types::U256,
     }
@@ -4501,7 +4591,7 @@ pub mod stake_vault {
     pub struct SetOwnerRoomCall {
         pub minimum: ::ethers::core::types::U256,
     }
-    ///Container type for all input parameters for the `slash` function with signature `slash(uint32,uint32,uint256)` and selector `0xf7081008`
+    ///Container type for all input parameters for the `slash` function with signature `slash(uint32,uint32,uint32,uint256)` and selector `0x844920de`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -4512,10 +4602,11 @@ pub mod stake_vault {
         Eq,
         Hash
     )]
-    #[ethcall(name = "slash", abi = "slash(uint32,uint32,uint256)")]
+    #[ethcall(name = "slash", abi = "slash(uint32,uint32,uint32,uint256)")]
     pub struct SlashCall {
         pub id: u32,
         pub sigma: u32,
+        pub before: u32,
         pub fraction_wad: ::ethers::core::types::U256,
     }
     ///Container type for all input parameters for the `slashAt` function with signature `slashAt(uint256)` and selector `0x9ce88e88`
@@ -5517,7 +5608,7 @@ pub mod stake_vault {
     pub struct SelfBondAtReturn {
         pub value: ::ethers::core::types::U256,
     }
-    ///Container type for all return fields from the `slash` function with signature `slash(uint32,uint32,uint256)` and selector `0xf7081008`
+    ///Container type for all return fields from the `slash` function with signature `slash(uint32,uint32,uint32,uint256)` and selector `0x844920de`
     #[derive(
         Clone,
         ::ethers::contract::EthAbiType,
@@ -5545,6 +5636,7 @@ pub mod stake_vault {
     pub struct SlashAtReturn {
         pub id: u32,
         pub sigma: u32,
+        pub before: u32,
         pub fraction_wad: ::ethers::core::types::U256,
     }
     ///Container type for all return fields from the `slashSeq` function with signature `slashSeq()` and selector `0xf32f413f`

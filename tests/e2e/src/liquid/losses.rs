@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use alloy::primitives::U256;
 use eyre::{Result, ensure, eyre};
 use rota_bindings::StakedToken::LossApplied;
-use rota_models::liquid::after_slash;
+use rota_models::{
+    liquid::after_slash,
+    stake::{ALL_LATER, SlashEntry},
+};
 
 use super::{BPS, BUNKER_EPOCHS, BUNKER_LOSS, Books, Loss, bps};
 
@@ -27,20 +30,23 @@ impl Books {
         let (mut loss, mut exits, mut covered, mut dripped, mut rest) =
             (U256::ZERO, U256::ZERO, U256::ZERO, U256::ZERO, U256::ZERO);
         while self.applied < seq {
-            let (id, sigma, fraction) =
+            let SlashEntry { id, sigma, before, fraction } =
                 *self.slashes.get(self.applied).ok_or_else(|| eyre!("the vault has no slash {seq}"))?;
             self.applied += 1;
             let stayers = self.stayers();
             let mut lost = U256::ZERO;
-            if let Some(active) = self.active.get_mut(&id) {
+            // One that ends before a set takes from who left before it, not from the pool.
+            if let Some(active) = self.active.get_mut(&id).filter(|_| before == ALL_LATER) {
                 let left = after_slash(*active, fraction);
                 lost += *active - left;
                 *active = left;
             }
             let last = self.last_ticket.get(&id).copied().unwrap_or_default();
             let first = sigma.saturating_sub(1).max(last.saturating_sub(self.unbonding + 2));
-            let reached =
-                self.tickets.iter_mut().filter(|((of, cohort), _)| *of == id && (first..=last).contains(cohort));
+            let reached = self
+                .tickets
+                .iter_mut()
+                .filter(|((of, cohort), _)| *of == id && (first..=last).contains(cohort) && *cohort + 1 < before);
             for (_, ticket) in reached {
                 let left = after_slash(*ticket, fraction);
                 lost += *ticket - left;

@@ -16,7 +16,10 @@ use alloy::{
 use eyre::{Result, ensure, eyre};
 use rota::connection::Network;
 use rota_bindings::{CoverFund::CoverFundEvents, StakedToken::StakedTokenEvents};
-use rota_models::liquid::{Drip, InstantFee};
+use rota_models::{
+    liquid::{Drip, InstantFee},
+    stake::SlashEntry,
+};
 
 use self::events::{Transaction, transactions};
 
@@ -123,7 +126,7 @@ pub struct Books {
     since: BTreeMap<u32, u32>,
     through: BTreeMap<u32, u32>,
     last_ticket: BTreeMap<u32, u32>,
-    slashes: Vec<(u32, u32, U256)>,
+    slashes: Vec<SlashEntry>,
     logged: usize,
     applied: usize,
     requests: BTreeMap<Address, BTreeMap<u64, U256>>,
@@ -146,7 +149,12 @@ impl Books {
         };
         for seq in 1..=slashes {
             let slash = vault.slashAt(U256::from(seq)).call().await?;
-            books.slashes.push((slash.id, slash.sigma, slash.fractionWad));
+            books.slashes.push(SlashEntry {
+                id: slash.id,
+                sigma: slash.sigma,
+                before: slash.before,
+                fraction: slash.fractionWad,
+            });
         }
         for transaction in transactions(network, until).await? {
             books.take(&transaction)?;

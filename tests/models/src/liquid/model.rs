@@ -17,7 +17,7 @@ use super::{
 use crate::{
     integer::{mul_div_down, mul_div_up},
     refusal::Refusal,
-    stake::{SlashEntry, StakeModel, WAD},
+    stake::{ALL_LATER, SlashEntry, StakeModel, WAD},
 };
 
 /// Below this worth of a share, 1e18 = one, no deposit is taken.
@@ -414,13 +414,13 @@ impl LiquidModel {
     /// Lowers what is booked with the slashed operator. Returns the loss.
     fn write_off(&mut self, slash: SlashEntry) -> U256 {
         let before = self.active() + self.thawing();
-        if let Some(active) = self.active.get_mut(&slash.id) {
+        if let Some(active) = self.active.get_mut(&slash.id).filter(|_| slash.before == ALL_LATER) {
             *active = after_slash(*active, slash.fraction);
         }
         let oldest = self.last_ticket.get(&slash.id).copied().unwrap_or_default();
         let oldest = oldest.saturating_sub(self.stake.terms.unbonding_epochs + 2);
         for ((id, cohort), ticket) in &mut self.tickets {
-            if *id == slash.id && *cohort + 1 >= slash.sigma && *cohort >= oldest {
+            if *id == slash.id && (slash.sigma..slash.before).contains(&(*cohort + 1)) && *cohort >= oldest {
                 *ticket = after_slash(*ticket, slash.fraction);
             }
         }

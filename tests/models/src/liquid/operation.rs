@@ -67,7 +67,7 @@ pub enum Operation {
     SetFee { bps: u16 },
     SetWeight { id: u32, weight: u16 },
     Unlist { id: u32 },
-    Slash { id: u32, back: i32, fraction: U256 },
+    Slash { id: u32, back: i32, span: u32, fraction: U256 },
     OthersDelegate { who: usize, id: u32, amount: U256 },
     OthersUndelegate { pick: u16, part: Part },
     Accuse { id: u32 },
@@ -122,7 +122,9 @@ impl Operation {
             764..768 => Self::SetWeight { id, weight: random.random_range(0..300) },
             768..772 => Self::SetWeight { id, weight: 0 },
             772..778 => Self::Unlist { id },
-            778..828 => Self::Slash { id, back: stake::back(random), fraction: fraction(random) },
+            778..828 => {
+                Self::Slash { id, back: stake::back(random), span: stake::span(random), fraction: fraction(random) }
+            }
             828..838 => Self::OthersDelegate { who, id, amount: stake::amount(random).min(U256::from(1000) * WAD) },
             838..846 => Self::OthersUndelegate { pick: random.random(), part },
             846..848 => Self::Accuse { id },

@@ -21,7 +21,7 @@ use crate::{
     chain::{Chain, Look},
     history::{Pair, choose},
     refusal::{Refusal, agree},
-    stake::{DEPLOYER, ESCROW, SEQUENCER_SET, SLASHER, StakeModel, StakeWorld, Status, StatusChange, WAD},
+    stake::{ALL_LATER, DEPLOYER, ESCROW, SEQUENCER_SET, SLASHER, StakeModel, StakeWorld, Status, StatusChange, WAD},
 };
 
 /// Name and outcome of an operation.
@@ -293,11 +293,13 @@ impl<'a> LiquidPair<'a> {
     fn surround(&mut self, operation: &Operation) -> Result<Step> {
         let (vault, registry) = (self.world.stake.vault, self.world.stake.registry);
         Ok(match *operation {
-            Operation::Slash { id, back, fraction } => {
+            Operation::Slash { id, back, span, fraction } => {
                 let sigma = self.model.stake.epoch().saturating_sub_signed(back);
-                let call = StakeVault::slashCall { id, sigma, fractionWad: fraction };
-                let done = self.act_at(SLASHER, vault, &call, |model| model.stake.slash(id, sigma, fraction), |r| r)?;
-                ("slash", done.map(drop))
+                let before = sigma.saturating_add(span);
+                let call = StakeVault::slashCall { id, sigma, before, fractionWad: fraction };
+                let slash = |model: &mut LiquidModel| model.stake.slash(id, sigma, before, fraction);
+                let done = self.act_at(SLASHER, vault, &call, slash, |r| r)?;
+                (if span == ALL_LATER { "slash" } else { "slash those who left" }, done.map(drop))
             }
             Operation::OthersDelegate { who, id, amount } => {
                 let who = StakeWorld::person(who);
@@ -554,6 +556,7 @@ impl Pair for LiquidPair<'_> {
             "book the cover",
             "unlist",
             "slash",
+            "slash those who left",
         ];
         let refused = [
             "deposit: StakedToken_Paused",

@@ -76,7 +76,7 @@ mod tests {
         super::terms::{LiquidTerms, SEED},
         *,
     };
-    use crate::stake::{Operator, StakeModel, Status, Terms, WAD};
+    use crate::stake::{ALL_LATER, Operator, StakeModel, Status, Terms, WAD};
 
     const TOKEN: Address = Address::with_last_byte(1);
     const QUEUE: Address = Address::with_last_byte(2);
@@ -129,7 +129,7 @@ mod tests {
         let (epoch, sealed) = (model.stake.epoch(), model.exits[0].assets);
         assert_eq!(sealed, tokens(50));
         let before = model.synced();
-        model.stake.slash(1, epoch, WAD / U256::from(10)).unwrap();
+        model.stake.slash(1, epoch, ALL_LATER, WAD / U256::from(10)).unwrap();
         let after = model.synced();
         check_state(&after).unwrap();
         // 95 of the 100 were with the operator.
@@ -146,7 +146,7 @@ mod tests {
         model.stake.now += 50;
         model.act(LiquidModel::seal).unwrap();
         model.stake.now += 200;
-        model.stake.slash(1, model.stake.epoch(), WAD / U256::from(10)).unwrap();
+        model.stake.slash(1, model.stake.epoch(), ALL_LATER, WAD / U256::from(10)).unwrap();
         assert_eq!(model.synced().exits[0].assets, tokens(50));
     }
 

@@ -9,9 +9,9 @@ use rota_bindings::{
     SequencerRegistry::{SequencerRegistry_UnknownOperator, SequencerRegistry_WrongStatus},
     StakeVault::{
         StakeVault_ClaimTooEarly, StakeVault_FutureSet, StakeVault_InsufficientUnits, StakeVault_InvalidFraction,
-        StakeVault_InvalidMaxPool, StakeVault_NothingToClaim, StakeVault_OperatorNotAccepting, StakeVault_OwnersRoom,
-        StakeVault_Paused, StakeVault_PoolFull, StakeVault_PoolWipedOut, StakeVault_TooManyUnits,
-        StakeVault_ZeroAmount, StakeVault_ZeroUnits,
+        StakeVault_InvalidMaxPool, StakeVault_InvalidRange, StakeVault_NothingToClaim, StakeVault_OperatorNotAccepting,
+        StakeVault_OwnersRoom, StakeVault_Paused, StakeVault_PoolFull, StakeVault_PoolWipedOut,
+        StakeVault_TooManyUnits, StakeVault_ZeroAmount, StakeVault_ZeroUnits,
     },
 };
 
@@ -23,6 +23,9 @@ use crate::{
 
 /// 100 % of a fraction.
 pub const WAD: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
+
+/// In place of the set before which a slash ends: it ends nowhere, and the pool pays, too.
+pub const ALL_LATER: u32 = u32::MAX;
 
 /// What is changed in epoch `c` counts from `c + DELAY`.
 const DELAY: u32 = 2;
@@ -160,6 +163,8 @@ pub struct SlashEntry {
     pub id: u32,
     /// Set of the fault.
     pub sigma: u32,
+    /// Who stayed to back this set does not pay; or `ALL_LATER`.
+    pub before: u32,
     /// 1e18 = all.
     pub fraction: U256,
 }
@@ -224,9 +229,10 @@ impl StakeModel {
         self.terms.genesis + u64::from(cohort + DELAY + self.terms.unbonding_epochs) * self.terms.epoch_seconds
     }
 
-    /// True if a fault under `sigma` reaches a cohort: its stake backed that set, and it did not open before this epoch.
-    pub fn reaches(&self, sigma: u32, cohort: u32) -> bool {
-        cohort + 1 >= sigma && cohort + DELAY + self.terms.unbonding_epochs >= self.epoch()
+    /// True if a slash reaches a cohort: its stake backed the set `sigma`, not the set `before`, and it did not open before
+    /// this epoch.
+    pub fn reaches(&self, sigma: u32, before: u32, cohort: u32) -> bool {
+        (sigma..before).contains(&(cohort + 1)) && cohort + DELAY + self.terms.unbonding_epochs >= self.epoch()
     }
 
     /// Token wei in all pools.
@@ -351,8 +357,8 @@ impl StakeModel {
         Ok(amount)
     }
 
-    /// Takes `fraction` of all that backed `sigma`. Returns token wei.
-    pub fn slash(&mut self, id: u32, sigma: u32, fraction: U256) -> Result<U256, Refusal> {
+    /// Takes `fraction` of all that backed `sigma` and left before it could back `before`. Returns token wei.
+    pub fn slash(&mut self, id: u32, sigma: u32, before: u32, fraction: U256) -> Result<U256, Refusal> {
         if fraction.is_zero() || fraction > WAD {
             return Err(StakeVault_InvalidFraction { fractionWad: fraction }.into());
         }
@@ -360,18 +366,26 @@ impl StakeModel {
         if sigma > epoch {
             return Err(StakeVault_FutureSet { sigma, currentEpoch: epoch }.into());
         }
-        let reached: Vec<_> = self.pool(id).cohorts.into_keys().filter(|c| self.reaches(sigma, *c)).collect();
+        if before <= sigma || (before > epoch && before != ALL_LATER) {
+            return Err(StakeVault_InvalidRange { sigma, before }.into());
+        }
+        let reached: Vec<_> = self.pool(id).cohorts.into_keys().filter(|c| self.reaches(sigma, before, *c)).collect();
         let pool = self.pools.entry(id).or_default();
-        let mut taken = loss(pool.tokens, fraction);
-        pool.tokens -= taken;
-        pool.note(epoch);
+        let mut taken = U256::ZERO;
+        if before == ALL_LATER {
+            taken = loss(pool.tokens, fraction);
+            pool.tokens -= taken;
+            pool.note(epoch);
+        }
         for cohort in reached {
             let cohort = pool.cohorts.entry(cohort).or_default();
             let lost = loss(cohort.tokens, fraction);
             cohort.tokens -= lost;
             taken += lost;
         }
-        self.slashes.push(SlashEntry { id, sigma, fraction });
+        if before == ALL_LATER || !taken.is_zero() {
+            self.slashes.push(SlashEntry { id, sigma, before, fraction });
+        }
         self.slashed += taken;
         Ok(taken)
     }

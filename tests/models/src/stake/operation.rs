@@ -3,7 +3,10 @@
 use alloy_primitives::U256;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{model::WAD, world::StakeWorld};
+use super::{
+    model::{ALL_LATER, WAD},
+    world::StakeWorld,
+};
 
 /// How much of a holding.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +53,7 @@ pub enum Operation {
     UndelegateFrom { who: usize, id: u32, part: Part },
     Claim { pick: u16 },
     ClaimFrom { who: usize, id: u32, back: u32 },
-    Slash { id: u32, back: i32, fraction: U256 },
+    Slash { id: u32, back: i32, span: u32, fraction: U256 },
     SlashByStranger { id: u32 },
     Jail { id: u32 },
     Unjail { id: u32 },
@@ -76,7 +79,7 @@ impl Operation {
             440..450 => Self::UndelegateFrom { who, id, part: Part::draw(random) },
             450..610 => Self::Claim { pick: random.random() },
             610..620 => Self::ClaimFrom { who, id, back: random.random_range(0..9) },
-            620..740 => Self::Slash { id, back: back(random), fraction: fraction(random) },
+            620..740 => Self::Slash { id, back: back(random), span: span(random), fraction: fraction(random) },
             740..745 => Self::SlashByStranger { id },
             745..753 => Self::Jail { id },
             753..763 => Self::Unjail { id },
@@ -118,6 +121,15 @@ pub fn back(random: &mut StdRng) -> i32 {
         0..6 => random.random_range(0..4),
         6..9 => random.random_range(0..12),
         _ => -1,
+    }
+}
+
+/// How many sets a slash is about: all later ones, a few, or none.
+pub fn span(random: &mut StdRng) -> u32 {
+    match random.random_range(0..10) {
+        0..6 => ALL_LATER,
+        6..9 => random.random_range(1..4),
+        _ => random.random_range(0..12),
     }
 }
 

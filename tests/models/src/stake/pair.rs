@@ -12,7 +12,7 @@ use rota_bindings::{
 
 use super::{
     Cause, Operation, Part, StakeModel, StakeWorld, check_properties,
-    model::{SlashEntry, Status, StatusChange, Trace, WAD},
+    model::{ALL_LATER, SlashEntry, Status, StatusChange, Trace, WAD},
     world::{DEPLOYER, ESCROW, SEQUENCER_SET, SLASHER},
 };
 use crate::{
@@ -73,17 +73,20 @@ impl<'a> StakePair<'a> {
             Operation::ClaimFrom { who, id, back } => {
                 self.claim(StakeWorld::person(who), id, self.model.epoch().saturating_sub(back))?
             }
-            Operation::Slash { id, back, fraction } => {
+            Operation::Slash { id, back, span, fraction } => {
                 let sigma = self.model.epoch().saturating_sub_signed(back);
-                let expected = self.model.slash(id, sigma, fraction);
-                let call = StakeVault::slashCall { id, sigma, fractionWad: fraction };
+                let before = sigma.saturating_add(span);
+                let expected = self.model.slash(id, sigma, before, fraction);
+                let call = StakeVault::slashCall { id, sigma, before, fractionWad: fraction };
                 let actual = self.chain.call(SLASHER, vault, &call)?;
-                ("slash", agree(expected, actual)?.map(drop), Cause::Slash(SlashEntry { id, sigma, fraction }))
+                let name = if span == ALL_LATER { "slash" } else { "slash those who left" };
+                (name, agree(expected, actual)?.map(drop), Cause::Slash(SlashEntry { id, sigma, before, fraction }))
             }
             Operation::SlashByStranger { id } => {
                 let caller = StakeWorld::person(0);
                 let expected: Result<U256, Refusal> = Err(StakeVault_NotSlasher { caller }.into());
-                let call = StakeVault::slashCall { id, sigma: self.model.epoch(), fractionWad: U256::ONE };
+                let call =
+                    StakeVault::slashCall { id, sigma: self.model.epoch(), before: ALL_LATER, fractionWad: U256::ONE };
                 (
                     "slash by a stranger",
                     agree(expected, self.chain.call(caller, vault, &call)?)?.map(drop),
@@ -297,7 +300,8 @@ impl Pair for StakePair<'_> {
         for (number, slash) in self.model.slashes.iter().enumerate() {
             let mut see = Look::at(&mut self.chain, self.world.vault);
             let call = StakeVault::slashAtCall { seq: U256::from(number + 1) };
-            see.like(&call, (slash.id, slash.sigma, slash.fraction), |r| (r.id, r.sigma, r.fractionWad))?;
+            let entry = (slash.id, slash.sigma, slash.before, slash.fraction);
+            see.like(&call, entry, |r| (r.id, r.sigma, r.before, r.fractionWad))?;
         }
         Ok(())
     }
@@ -308,6 +312,7 @@ impl Pair for StakePair<'_> {
             "undelegate",
             "claim",
             "slash",
+            "slash those who left",
             "jail",
             "unjail",
             "retire",
@@ -331,6 +336,7 @@ impl Pair for StakePair<'_> {
             "claim: StakeVault_NothingToClaim",
             "slash: StakeVault_InvalidFraction",
             "slash: StakeVault_FutureSet",
+            "slash those who left: StakeVault_InvalidRange",
             "slash by a stranger: StakeVault_NotSlasher",
             "set the largest pool: StakeVault_InvalidMaxPool",
         ];

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, U256};
 use eyre::{Result, ensure};
 
-use super::model::{Pool, SlashEntry, StakeModel, WAD};
+use super::model::{ALL_LATER, Pool, SlashEntry, StakeModel, WAD};
 use crate::integer::{mul_div_down, mul_div_up};
 
 /// What a step was.
@@ -77,21 +77,23 @@ fn check_kept(id: u32, before: &Pool, after: &Pool, actor: Option<Address>) -> R
     Ok(())
 }
 
-/// S2 and the sharing of a slash: all that backed the set lose the fraction, whoever and wherever they are; the others
-/// lose nothing.
+/// S2 and the sharing of a slash: all that backed the set, as far as they left before the set it ends at, lose the fraction,
+/// whoever and wherever they are; the others lose nothing.
 fn check_slashed(model: &StakeModel, before: &Pool, after: &Pool, slash: SlashEntry) -> Result<()> {
     for who in after.holders.keys() {
         let value = before.value(*who);
-        check_value("stake", slash.id, less(value, slash.fraction), after.value(*who), value)?;
+        let expected = if slash.before == ALL_LATER { less(value, slash.fraction) } else { value };
+        check_value("stake", slash.id, expected, after.value(*who), value)?;
     }
     for (epoch, cohort) in &after.cohorts {
         let Some(old) = before.cohorts.get(epoch) else { continue };
-        if !model.reaches(slash.sigma, *epoch) {
+        if !model.reaches(slash.sigma, slash.before, *epoch) {
             ensure!(
                 cohort.tokens == old.tokens,
-                "S2: cohort {epoch} of {} paid for a fault under {}",
+                "S2: cohort {epoch} of {} paid for a fault under {}, before {}",
                 slash.id,
-                slash.sigma
+                slash.sigma,
+                slash.before
             );
             continue;
         }
@@ -152,7 +154,7 @@ mod tests {
     fn a_slash_takes_the_same_from_all_who_backed_the_set() {
         let before = model();
         let mut after = before.clone();
-        assert_eq!(after.slash(1, 11, wei(50_000_000_000_000_000)).unwrap(), wei(125));
+        assert_eq!(after.slash(1, 11, ALL_LATER, wei(50_000_000_000_000_000)).unwrap(), wei(125));
         let slash = after.slashes[0];
         assert_eq!((after.pool(1).value(ALICE), after.pool(1).value(BOB)), (wei(950), wei(950)));
         assert_eq!(after.pool(1).cohorts[&10].value(BOB), wei(475));
@@ -164,7 +166,7 @@ mod tests {
         let mut before = model();
         before.now += 100;
         let mut after = before.clone();
-        assert_eq!(after.slash(1, 12, wei(50_000_000_000_000_000)).unwrap(), wei(100));
+        assert_eq!(after.slash(1, 12, ALL_LATER, wei(50_000_000_000_000_000)).unwrap(), wei(100));
         let slash = after.slashes[0];
         check_properties(&before, &after, Cause::Slash(slash)).unwrap();
 
@@ -172,6 +174,21 @@ mod tests {
         after.slashed += wei(1);
         let error = check_properties(&before, &after, Cause::Slash(slash)).unwrap_err();
         assert!(error.to_string().starts_with("S2:"), "{error}");
+    }
+
+    #[test]
+    fn who_stayed_does_not_pay_for_who_left() {
+        let mut before = model();
+        before.now += 100;
+        let mut after = before.clone();
+        assert_eq!(after.slash(1, 10, 12, wei(50_000_000_000_000_000)).unwrap(), wei(25));
+        let slash = after.slashes[0];
+        check_properties(&before, &after, Cause::Slash(slash)).unwrap();
+        assert_eq!(after.clone().slash(1, 10, 11, WAD).unwrap(), U256::ZERO);
+
+        after.pools.get_mut(&1).unwrap().tokens -= wei(100);
+        after.slashed += wei(100);
+        assert!(check_properties(&before, &after, Cause::Slash(slash)).is_err());
     }
 
     #[test]
@@ -190,7 +207,7 @@ mod tests {
     fn uneven_sharing_of_a_slash_is_found() {
         let before = model();
         let mut after = before.clone();
-        after.slash(1, 11, wei(50_000_000_000_000_000)).unwrap();
+        after.slash(1, 11, ALL_LATER, wei(50_000_000_000_000_000)).unwrap();
         let pool = after.pools.get_mut(&1).unwrap();
         pool.holders.get_mut(&ALICE).unwrap().units -= wei(100);
         pool.holders.get_mut(&BOB).unwrap().units += wei(100);

@@ -111,6 +111,64 @@ contract StakedTokenSlashTest is LiquidFixture {
         assertLt(total, 699e18 * 9 / 10);
     }
 
+    /// @notice A slash that ends before a set: tickets of who left before it lose, no other and no pool; and it is shared by
+    /// the set of the fault, as any (ADR 11).
+    function test_slash_ofWhoLeftBeforeASet() public {
+        uint256 shares = _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _request(ALICE, shares * 3 / 5);
+        _seal();
+        uint32 left = _epoch();
+        _toEpoch(left + 2);
+        _request(ALICE, shares / 5);
+        _seal();
+        _toEpoch(left + 4);
+        uint32 id = 1;
+        while (st.ticketOf(id, left) == 0) ++id;
+        IStakedToken.Position memory p = st.position();
+        uint256 ticket = st.ticketOf(id, left);
+        (uint256 first,,) = st.exitOf(1);
+        (uint256 second,,) = st.exitOf(2);
+        uint256 total = st.totalAssets();
+
+        assertEq(_slash(id, left + 2, left + 3, 1e18), 0, "nobody left in this epoch and the one before it");
+        assertGt(_slash(id, left + 1, left + 2, 0.2e18), 0);
+        _checkWhoLeft(p, id, left, ticket - ticket / 5 - 1);
+        uint256 loss = ticket / 5 + 1;
+        assertEq(p.thawing - st.position().thawing, loss);
+        uint256 base = total + first + second;
+        (uint256 kept,,) = st.exitOf(1);
+        assertApproxEqAbs(first - kept, first * loss / base, 1, "liable");
+        (kept,,) = st.exitOf(2);
+        assertApproxEqAbs(second - kept, second * loss / base, 1, "later ones as well");
+        assertApproxEqAbs(total - st.totalAssets(), total * loss / base, 2);
+
+        // Two more, of which the last takes from the pool, too; all three walked at once.
+        _slash(id, left, left + 2, 0.5e18);
+        _slash(id, left + 1, 0.1e18);
+        ticket = st.ticketOf(id, left);
+        p = st.position();
+        assertApproxEqAbs(ticket, (loss - 1) * 4 / 2 * 9 / 10, 4);
+        // Some now and the rest later: as the view said of all (Q10).
+        for (uint256 i = 0; i < 2; ++i) {
+            st.sync(2);
+            assertEq(st.position().thawing, p.thawing);
+            assertEq(st.position().owed, p.owed);
+            _checkWhoLeft(p, id, left, ticket);
+        }
+        assertEq(st.syncedSlashes(), vault.slashSeq());
+        assertLe(st.activeOf(id), _real(id));
+        assertApproxEqAbs(st.activeOf(id), _real(id), 3);
+    }
+
+    function _checkWhoLeft(IStakedToken.Position memory p, uint32 id, uint32 cohort, uint256 ticket) private view {
+        assertEq(st.position().active, p.active, "who stayed");
+        assertEq(st.ticketOf(id, cohort), ticket);
+        assertLe(ticket, _realTicket(id, cohort));
+        assertApproxEqAbs(ticket, _realTicket(id, cohort), 5);
+    }
+
     function test_slash_ofEverythingLeavesExitsPayable() public {
         uint256 shares = _deposit(ALICE, 999e18);
         _nextEpoch();
