@@ -29,7 +29,12 @@ use crate::{
     batcher::{Batcher, BatcherError, Submitter},
     chain::{DecidedChain, EngineError, HeadContext, L1Ref},
     config::{Config, ConfigError},
-    consensus::{self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose, key_lock::KeyLock},
+    consensus::{
+        self, ConsensusConfig, ConsensusError, ConsensusStatus, Interpose,
+        horizon::{DecidedOnL1, OnL1},
+        key_lock::KeyLock,
+        protection::Protection,
+    },
     derivation::Rules,
     evidence::{
         Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Retention, RetentionError,
@@ -186,6 +191,10 @@ pub async fn run_behind(
     let network_key = keys::load_identity_secret(&identity)?;
     let own_peer = keys::load_identity(&identity)?.public().to_peer_id();
     let data = config.path(&config.data);
+    for key in [&present, &next].into_iter().flatten() {
+        Protection::expect(&data.join("consensus"), key.address())
+            .map_err(|error| ConsensusError::from(Arc::new(error)))?;
+    }
 
     let started = {
         let (config, settings) = (config.clone(), settings.clone());
@@ -365,6 +374,7 @@ pub async fn run_behind(
         let (progress, span) = (l1.subscribe(), config.l1.log_range);
         L1ChargeCourt::new(informant, Arc::clone(&source), progress, contracts, settings.deployed_at_block, span)
     });
+    let decided_on_l1 = decided_on_l1(l1.clone(), &settings);
     let court = informant.and_then(|informant| L1Court::new(informant, Arc::clone(&source), l1, contracts));
     if court.is_none() && !contracts.slasher.is_zero() {
         warn!(
@@ -435,6 +445,7 @@ pub async fn run_behind(
         block_time: Duration::from_millis(settings.block_time_ms),
         status,
         key_lock,
+        decided_on_l1,
         ear: Some(ear),
         interpose,
     };
@@ -451,6 +462,23 @@ pub async fn run_behind(
         Err(_) => warn!("the last checkpoint took too long"),
     }
     result
+}
+
+/// What L1 shows decided. Nothing is removed from L1 yet, so a batch stands for its heights in every fork.
+fn decided_on_l1(l1: L1View, chain: &ChainConfig) -> DecidedOnL1 {
+    // Without a depth of its own the chain takes what L1 calls final: two of its epochs and what is under way.
+    let depth = match chain.l1_confirmations {
+        0 => 3 * 32,
+        depth => depth,
+    };
+    Arc::new(move || {
+        let (progress, batch) = (l1.progress(), l1.batch_head());
+        let read = progress.polls > 0 && progress.failures == 0;
+        OnL1 {
+            height: batch.map_or(0, |batch| batch.last_block),
+            current: read && progress.head.number <= progress.confirmed.number + depth,
+        }
+    })
 }
 
 /// The account that pays for posting; none if this node does not post.

@@ -17,6 +17,11 @@ use rota_sequencer::{
 };
 use serde::Serialize;
 
+use super::keys::{DATA, consensus_folder, made_here};
+
+/// The key that votes.
+const CONSENSUS: &str = "consensus";
+
 /// What a new node needs to know.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
@@ -103,7 +108,7 @@ pub fn run(home: &Path, args: InitArgs) -> eyre::Result<()> {
     if let Some(chain) = &args.chain {
         fs::copy(chain, home.join("chain.json")).wrap_err_with(|| format!("cannot copy {}", chain.display()))?;
     }
-    let consensus = key(home, "consensus", args.key_file, args.password_file, args.dev_key_index)?;
+    let consensus = key(home, CONSENSUS, args.key_file, args.password_file, args.dev_key_index)?;
     let poster = key(home, "batcher", args.batcher_key_file, args.batcher_password_file, args.batcher_dev_key_index)?;
     if args.batcher && consensus.is_none() && poster.is_none() {
         bail!("--batcher needs a key: --batcher-key-file, or a consensus key that pays for posting too");
@@ -113,7 +118,7 @@ pub fn run(home: &Path, args: InitArgs) -> eyre::Result<()> {
         home: home.to_path_buf(),
         moniker: args.moniker,
         chain: "chain.json".into(),
-        data: "data".into(),
+        data: DATA.into(),
         log_format: args.log_format,
         l1: L1Config::new(args.l1_rpc),
         keys: KeysConfig {
@@ -196,6 +201,10 @@ fn key(
         let present = keys::load_signer(&home.join(&keystore), &home.join(&password))?;
         ensure!(present.address() == signer.address(), "{keystore} holds another key");
     } else {
+        // Made here, in this network: the key has signed nothing in it.
+        if name == CONSENSUS {
+            made_here(&consensus_folder(home)?, signer.address())?;
+        }
         keys::write_secret(&home.join(&password), "development")?;
         keys::store_signer(&home.join(&keystore), &signer, "development")?;
     }

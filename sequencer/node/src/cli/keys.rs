@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::Address;
 use eyre::{WrapErr, eyre};
-use rota_sequencer::{config::Config, keys};
+use rota_sequencer::{
+    config::{CONFIG_FILE, Config},
+    consensus::protection::{Marks, Protection, ProtectionError},
+    keys,
+};
 
 /// What to do with the node's keys.
 #[derive(Debug, clap::Subcommand)]
 pub enum KeysCommand {
-    /// Make a new random key and store it encrypted.
+    /// Make a new random key, with a slashing-protection table in this home that says it signed nothing, and store it
+    /// encrypted.
     New(Target),
-    /// Store an existing private key encrypted.
+    /// Store an existing private key encrypted. What it signed before nobody knows: see `protection`.
     Import {
         /// File holding the key, 32 bytes in hex.
         #[arg(long)]
@@ -24,6 +30,9 @@ pub enum KeysCommand {
     /// Print the addresses and the peer id that the configuration leads to.
     Show,
 }
+
+/// Folder of the data of a new home, in its home directory.
+pub const DATA: &str = "data";
 
 /// Where a key is stored.
 #[derive(Debug, clap::Args)]
@@ -39,7 +48,12 @@ pub struct Target {
 /// Runs a key command.
 pub fn run(home: &Path, command: KeysCommand) -> eyre::Result<()> {
     match command {
-        KeysCommand::New(target) => store(home, &target, &PrivateKeySigner::random()),
+        KeysCommand::New(target) => {
+            let signer = PrivateKeySigner::random();
+            // A key without its table could not be used; a table without its key is of no account.
+            made_here(&consensus_folder(home)?, signer.address())?;
+            store(home, &target, &signer)
+        }
         KeysCommand::Import { private_key_file, target } => {
             let text = std::fs::read_to_string(&private_key_file)
                 .wrap_err_with(|| format!("cannot read {}", private_key_file.display()))?;
@@ -50,6 +64,23 @@ pub fn run(home: &Path, command: KeysCommand) -> eyre::Result<()> {
         KeysCommand::Rotate(args) => super::rotate::run(home, &args),
         KeysCommand::Show => show(home),
     }
+}
+
+/// Where this home keeps the tables, also before it has a configuration.
+pub fn consensus_folder(home: &Path) -> eyre::Result<PathBuf> {
+    let data = match home.join(CONFIG_FILE).exists() {
+        true => {
+            let config = Config::load(home)?;
+            config.path(&config.data)
+        }
+        false => home.join(DATA),
+    };
+    Ok(data.join("consensus"))
+}
+
+/// Makes the table of a key that was made a moment ago and so has signed nothing.
+pub fn made_here(folder: &Path, signer: Address) -> Result<(), ProtectionError> {
+    Protection::create(folder, signer, Marks::default())
 }
 
 fn store(home: &Path, target: &Target, signer: &PrivateKeySigner) -> eyre::Result<()> {

@@ -33,6 +33,7 @@ use super::{
     ConsensusError, ConsensusStatus, body,
     context::{Digests, RotaContext, Service},
     early::Early,
+    horizon::Horizon,
     network::SYNC_BATCH,
     proposals::{Proposals, ProposalsError, Stored},
     rules::{Check, Derivation, RulesError},
@@ -74,6 +75,7 @@ pub(super) struct App {
     pub(super) rules: Arc<dyn Derivation>,
     pub(super) digests: Digests,
     pub(super) key: Option<ProtectedKey>,
+    pub(super) horizon: Arc<Horizon>,
     pub(super) proposals: Arc<Mutex<Proposals>>,
     pub(super) network: mpsc::Sender<NetworkMsg<RotaContext>>,
     pub(super) block_time: Duration,
@@ -230,6 +232,7 @@ impl App {
         }
         // Entered before the engine starts the height: it verifies its log and its certificates by this.
         self.digests.enter(height, Service { sigma: rules.sigma, fork: rules.fork });
+        self.horizon.enter(height, &rules);
         let set = ValidatorSet::new(rules);
         self.next.set = Some(set.clone());
         let params = HeightParams {
@@ -315,7 +318,7 @@ impl App {
             return Ok(());
         };
         let deadline = now + build_time(timeout, self.block_time, set.rules().set.members().len());
-        if height.0 != self.chain.head_number() + 1 {
+        if height.0 != self.chain.head_number() + 1 || self.horizon.is_decided(height.0) {
             return Ok(());
         }
         let address = key.address();
@@ -541,6 +544,14 @@ impl App {
         let stored = self.stored(height, hash).ok_or_else(missing)?;
         let block = self.block(hash, &stored.body).ok_or_else(missing)?;
         let certificate = types::to_certificate(&certificate, set.rules())?;
+        if let Some(key) = &self.key
+            && let Some(index) = set.rules().set.index_of_signer(key.address().0)
+            && certificate.signers.bit(index)
+        {
+            // Before the block is stored: a node that is started again meets the same certificate.
+            let digest = certificate.vote().digest(self.digests.domain());
+            key.recognise(certificate.fork, height, certificate.round, digest)?;
+        }
 
         // After a restart the engine's log may lead straight to the decision, past every check of this process, while
         // the L1 data this node knew before it stopped is still being read again.
@@ -573,6 +584,7 @@ impl App {
             attempt += 1;
         }
 
+        self.horizon.decided(height);
         if let Some(key) = &self.key {
             key.committed(set.rules().fork, height);
             let ours =

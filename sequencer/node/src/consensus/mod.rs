@@ -8,6 +8,7 @@
 //! | [`signing`], [`protection`], [`interchange`] | the key behind its table of what it signed, which can be moved |
 //! | [`key_lock`] | one process of a machine for each key |
 //! | [`engine_log`] | what the engine will replay: where the key must keep silent |
+//! | [`horizon`] | what is decided already: there the key says nothing |
 //! | [`codec`] | bytes of every message |
 //! | [`streams`], [`body`], [`early`] | block bodies in transit, and those that came before their turn |
 //! | [`proposals`], [`record_log`] | durable bodies of undecided blocks |
@@ -21,6 +22,7 @@ pub mod codec;
 pub mod context;
 pub mod early;
 pub mod engine_log;
+pub mod horizon;
 pub mod interchange;
 pub mod key_lock;
 pub mod network;
@@ -66,10 +68,11 @@ use self::{
     codec::WireCodec,
     context::{Digests, RotaContext},
     engine_log::EngineLog,
+    horizon::{DecidedOnL1, Horizon},
     key_lock::KeyLock,
     observe::ListeningCodec,
     proposals::Proposals,
-    protection::{Protection, ProtectionError},
+    protection::{Marks, Protection, ProtectionError},
     rules::{Derivation, RulesError},
     signing::{ProtectedKey, SigningError, Verifier},
     streams::Streams,
@@ -105,6 +108,8 @@ pub struct ConsensusConfig {
     pub status: watch::Sender<ConsensusStatus>,
     /// Lock that this machine's processes share which vote with this key on this chain.
     pub key_lock: Option<PathBuf>,
+    /// What L1 shows decided: there the key signs nothing, whatever its table says.
+    pub decided_on_l1: DecidedOnL1,
     /// Where every signed message goes that the engine receives or writes to its log.
     pub ear: Option<Ear>,
     /// What stands between the engine and its network: nothing, except in tests of nodes that misbehave.
@@ -231,10 +236,13 @@ pub async fn run(
         (Some(key), Some(path)) => Some(KeyLock::take(path, address_of(key)).await.map_err(Arc::new)?),
         _ => None,
     };
+    let horizon = Arc::new(Horizon::new(config.domain, config.decided_on_l1));
     let key = match config.key {
         Some(key) => {
-            let log = EngineLog::read(&log_path, types::Signer(address_of(&key)));
-            let mut table = Protection::open(&config.dir, log.is_some()).map_err(Arc::new)?;
+            let signer = address_of(&key);
+            let log = EngineLog::read(&log_path, types::Signer(signer));
+            let mut table = Protection::open(&config.dir, signer, log.is_some()).map_err(Arc::new)?;
+            horizon.catch_up(table.is_new());
             if let Some((fork, height)) = table.not_replayed(chain.head_number() + 1, log.as_ref()) {
                 tracing::error!(
                     height,
@@ -244,9 +252,9 @@ pub async fn run(
                      goes on above it"
                 );
                 metrics::gauge!("rota_silent_height").set(height as f64);
-                table.keep_silent(fork, height).map_err(Arc::new)?;
+                table.keep_silent(Marks { silent: Some((fork, height)), above: None }).map_err(Arc::new)?;
             }
-            Some(ProtectedKey::new(key, digests.clone(), table))
+            Some(ProtectedKey::new(key, digests.clone(), table, Arc::clone(&horizon)))
         }
         None => None,
     };
@@ -262,7 +270,7 @@ pub async fn run(
     let settings =
         network::settings(&config.moniker, &config.domain, config.listen, config.peers.clone(), config.members_only);
     let failed = |error: eyre::Report| ConsensusError::Start(format!("{error:#}"));
-    let codec = ListeningCodec::network(config.ear.clone());
+    let codec = ListeningCodec::network(config.ear.clone()).showing(&horizon);
     let log_codec = ListeningCodec::log(config.ear.as_ref());
     let registry = SharedRegistry::global().with_moniker(&config.moniker);
     let (network, to_network) =
@@ -290,6 +298,7 @@ pub async fn run(
         rules,
         digests,
         key,
+        horizon,
         proposals: Arc::new(Mutex::new(proposals)),
         network: channels.network.clone(),
         block_time: config.block_time,

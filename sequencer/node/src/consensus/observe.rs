@@ -2,6 +2,10 @@
 //! any check of the engine, for any height, whatever brings it: votes, proposals, certificates of polkas and rounds and
 //! decided blocks of peers. What the engine verified and acts on, its own votes among it, is heard a second time where it is
 //! written to the engine's log, which is before any of it has an effect, and where it is read from there after a restart.
+//!
+//! The horizon listens to the network, too: to how far peers say they are, and to certificates of decided blocks.
+
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -22,6 +26,7 @@ use rota_protocol::{evidence::MessageKind, vote::Signature65};
 use super::{
     codec::WireCodec,
     context::RotaContext,
+    horizon::Horizon,
     types::{BlockRef, ProposalPart, Signer},
 };
 use crate::evidence::{Ear, Heard, HeardPolka};
@@ -33,18 +38,24 @@ type Ctx = RotaContext;
 #[derive(Clone, Debug, Default)]
 pub(super) struct ListeningCodec {
     ear: Option<Ear>,
+    horizon: Option<Arc<Horizon>>,
     is_log: bool,
 }
 
 impl ListeningCodec {
     /// For the network.
     pub(super) const fn network(ear: Option<Ear>) -> Self {
-        Self { ear, is_log: false }
+        Self { ear, horizon: None, is_log: false }
+    }
+
+    /// The same, showing `horizon` what peers have decided.
+    pub(super) fn showing(self, horizon: &Arc<Horizon>) -> Self {
+        Self { horizon: Some(Arc::clone(horizon)), ..self }
     }
 
     /// For the engine's log.
     pub(super) fn log(ear: Option<&Ear>) -> Self {
-        Self { ear: ear.map(Ear::of_engine), is_log: true }
+        Self { ear: ear.map(Ear::of_engine), horizon: None, is_log: true }
     }
 }
 
@@ -56,6 +67,9 @@ where
 
     fn decode(&self, bytes: Bytes) -> Result<T, Self::Error> {
         let message = WireCodec.decode(bytes)?;
+        if let Some(horizon) = &self.horizon {
+            message.show(horizon);
+        }
         if let Some(ear) = &self.ear {
             message.tell(ear);
         }
@@ -80,15 +94,23 @@ impl HasEncodedLen<Response<Ctx>> for ListeningCodec {
 pub(super) trait Overheard {
     /// Leaves them with `ear`.
     fn tell(&self, _: &Ear) {}
+
+    /// Shows what was decided, if it says anything about that.
+    fn show(&self, _: &Horizon) {}
 }
 
 // Signatures in these are for one stream or connection: nobody is judged by them.
 impl Overheard for ProposalPart {}
 impl Overheard for StreamMessage<ProposalPart> {}
 impl Overheard for ValidatorProof<Ctx> {}
-impl Overheard for Status<Ctx> {}
 impl Overheard for Request<Ctx> {}
 impl Overheard for ProposedValue<Ctx> {}
+
+impl Overheard for Status<Ctx> {
+    fn show(&self, horizon: &Horizon) {
+        horizon.hear_tip(self.peer_id, self.tip_height.0);
+    }
+}
 
 impl Overheard for SignedConsensusMsg<Ctx> {
     fn tell(&self, ear: &Ear) {
@@ -168,6 +190,11 @@ impl Overheard for Response<Ctx> {
     fn tell(&self, ear: &Ear) {
         let Self::ValueResponse(ValueResponse { values, .. }) = self;
         values.iter().for_each(|value| value.certificate.tell(ear));
+    }
+
+    fn show(&self, horizon: &Horizon) {
+        let Self::ValueResponse(ValueResponse { values, .. }) = self;
+        values.iter().for_each(|value| horizon.hear_certificate(&value.certificate));
     }
 }
 

@@ -11,6 +11,9 @@
 //!
 //! Where the engine's log is lost or older than the table, the locks that keep the node honest are gone with it: at a start
 //! the node finds out (`not_replayed`) and keeps silent up to the last height it signed at.
+//!
+//! Each key has a table of its own, and only [`Protection::create`] makes one: where there is none nobody knows what the key
+//! signed, and an empty one made in passing would say that it signed nothing (docs/adr/0015-tables-are-made.md).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,6 +73,10 @@ enum Record {
     Withheld(Slot),
     /// At or below (fork, height) another table of this key may have signed: nothing is said there.
     Silent(u32, u64),
+    /// Whose table it is: always the first line, so that a file without lines is no table.
+    Owner(Address),
+    /// At or below this height nothing is said, whatever the fork.
+    Above(u64),
 }
 
 /// What the holder of the key may do.
@@ -88,10 +95,12 @@ impl Record {
     fn encode(&self) -> [u8; RECORD_LEN] {
         let mut out = [0; RECORD_LEN];
         let (tag, fork, height) = match self {
-            Self::Floor(fork, height) => (0, fork, height),
-            Self::Signed(slot, _) => (1, &slot.fork, &slot.height),
-            Self::Withheld(slot) => (2, &slot.fork, &slot.height),
-            Self::Silent(fork, height) => (3, fork, height),
+            Self::Floor(fork, height) => (0, *fork, *height),
+            Self::Signed(slot, _) => (1, slot.fork, slot.height),
+            Self::Withheld(slot) => (2, slot.fork, slot.height),
+            Self::Silent(fork, height) => (3, *fork, *height),
+            Self::Owner(_) => (4, 0, 0),
+            Self::Above(height) => (5, 0, *height),
         };
         out[0] = tag;
         out[1..5].copy_from_slice(&fork.to_be_bytes());
@@ -100,8 +109,10 @@ impl Record {
             out[13..17].copy_from_slice(&slot.round.to_be_bytes());
             out[17] = slot.kind as u8;
         }
-        if let Self::Signed(_, digest) = self {
-            out[18..].copy_from_slice(digest.as_slice());
+        match self {
+            Self::Signed(_, digest) => out[18..].copy_from_slice(digest.as_slice()),
+            Self::Owner(signer) => out[18..].copy_from_slice(signer.into_word().as_slice()),
+            _ => {}
         }
         out
     }
@@ -121,6 +132,8 @@ impl Record {
             1 => Some(Self::Signed(slot()?, B256::try_from(digest).ok()?)),
             2 => Some(Self::Withheld(slot()?)),
             3 => Some(Self::Silent(fork, height)),
+            4 => Some(Self::Owner(Address::from_word(B256::try_from(digest).ok()?))),
+            5 => Some(Self::Above(height)),
             _ => None,
         }
     }
@@ -129,17 +142,44 @@ impl Record {
 /// Lines after which those of committed heights are dropped (about 300 heights without trouble).
 const COMPACT_LINES: usize = 1_024;
 
-/// The table of one key, with an exclusive lock on its directory.
+/// Where nothing may be signed whatever the table's lines say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// At and below this (fork, height).
+    pub silent: Option<(u32, u64)>,
+    /// At and below this height of any fork.
+    pub above: Option<u64>,
+}
+
+impl Marks {
+    /// Both, the higher ones.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { silent: self.silent.max(other.silent), above: self.above.max(other.above) }
+    }
+
+    fn cover(&self, fork: u32, height: u64) -> bool {
+        self.silent.is_some_and(|silent| (fork, height) <= silent) || self.above.is_some_and(|above| height <= above)
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record> {
+        let silent = self.silent.map(|(fork, height)| Record::Silent(fork, height));
+        silent.into_iter().chain(self.above.map(Record::Above))
+    }
+}
+
+/// The table of one key, locked.
 #[derive(Debug)]
 pub struct Protection {
+    signer: Address,
     log: RecordLog,
     signed: BTreeMap<Slot, B256>,
     withheld: BTreeSet<Slot>,
     /// What was signed last before this process: possibly not published.
     unpublished: Option<Slot>,
     floor: Option<(u32, u64)>,
-    /// (fork, height) up to which another table of this key may have signed.
-    silent: Option<(u32, u64)>,
+    /// Up to where another table of this key may have signed.
+    marks: Marks,
     /// What was signed last before this process.
     last: Option<Slot>,
     /// Highest (fork, height) below which the chain is decided.
@@ -176,6 +216,48 @@ pub enum ProtectionError {
         slot: Slot,
         /// (fork, height) up to which nothing is signed any more.
         floor: (u32, u64),
+    },
+    /// Nothing says what the key signed.
+    #[error(
+        "there is no slashing-protection table {path} of the key {signer}: nobody knows what it signed, and signing \
+         anything again would cost the stake. If it ran on another machine, `rota-sequencer protection export` there \
+         and `protection import FILE` here. If that table is lost, `protection new --above HEIGHT`, with the head of any \
+         other node plus some 100 blocks. Only if this key never ran anywhere, `protection new --never-signed`."
+    )]
+    Missing {
+        /// Where it would be.
+        path: PathBuf,
+        /// The key.
+        signer: Address,
+    },
+    /// The key has a table already.
+    #[error("{0} exists already: a table is never replaced by an empty one")]
+    Exists(PathBuf),
+    /// The table belongs to another key: somebody renamed it.
+    #[error("{path} is the table of the key {found}, not of {signer}: put it back under its own name")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: Address,
+        /// Whose it should be.
+        signer: Address,
+    },
+    /// The chain has a signature of this key that the table does not know.
+    #[error(
+        "the decided block {height} has a signature of the key {signer} (round {round}) that {path} does not know: either \
+         another machine signs with this key, then stop it; or this table is an old copy, then `rota-sequencer protection \
+         new --above HEIGHT`, with the head of any other node plus some 100 blocks. Nothing is signed until then."
+    )]
+    Outdated {
+        /// The table.
+        path: PathBuf,
+        /// The key.
+        signer: Address,
+        /// Height of the block.
+        height: u64,
+        /// Round of its certificate.
+        round: u32,
     },
     /// Another process uses the table.
     #[error("{0} is locked: another node runs in this home directory; stop it first")]
@@ -214,23 +296,61 @@ pub enum ProtectionError {
 }
 
 impl Protection {
-    /// Opens or creates the table in `dir` and locks it until dropped. `engine_log` says whether the engine's log is
+    /// Where the table of `signer` lies in `dir`.
+    pub fn path(dir: &Path, signer: Address) -> PathBuf {
+        dir.join(format!("protection-{signer:#x}.log"))
+    }
+
+    /// Makes the table of a key that signed nothing above `marks`, durably, or leaves everything as it was.
+    ///
+    /// # Errors
+    /// [`ProtectionError::Exists`], or the disk.
+    pub fn create(dir: &Path, signer: Address, marks: Marks) -> Result<(), ProtectionError> {
+        std::fs::create_dir_all(dir).map_err(ProtectionError::Lock)?;
+        let path = Self::path(dir, signer);
+        let _lock = Self::lock(&path)?;
+        let (mut log, records) = RecordLog::open(&path, RECORD_LEN, Damage::Refuse)?;
+        // A file without lines is what a crash left of this function.
+        if !records.is_empty() {
+            return Err(ProtectionError::Exists(path));
+        }
+        let lines: Vec<_> =
+            std::iter::once(Record::Owner(signer)).chain(marks.records()).map(|record| record.encode()).collect();
+        log.replace(lines.iter().map(<[u8; RECORD_LEN]>::as_slice))?;
+        // Its folder may be new, too.
+        for folder in dir.ancestors().skip(1).take(2).filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(ProtectionError::Lock)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps silent at and below `marks` for ever, making the table if there is none. Marks are never lowered.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn restrict(dir: &Path, signer: Address, marks: Marks) -> Result<(), ProtectionError> {
+        match Self::open(dir, signer, false) {
+            Ok(mut table) => table.keep_silent(marks),
+            Err(ProtectionError::Missing { .. }) => Self::create(dir, signer, marks),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the table of `signer` in `dir` and locks it until dropped. `engine_log` says whether the engine's log is
     /// there: without it nothing is known about what was published.
     ///
     /// # Errors
     /// See [`ProtectionError`].
-    pub fn open(dir: &Path, engine_log: bool) -> Result<Self, ProtectionError> {
-        std::fs::create_dir_all(dir).map_err(ProtectionError::Lock)?;
-        // A file of its own: the table's file is replaced when it is compacted.
-        let lock_path = dir.join("protection.lock");
-        let lock = File::create(&lock_path).map_err(ProtectionError::Lock)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => ProtectionError::Locked(lock_path),
-            TryLockError::Error(error) => ProtectionError::Lock(error),
-        })?;
-        let (log, records) = RecordLog::open(&dir.join("protection.log"), RECORD_LEN, Damage::Refuse)?;
+    pub fn open(dir: &Path, signer: Address, engine_log: bool) -> Result<Self, ProtectionError> {
+        let path = Self::path(dir, signer);
+        if !path.exists() {
+            return Err(ProtectionError::Missing { path, signer });
+        }
+        let lock = Self::lock(&path)?;
+        let (log, records) = RecordLog::open(&path, RECORD_LEN, Damage::Refuse)?;
         let (mut signed, mut withheld, mut floor, mut last) = (BTreeMap::new(), BTreeSet::new(), None, None);
-        let mut silent = None;
+        let mut marks = Marks::default();
+        let mut owner = None;
         let lines = records.len();
         for (line, bytes) in records.iter().enumerate() {
             match Record::decode(bytes).ok_or(ProtectionError::Unknown(line))? {
@@ -242,13 +362,54 @@ impl Protection {
                 Record::Withheld(slot) => {
                     withheld.insert(slot);
                 }
-                Record::Silent(fork, height) => silent = silent.max(Some((fork, height))),
+                Record::Silent(fork, height) => marks.silent = marks.silent.max(Some((fork, height))),
+                Record::Owner(found) => owner = Some(found),
+                Record::Above(height) => marks.above = marks.above.max(Some(height)),
             }
+        }
+        match owner {
+            Some(found) if found == signer => {}
+            Some(found) => return Err(ProtectionError::Foreign { path, found, signer }),
+            None => return Err(ProtectionError::Missing { path, signer }),
         }
         let unpublished = last.filter(|_| engine_log);
         let compact_at = COMPACT_LINES.max(lines);
         let committed = floor;
-        Ok(Self { log, signed, withheld, unpublished, floor, silent, last, committed, lines, compact_at, _lock: lock })
+        Ok(Self {
+            signer,
+            log,
+            signed,
+            withheld,
+            unpublished,
+            floor,
+            marks,
+            last,
+            committed,
+            lines,
+            compact_at,
+            _lock: lock,
+        })
+    }
+
+    /// Checks that there is a table of `signer` in `dir`, without taking it.
+    ///
+    /// # Errors
+    /// [`ProtectionError::Missing`].
+    pub fn expect(dir: &Path, signer: Address) -> Result<(), ProtectionError> {
+        let path = Self::path(dir, signer);
+        let has_lines = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        if has_lines { Ok(()) } else { Err(ProtectionError::Missing { path, signer }) }
+    }
+
+    /// A file of its own: the table's file is replaced when it is compacted.
+    fn lock(table: &Path) -> Result<File, ProtectionError> {
+        let path = table.with_extension("lock");
+        let lock = File::create(&path).map_err(ProtectionError::Lock)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ProtectionError::Locked(path),
+            TryLockError::Error(error) => ProtectionError::Lock(error),
+        })?;
+        Ok(lock)
     }
 
     /// Allows the signature of `digest` in `slot` and makes that durable, or refuses it.
@@ -256,7 +417,7 @@ impl Protection {
     /// # Errors
     /// See [`ProtectionError`]; the caller must not sign.
     pub fn allow(&mut self, slot: Slot, digest: B256) -> Result<Permission, ProtectionError> {
-        if self.withheld.contains(&slot) || self.silent.is_some_and(|silent| (slot.fork, slot.height) <= silent) {
+        if self.withheld.contains(&slot) || self.marks.cover(slot.fork, slot.height) {
             return Ok(Permission::Withhold);
         }
         if let Some(floor) = self.floor.filter(|floor| (slot.fork, slot.height) <= *floor) {
@@ -293,17 +454,42 @@ impl Protection {
         self.committed = self.committed.max(below);
     }
 
-    /// Keeps silent at and below (fork, height) for ever: another table of this key may have signed there.
+    /// Keeps silent at and below `marks` for ever: another table of this key may have signed there.
     ///
     /// # Errors
     /// Disk failure.
-    pub fn keep_silent(&mut self, fork: u32, height: u64) -> Result<(), ProtectionError> {
-        let silent = self.silent.max(Some((fork, height)));
-        if silent != self.silent {
-            self.append(Record::Silent(fork, height))?;
-            self.silent = silent;
+    pub fn keep_silent(&mut self, marks: Marks) -> Result<(), ProtectionError> {
+        let raised = self.marks.max(marks);
+        if raised != self.marks {
+            for record in raised.records() {
+                self.append(record)?;
+            }
+            self.marks = raised;
         }
         Ok(())
+    }
+
+    /// The key.
+    pub fn signer(&self) -> Address {
+        self.signer
+    }
+
+    /// Whether the key signed nothing, as far as this table knows, and was never silenced.
+    pub fn is_new(&self) -> bool {
+        self.signed.is_empty() && self.floor.is_none() && self.marks == Marks::default()
+    }
+
+    /// Checks that a signature which others show is one that this table knows, or says nothing about.
+    ///
+    /// # Errors
+    /// [`ProtectionError::Outdated`]: the key signed what this table has no line for.
+    pub fn recognise(&self, slot: Slot, digest: B256) -> Result<(), ProtectionError> {
+        let forgotten = self.floor.is_some_and(|floor| (slot.fork, slot.height) <= floor);
+        if forgotten || self.marks.cover(slot.fork, slot.height) || self.signed.get(&slot) == Some(&digest) {
+            return Ok(());
+        }
+        let (signer, Slot { height, round, .. }) = (self.signer, slot);
+        Err(ProtectionError::Outdated { path: self.log.path().into(), signer, height, round })
     }
 
     /// Highest (fork, height) from `start` on at which this key signed something that the engine will not replay from
@@ -325,9 +511,9 @@ impl Protection {
         signed.max(self.floor.filter(|(_, height)| *height >= start))
     }
 
-    /// (fork, height) up to which this table says nothing any more, and every digest signed above.
-    pub fn content(&self) -> (Option<(u32, u64)>, impl Iterator<Item = (&Slot, &B256)>) {
-        (self.floor.max(self.silent), self.signed.iter())
+    /// Up to where this table says nothing any more, and every digest signed above.
+    pub fn content(&self) -> (Marks, impl Iterator<Item = (&Slot, &B256)>) {
+        (Marks { silent: self.floor.max(self.marks.silent), ..self.marks }, self.signed.iter())
     }
 
     /// What was signed in `slot`, unless that is forgotten.
@@ -343,8 +529,8 @@ impl Protection {
         let (mut signed, mut withheld) = (self.signed.clone(), self.withheld.clone());
         signed.retain(|slot, _| open(slot));
         withheld.retain(open);
-        let mut records = vec![Record::Floor(floor.0, floor.1).encode()];
-        records.extend(self.silent.map(|(fork, height)| Record::Silent(fork, height).encode()));
+        let mut records = vec![Record::Owner(self.signer).encode(), Record::Floor(floor.0, floor.1).encode()];
+        records.extend(self.marks.records().map(|record| record.encode()));
         records.extend(withheld.iter().map(|slot| Record::Withheld(*slot).encode()));
         records.extend(signed.iter().map(|(slot, digest)| Record::Signed(*slot, *digest).encode()));
         self.log.replace(records.iter().map(<[u8; RECORD_LEN]>::as_slice))?;
@@ -358,215 +544,4 @@ impl Protection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(height: u64, round: u32, kind: SignedKind) -> Slot {
-        Slot { fork: 0, height, round, kind }
-    }
-
-    fn digest(n: u64) -> B256 {
-        B256::from(alloy_primitives::U256::from(n))
-    }
-
-    #[test]
-    fn one_digest_per_slot_survives_restarts() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = slot(7, 1, SignedKind::Prevote);
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        table.allow(at, digest(1)).unwrap();
-        table.allow(at, digest(1)).unwrap();
-        // Another phase, round, height or fork is another slot.
-        table.allow(slot(7, 1, SignedKind::Precommit), digest(2)).unwrap();
-        table.allow(slot(7, 1, SignedKind::Proposal), digest(3)).unwrap();
-        table.allow(slot(7, 2, SignedKind::Prevote), digest(4)).unwrap();
-        table.allow(Slot { fork: 1, ..at }, digest(5)).unwrap();
-        table.allow(slot(8, 0, SignedKind::Prevote), digest(6)).unwrap();
-        drop(table);
-        for _ in 0..2 {
-            let mut table = Protection::open(dir.path(), true).unwrap();
-            let refused = table.allow(at, digest(9)).unwrap_err();
-            assert!(
-                matches!(refused, ProtectionError::Conflict { slot, signed, digest: d }
-                    if slot == at && signed == digest(1) && d == digest(9)),
-                "{refused}"
-            );
-            table.allow(at, digest(1)).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_second_process_is_locked_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let table = Protection::open(dir.path(), true).unwrap();
-        assert!(matches!(Protection::open(dir.path(), true), Err(ProtectionError::Locked(_))));
-        drop(table);
-        Protection::open(dir.path(), true).unwrap();
-    }
-
-    /// Signed, on record, not in the engine's log when the process died: nobody has seen it. Whatever the engine now wants
-    /// there, nothing is said; and everything else goes on.
-    #[test]
-    fn what_a_crash_kept_back_is_kept_back_for_good() {
-        let dir = tempfile::tempdir().unwrap();
-        let (before, at, after) =
-            (slot(7, 0, SignedKind::Prevote), slot(7, 0, SignedKind::Precommit), slot(7, 1, SignedKind::Prevote));
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        table.allow(before, digest(1)).unwrap();
-        table.allow(at, digest(2)).unwrap();
-        // Not within one process: there the engine would contradict itself.
-        assert!(matches!(table.allow(at, digest(3)), Err(ProtectionError::Conflict { .. })));
-        drop(table);
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        // The engine may come to the same vote.
-        assert_eq!(table.allow(at, digest(2)).unwrap(), Permission::Sign);
-        drop(table);
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        assert_eq!(table.allow(at, digest(3)).unwrap(), Permission::Withhold);
-        assert_eq!(table.allow(at, digest(2)).unwrap(), Permission::Withhold);
-        assert!(matches!(table.allow(before, digest(9)), Err(ProtectionError::Conflict { .. })));
-        assert_eq!(table.allow(after, digest(4)).unwrap(), Permission::Sign);
-        drop(table);
-        // Another crash: still silent there, and now the later slot is the one in doubt.
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        assert_eq!(table.allow(at, digest(5)).unwrap(), Permission::Withhold);
-        assert_eq!(table.allow(after, digest(6)).unwrap(), Permission::Withhold);
-        drop(table);
-        // Without the engine's log nothing is known about what was published.
-        let mut table = Protection::open(dir.path(), false).unwrap();
-        let next = slot(8, 0, SignedKind::Prevote);
-        table.allow(next, digest(1)).unwrap();
-        drop(table);
-        let mut table = Protection::open(dir.path(), false).unwrap();
-        assert!(matches!(table.allow(next, digest(2)), Err(ProtectionError::Conflict { .. })));
-    }
-
-    /// A crash at any byte of the last write leaves a table that remembers every earlier signature, and the torn one
-    /// either counts or was never released.
-    #[test]
-    fn a_torn_write_forgets_nothing_released() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("protection.log");
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        for height in 1..=3 {
-            table.allow(slot(height, 0, SignedKind::Precommit), digest(height)).unwrap();
-        }
-        drop(table);
-        let whole = std::fs::read(&path).unwrap();
-        let record = 8 + RECORD_LEN;
-        for cut in whole.len() - record..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let mut table = Protection::open(dir.path(), true).unwrap();
-            assert!(table.allow(slot(1, 0, SignedKind::Precommit), digest(9)).is_err());
-            // The last whole line may be one that nobody saw; in any case nothing else is signed there.
-            assert_eq!(table.allow(slot(2, 0, SignedKind::Precommit), digest(9)).unwrap(), Permission::Withhold);
-            assert_eq!(table.allow(slot(3, 0, SignedKind::Precommit), digest(9)).unwrap(), Permission::Sign);
-            assert!(table.allow(slot(3, 0, SignedKind::Precommit), digest(3)).is_err());
-        }
-    }
-
-    #[test]
-    fn pruning_keeps_undecided_heights_and_closes_decided_ones() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        for height in 1..=1_500 {
-            table.allow(slot(height, 0, SignedKind::Prevote), digest(height)).unwrap();
-            table.allow(slot(height, 0, SignedKind::Precommit), digest(height)).unwrap();
-            table.committed(0, height);
-        }
-        let size = std::fs::metadata(dir.path().join("protection.log")).unwrap().len();
-        assert!(size < 2 * (COMPACT_LINES * (8 + RECORD_LEN)) as u64, "{size}");
-        drop(table);
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        let low = slot(3, 0, SignedKind::Prevote);
-        assert!(matches!(table.allow(low, digest(3)), Err(ProtectionError::BelowFloor { .. })));
-        let last = slot(1_500, 0, SignedKind::Prevote);
-        assert!(matches!(table.allow(last, digest(3)), Err(ProtectionError::Conflict { .. })));
-        // A new fork signs the same heights again.
-        table.allow(Slot { fork: 1, ..low }, digest(77)).unwrap();
-    }
-
-    /// A chain that was restored from a backup may be older than the lines the table still has.
-    #[test]
-    fn a_table_that_closed_heights_of_the_future_keeps_silent_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        for height in 1..=COMPACT_LINES as u64 + 1 {
-            table.allow(slot(height, 0, SignedKind::Prevote), digest(height)).unwrap();
-            table.committed(0, height);
-        }
-        let (fork, height) = table.not_replayed(5, None).unwrap();
-        assert_eq!((fork, height), (0, COMPACT_LINES as u64 + 1));
-        table.keep_silent(fork, height).unwrap();
-        assert_eq!(table.allow(slot(5, 0, SignedKind::Prevote), digest(9)).unwrap(), Permission::Withhold);
-        assert_eq!(table.allow(slot(height + 1, 0, SignedKind::Prevote), digest(9)).unwrap(), Permission::Sign);
-    }
-
-    #[test]
-    fn what_the_engine_cannot_replay_is_found() {
-        use SignedKind::{Precommit, Prevote, Proposal};
-        let dir = tempfile::tempdir().unwrap();
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        for (n, at) in [
-            slot(6, 0, Precommit),
-            slot(7, 0, Proposal),
-            slot(7, 0, Prevote),
-            slot(7, 0, Precommit),
-            slot(7, 1, Prevote),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            table.allow(at, digest(n as u64)).unwrap();
-        }
-        drop(table);
-        let table = Protection::open(dir.path(), true).unwrap();
-        let log = |height, votes: &[(u32, SignedKind)]| EngineLog { height, votes: votes.iter().copied().collect() };
-        let whole = log(7, &[(0, Prevote), (0, Precommit), (1, Prevote)]);
-        assert_eq!(table.not_replayed(7, Some(&whole)), None);
-        // The last vote may not have come into the log, nor out of the process.
-        let torn = log(7, &[(0, Prevote), (0, Precommit)]);
-        assert_eq!(table.not_replayed(7, Some(&torn)), None);
-        // An earlier one did.
-        assert_eq!(table.not_replayed(7, Some(&log(7, &[(0, Prevote), (1, Prevote)]))), Some((0, 7)));
-        assert_eq!(table.not_replayed(7, Some(&log(7, &[]))), Some((0, 7)));
-        // No log, or one of another height, as when the chain was restored from a backup.
-        assert_eq!(table.not_replayed(7, None), Some((0, 7)));
-        assert_eq!(table.not_replayed(7, Some(&log(6, &[(0, Precommit)]))), Some((0, 7)));
-        assert_eq!(table.not_replayed(5, Some(&log(5, &[]))), Some((0, 7)));
-        // What was signed below the height that is about to start is decided.
-        assert_eq!(table.not_replayed(8, None), None);
-    }
-
-    /// What another table of the key may have signed is never signed here, and that costs votes, not the node.
-    #[test]
-    fn silence_outlives_restarts_and_compaction() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut table = Protection::open(dir.path(), true).unwrap();
-        table.keep_silent(0, 9).unwrap();
-        table.keep_silent(0, 7).unwrap();
-        table.committed(0, 4);
-        for round in 0..COMPACT_LINES as u32 + 10 {
-            assert_eq!(table.allow(slot(10, round, SignedKind::Prevote), digest(1)).unwrap(), Permission::Sign);
-        }
-        assert_eq!(table.floor, Some((0, 3)), "compacted");
-        for _ in 0..2 {
-            assert_eq!(table.allow(slot(9, 3, SignedKind::Prevote), digest(1)).unwrap(), Permission::Withhold);
-            assert_eq!(table.allow(slot(4, 0, SignedKind::Proposal), digest(1)).unwrap(), Permission::Withhold);
-            assert_eq!(table.allow(slot(3, 0, SignedKind::Prevote), digest(1)).unwrap(), Permission::Withhold);
-            drop(table);
-            table = Protection::open(dir.path(), true).unwrap();
-        }
-        assert_eq!(table.allow(slot(11, 0, SignedKind::Prevote), digest(1)).unwrap(), Permission::Sign);
-    }
-
-    #[test]
-    fn an_unknown_line_stops_the_node() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(Protection::open(dir.path(), true).unwrap());
-        let (mut log, _) = RecordLog::open(&dir.path().join("protection.log"), RECORD_LEN, Damage::Refuse).unwrap();
-        log.append(&[9; RECORD_LEN]).unwrap();
-        drop(log);
-        assert!(matches!(Protection::open(dir.path(), true), Err(ProtectionError::Unknown(0))));
-    }
-}
+mod tests;

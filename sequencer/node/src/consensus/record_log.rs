@@ -144,6 +144,11 @@ impl RecordLog {
         Ok(())
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Length of the file, bytes.
     pub fn size(&self) -> u64 {
         self.len

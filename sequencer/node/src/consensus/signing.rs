@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     context::{Digests, RotaContext},
+    horizon::Horizon,
     protection::{Permission, Protection, ProtectionError, SignedKind, Slot},
     types::{Height, Proposal, ProposalInit, Signer, Stream, Vote},
 };
@@ -81,6 +82,7 @@ struct Inner {
     address: Signer,
     digests: Digests,
     table: Mutex<Protection>,
+    horizon: Arc<Horizon>,
     refusal: watch::Sender<Option<Arc<ProtectionError>>>,
 }
 
@@ -108,10 +110,11 @@ pub enum SigningError {
 }
 
 impl ProtectedKey {
-    /// Joins a key with its table.
-    pub fn new(key: SigningKey, digests: Digests, table: Protection) -> Self {
+    /// Joins a key with its table. It says nothing at heights that `horizon` knows to be decided.
+    pub fn new(key: SigningKey, digests: Digests, table: Protection, horizon: Arc<Horizon>) -> Self {
         let address = Signer(vote::address_of(&key));
-        Self(Arc::new(Inner { key, address, digests, table: Mutex::new(table), refusal: watch::Sender::new(None) }))
+        let (table, refusal) = (Mutex::new(table), watch::Sender::new(None));
+        Self(Arc::new(Inner { key, address, digests, table, horizon, refusal }))
     }
 
     /// The key's address.
@@ -127,6 +130,15 @@ impl ProtectedKey {
     /// Notes that `height` of `fork` is durably decided.
     pub fn committed(&self, fork: u32, height: u64) {
         self.0.table.lock().committed(fork, height);
+    }
+
+    /// Checks that the table knows a precommit of this key that a certificate of `height` has.
+    ///
+    /// # Errors
+    /// [`ProtectionError::Outdated`]: the key signed elsewhere, or the table is an old copy. The node must stop.
+    pub fn recognise(&self, fork: u32, height: u64, round: u32, digest: B256) -> Result<(), Arc<ProtectionError>> {
+        let slot = Slot { fork, height, round, kind: SignedKind::Precommit };
+        self.0.table.lock().recognise(slot, digest).map_err(|outdated| self.0.refuse(outdated))
     }
 
     /// Signs the head of a stream of parts. It is no vote: nobody is slashed for two of them.
@@ -149,6 +161,13 @@ impl ProtectedKey {
         let ((service, round), digest) = known.ok_or(SigningError::UnknownHeight(height))?;
         let slot = Slot { fork: service.fork, height: height.0, round, kind };
         let inner = Arc::clone(&self.0);
+        // What was said before may be said again at once, as when the engine replays its log.
+        let said = inner.table.lock().signed(&slot) == Some(digest);
+        if inner.horizon.is_decided(height.0) || (!said && inner.horizon.turns_out_decided(height.0).await) {
+            metrics::counter!("rota_votes_withheld_total").increment(1);
+            tracing::info!(?slot, "keeping silent: this height is decided");
+            return Ok(withheld()?);
+        }
         // The table waits for the disk: not on a runtime thread.
         let signed = tokio::task::spawn_blocking(move || match inner.table.lock().allow(slot, digest) {
             Ok(Permission::Sign) => Ok(vote::sign(&inner.key, digest)?),
@@ -157,15 +176,20 @@ impl ProtectedKey {
                 tracing::warn!(?slot, "keeping silent: something else may have been signed here before");
                 Ok(withheld()?)
             }
-            Err(refused) => {
-                metrics::counter!("rota_slashing_protection_refusals_total").increment(1);
-                tracing::error!(%refused, "slashing protection");
-                let refused = Arc::new(refused);
-                inner.refusal.send_replace(Some(Arc::clone(&refused)));
-                Err(SigningError::Refused(refused))
-            }
+            Err(refused) => Err(SigningError::Refused(inner.refuse(refused))),
         });
         signed.await.map_err(|_| SigningError::Stopping)?
+    }
+}
+
+impl Inner {
+    /// Makes a refusal known; the node stops by it.
+    fn refuse(&self, refused: ProtectionError) -> Arc<ProtectionError> {
+        metrics::counter!("rota_slashing_protection_refusals_total").increment(1);
+        tracing::error!(%refused, "slashing protection");
+        let refused = Arc::new(refused);
+        self.refusal.send_replace(Some(Arc::clone(&refused)));
+        refused
     }
 }
 

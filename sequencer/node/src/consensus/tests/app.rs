@@ -22,12 +22,13 @@ use malachitebft_core_types::{
     CommitCertificate, CommitSignature, HeightParams, NilOrVal, Round, Validity, Vote as _, VoteType,
 };
 use malachitebft_engine::host::{Next, SyncedValueOutcome};
+use malachitebft_signing::Signer as _;
 use parking_lot::Mutex;
 use rota_protocol::vote;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{chain::TestChain, domain, key, rules};
+use super::{chain::TestChain, domain, key, rules, table};
 use crate::{
     chain::{DecidedChain, EngineError, SealedBlock},
     consensus::{
@@ -35,9 +36,10 @@ use crate::{
         app::{App, Upcoming},
         body,
         context::{Digests, RotaContext},
+        horizon::{Horizon, OnL1},
         network,
         proposals::Proposals,
-        protection::Protection,
+        protection::{Marks, Protection, ProtectionError},
         signing::ProtectedKey,
         streams::{Streams, cut},
         types::{BlockRef, Height, ProposalInit, ProposalPart, Signer, Stream, Vote},
@@ -65,14 +67,15 @@ impl Node {
     /// Opens a node on what is left in `dir` and in `chain`, and starts its height.
     async fn open(dir: &Path, chain: &Arc<TestChain>, number: u8) -> Self {
         let digests = Digests::new(domain());
-        let table = Protection::open(dir, true).unwrap();
+        let (table, horizon) = (table(dir, number), Arc::new(Horizon::unbounded()));
         let (network, sent) = mpsc::channel(256);
         let app = App {
             chain: chain.clone(),
             execution: chain.clone(),
             rules: chain.clone(),
             digests: digests.clone(),
-            key: Some(ProtectedKey::new(key(number), digests, table)),
+            key: Some(ProtectedKey::new(key(number), digests, table, Arc::clone(&horizon))),
+            horizon,
             proposals: Arc::new(Mutex::new(Proposals::open(&dir.join("proposals"), chain.head_number()).unwrap())),
             network,
             block_time: Duration::from_millis(250),
@@ -152,7 +155,17 @@ impl Node {
         .unwrap()
     }
 
+    /// This node precommits, and so does a quorum.
     async fn decide(&mut self, height: u64, hash: B256) -> Result<bool, ConsensusError> {
+        let key = self.app.key.clone().unwrap();
+        let (round, value) = (Round::new(0), NilOrVal::Val(BlockRef(hash)));
+        let vote = Vote { kind: VoteType::Precommit, height: Height(height), round, value, voter: key.address() };
+        key.sign_vote(vote).await.unwrap();
+        self.decided(height, hash).await
+    }
+
+    /// A quorum precommits, every member of it.
+    async fn decided(&mut self, height: u64, hash: B256) -> Result<bool, ConsensusError> {
         let (reply, mut acknowledged) = oneshot::channel();
         let certificate = certificate(&self.app.digests, height, hash);
         self.app.handle(AppMsg::Decided { certificate, extensions: Default::default(), reply }).await?;
@@ -543,10 +556,10 @@ async fn what_cannot_be_committed_stops_the_node() {
     let hash = node.get_value(1, 0).await.unwrap();
 
     // Decided without a body, or at another height: never guess.
-    let unknown = node.decide(1, B256::repeat_byte(9)).await;
+    let unknown = node.decided(1, B256::repeat_byte(9)).await;
     assert!(matches!(unknown, Err(ConsensusError::NoBody { height: 1, .. })), "{unknown:?}");
     node.app.digests.enter(2, crate::consensus::context::Service { sigma: 2, fork: 0 });
-    let later = node.decide(2, hash).await;
+    let later = node.decided(2, hash).await;
     assert!(matches!(later, Err(ConsensusError::WrongHeight { height: 2, head: 0 })), "{later:?}");
 
     // A tired disk is given three attempts; what was not committed is not acknowledged.
@@ -567,6 +580,46 @@ async fn what_cannot_be_committed_stops_the_node() {
     let invalid = other.decide(1, bad.hash).await;
     assert!(matches!(invalid, Err(ConsensusError::DecidedInvalid { .. })), "{invalid:?}");
     assert_eq!(other.chain.head_number(), 0);
+}
+
+/// The key has signed on another machine, or its table is an old copy: not even the decision is stored, so that a node which
+/// is started again meets it again.
+#[tokio::test]
+async fn a_decision_with_a_signature_that_the_table_does_not_know_stops_the_node() {
+    let [a, _] = dirs();
+    let (chain, leader) = (TestChain::new(rules(&WEIGHTS)), proposer(1, 0));
+    assert!(leader <= 3, "a member of the quorum");
+    for _ in 0..2 {
+        let mut node = Node::open(a.path(), &chain, leader).await;
+        let hash = node.get_value(1, 0).await.unwrap();
+        let error = node.decided(1, hash).await.unwrap_err();
+        assert!(error.must_stay_down(), "{error}");
+        assert!(
+            matches!(&error, ConsensusError::Protection(refused)
+                if matches!(**refused, ProtectionError::Outdated { height: 1, round: 0, .. })),
+            "{error}"
+        );
+        assert_eq!(chain.head_number(), 0);
+    }
+    // Its operator has looked, and says from where on it may sign.
+    let above = Marks { silent: None, above: Some(1) };
+    Protection::restrict(a.path(), vote::address_of(&key(leader)), above).unwrap();
+    let mut node = Node::open(a.path(), &chain, leader).await;
+    let hash = node.get_value(1, 0).await.unwrap();
+    assert!(node.decided(1, hash).await.unwrap());
+}
+
+/// A leader that is behind does not even build.
+#[tokio::test]
+async fn nothing_is_proposed_where_l1_shows_a_decision() {
+    let [a, _] = dirs();
+    let chain = TestChain::new(rules(&WEIGHTS));
+    let mut node = Node::open(a.path(), &chain, proposer(1, 0)).await;
+    node.app.horizon = Arc::new(Horizon::new(domain(), Arc::new(|| OnL1 { height: 1, current: true })));
+    assert_eq!(node.get_value(1, 0).await, None);
+    assert!(node.parts().is_empty());
+    node.app.horizon = Arc::new(Horizon::unbounded());
+    assert!(node.get_value(1, 0).await.is_some());
 }
 
 #[tokio::test]

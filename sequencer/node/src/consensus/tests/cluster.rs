@@ -10,7 +10,7 @@ use std::{
 
 use alloy_primitives::B256;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rota_protocol::header;
+use rota_protocol::{header, vote::address_of};
 use tempfile::TempDir;
 use tokio::{
     runtime::Runtime,
@@ -22,13 +22,14 @@ use super::{
     chain::{self, TestChain},
     domain,
     endpoint::Endpoint,
-    key, rules,
+    key, rules, table,
 };
 use crate::{
     chain::DecidedChain,
     consensus::{
         self, ConsensusConfig, ConsensusError, ConsensusStatus,
-        protection::{Protection, SignedKind, Slot},
+        horizon::OnL1,
+        protection::{Protection, ProtectionError, SignedKind, Slot},
     },
     evidence::{Ear, EvidenceStore, Watcher},
 };
@@ -87,7 +88,8 @@ pub(super) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) 
 
 /// Threads of the engine outlive a runtime for a moment, as nothing of a process would.
 pub(super) fn wait_until_free(dir: &Path) {
-    for file in [dir.join("wal/consensus.wal"), dir.join("protection.lock")] {
+    let tables = (1..=WEIGHTS.len() as u8).map(|n| Protection::path(dir, address_of(&key(n))).with_extension("lock"));
+    for file in tables.chain([dir.join("wal/consensus.wal")]) {
         let free = || File::open(&file).map_or(true, |file| file.try_lock().is_ok());
         wait("a killed node to let go of its files", Duration::from_secs(10), free);
     }
@@ -126,6 +128,11 @@ impl Cluster {
         let others = |node: &&Node| node.index != index;
         let peers: Vec<_> = self.nodes.iter().filter(others).map(|node| node.endpoint.address()).collect();
         let node = &mut self.nodes[index];
+        // Whoever is not in the set only follows.
+        let key = (index < WEIGHTS.len()).then(|| key(index as u8 + 1));
+        if key.is_some() {
+            drop(table(node.dir.path(), index as u8 + 1));
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (status, status_rx) = watch::channel(ConsensusStatus::default());
         // Half of the peers are configured, half come as members of the frozen set.
@@ -135,8 +142,7 @@ impl Cluster {
             dir: node.dir.path().into(),
             moniker: format!("node-{index}-{}", node.endpoint.port),
             domain: domain(),
-            // Whoever is not in the set only follows.
-            key: (index < WEIGHTS.len()).then(|| key(index as u8 + 1)),
+            key,
             network_key: node.endpoint.key,
             listen: node.endpoint.listen(),
             peers: fixed.to_vec(),
@@ -145,6 +151,7 @@ impl Cluster {
             block_time: BLOCK_TIME,
             status,
             key_lock: None,
+            decided_on_l1: Arc::new(|| OnL1 { height: 0, current: true }),
             ear: None,
             interpose: None,
         };
@@ -326,19 +333,18 @@ fn nodes_killed_at_any_moment_come_back() {
     cluster.stop();
 }
 
-/// A node that precommitted and then lost the log with its locks signs nothing more at that height, follows the others
-/// through it, and votes again above.
-#[test]
-fn a_node_without_its_log_is_silent_at_the_height_it_signed_at() {
-    const VICTIM: usize = 3;
-    let signed = |cluster: &Cluster| -> BTreeMap<Slot, B256> {
-        let table = Protection::open(cluster.nodes[VICTIM].dir.path(), true).unwrap();
-        table.content().1.map(|(slot, digest)| (*slot, *digest)).collect()
-    };
-    let mut cluster = Cluster::start();
-    cluster.reach(4);
-    let (height, before) = loop {
-        // It cannot make its decisions durable, so it ends between a precommit and a commit.
+const VICTIM: usize = 3;
+
+/// What the victim, which does not run, has signed.
+fn signed(cluster: &Cluster) -> BTreeMap<Slot, B256> {
+    let table = table(cluster.nodes[VICTIM].dir.path(), VICTIM as u8 + 1);
+    table.content().1.map(|(slot, digest)| (*slot, *digest)).collect()
+}
+
+/// Makes the victim end between a precommit and a commit; returns that height, and what it has signed.
+fn end_after_a_precommit(cluster: &mut Cluster) -> (u64, BTreeMap<Slot, B256>) {
+    loop {
+        // It cannot make its decisions durable.
         cluster.nodes[VICTIM].chain.failing_commits.store(1_000, Ordering::SeqCst);
         wait("the node to fail", LONG, || {
             let running = cluster.nodes[VICTIM].running.as_mut().unwrap();
@@ -346,15 +352,61 @@ fn a_node_without_its_log_is_silent_at_the_height_it_signed_at() {
         });
         cluster.kill(VICTIM);
         cluster.nodes[VICTIM].chain.failing_commits.store(0, Ordering::SeqCst);
-        let (height, before) = (cluster.head(VICTIM) + 1, signed(&cluster));
+        let (height, before) = (cluster.head(VICTIM) + 1, signed(cluster));
         if before.keys().any(|slot| slot.height == height && slot.kind == SignedKind::Precommit) {
-            break (height, before);
+            return (height, before);
         }
         // The others' precommits were here before its own: once more.
         cluster.launch(VICTIM);
         let next = cluster.head(0) + 3;
         cluster.reach(next);
-    };
+    }
+}
+
+/// A node whose table contradicts what its engine has published, as after another process used the key, ends when that
+/// signature comes back with a decision; and as often as it is started again.
+#[test]
+fn a_signature_of_somebody_else_stops_the_node_for_good() {
+    let mut cluster = Cluster::start();
+    cluster.reach(4);
+    let (height, before) = end_after_a_precommit(&mut cluster);
+    let path = Protection::path(cluster.nodes[VICTIM].dir.path(), address_of(&key(VICTIM as u8 + 1)));
+    std::fs::remove_file(&path).unwrap();
+    {
+        let mut table = table(cluster.nodes[VICTIM].dir.path(), VICTIM as u8 + 1);
+        // The precommit comes last: what was signed last might not have left the process.
+        for slot in before.keys().filter(|slot| slot.height == height) {
+            table.allow(*slot, B256::repeat_byte(7)).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        cluster.launch(VICTIM);
+        let mut ended = None;
+        wait("the node to refuse", LONG, || {
+            ended = cluster.nodes[VICTIM].running.as_mut().unwrap().result.try_recv().ok();
+            ended.is_some()
+        });
+        let error = ended.unwrap().unwrap_err();
+        assert!(error.must_stay_down(), "{error}");
+        assert!(
+            matches!(&error, ConsensusError::Protection(refused)
+                if matches!(**refused, ProtectionError::Outdated { height: at, .. } if at == height)),
+            "{error}"
+        );
+        cluster.kill(VICTIM);
+    }
+    let next = cluster.head(0) + 2;
+    cluster.reach(next);
+    cluster.stop();
+}
+
+/// A node that precommitted and then lost the log with its locks signs nothing more at that height, follows the others
+/// through it, and votes again above.
+#[test]
+fn a_node_without_its_log_is_silent_at_the_height_it_signed_at() {
+    let mut cluster = Cluster::start();
+    cluster.reach(4);
+    let (height, before) = end_after_a_precommit(&mut cluster);
     std::fs::remove_file(cluster.nodes[VICTIM].dir.path().join("wal/consensus.wal")).unwrap();
 
     cluster.launch(VICTIM);
@@ -406,7 +458,7 @@ fn the_chain_goes_on_after_all_were_down() {
 
 /// Puts records into the table of a killed node: what it, or a copy of it, signed for heights yet to come.
 fn sign_ahead(node: &Node, records: &[(u64, SignedKind)]) {
-    let mut table = Protection::open(node.dir.path(), true).unwrap();
+    let mut table = table(node.dir.path(), node.index as u8 + 1);
     for (height, kind) in records {
         let slot = Slot { fork: 0, height: *height, round: 0, kind: *kind };
         table.allow(slot, B256::repeat_byte(1)).unwrap();
@@ -436,7 +488,7 @@ fn a_node_is_silent_where_its_table_is_ahead_of_its_log() {
     cluster.assert_agreement(1, end);
     assert!(!heights.clone().any(|height| cluster.nodes.iter().any(|node| signed(node, height))), "signed twice");
     cluster.kill(1);
-    let table = Protection::open(cluster.nodes[1].dir.path(), true).unwrap();
+    let table = table(cluster.nodes[1].dir.path(), 2);
     let kept = table.content().1.filter(|(slot, _)| heights.contains(&slot.height));
     let kept: Vec<_> = kept.map(|(slot, digest)| (slot.height, slot.kind, *digest)).collect();
     let expected: Vec<_> = records.iter().map(|(height, kind)| (*height, *kind, B256::repeat_byte(1))).collect();

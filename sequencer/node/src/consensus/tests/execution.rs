@@ -23,12 +23,13 @@ use super::{
     cluster::{scratch, wait, wait_until_free},
     domain,
     endpoint::Endpoint,
-    key, rules,
+    key, rules, table,
 };
 use crate::{
     chain::{BlockAttributes, DecidedChain, HeadContext, SealedBlock},
     consensus::{
         self, ConsensusConfig, ConsensusError, ConsensusStatus,
+        horizon::OnL1,
         rules::{Check, Derivation, HeightRules, RulesError},
     },
     execution::{
@@ -166,6 +167,7 @@ fn consensus_config(
     peers: Vec<Multiaddr>,
     members: watch::Receiver<Vec<Multiaddr>>,
 ) -> ConsensusConfig {
+    drop(table(&dir.join("consensus"), index as u8 + 1));
     ConsensusConfig {
         dir: dir.join("consensus"),
         moniker: format!("executing-{index}-{}", endpoint.port),
@@ -179,6 +181,7 @@ fn consensus_config(
         block_time: BLOCK_TIME,
         status: watch::Sender::new(ConsensusStatus::default()),
         key_lock: None,
+        decided_on_l1: Arc::new(|| OnL1 { height: 0, current: true }),
         ear: None,
         interpose: None,
     }

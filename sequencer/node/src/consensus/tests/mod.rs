@@ -10,7 +10,7 @@ mod equivocator;
 mod execution;
 mod parts;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use k256::ecdsa::SigningKey;
@@ -19,10 +19,21 @@ use rota_protocol::{
     vote::{VoteDomain, address_of},
 };
 
-use super::rules::HeightRules;
+use super::{
+    protection::{Marks, Protection, ProtectionError},
+    rules::HeightRules,
+};
 
 pub(crate) fn key(n: u8) -> SigningKey {
     SigningKey::from_slice(&[n; 32]).unwrap()
+}
+
+/// The table of key `n` in `dir`, which is made first if there is none.
+pub(crate) fn table(dir: &Path, n: u8) -> Protection {
+    let signer = address_of(&key(n));
+    let made = Protection::create(dir, signer, Marks::default());
+    assert!(matches!(made, Ok(()) | Err(ProtectionError::Exists(_))), "{made:?}");
+    Protection::open(dir, signer, true).unwrap()
 }
 
 pub(crate) fn domain() -> VoteDomain {

@@ -1,5 +1,10 @@
 //! The parts of consensus, one by one.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use alloy_primitives::{Address, B256, U256};
 use bytes::Bytes;
 use malachitebft_app_channel::{
@@ -27,15 +32,16 @@ use rota_protocol::{
     vote::{self, Signature65, address_of},
 };
 
-use super::{chain::TestChain, domain, key, rules};
+use super::{chain::TestChain, domain, key, rules, table};
 use crate::consensus::{
     body,
     codec::{CodecError, WireCodec},
     context::{Digests, Recoverable, RotaContext, Service},
     early::Early,
+    horizon::{Horizon, OnL1},
     network,
     proposals::{Proposals, ProposalsError},
-    protection::{Protection, ProtectionError},
+    protection::{Protection, ProtectionError, SignedKind},
     signing::{ProtectedKey, Verifier},
     streams::{Assembled, CHUNK, MAX_BODY, StreamError, Streams, cut},
     types::{
@@ -296,7 +302,9 @@ fn proposers_follow_the_schedule() {
 }
 
 fn protected(dir: &std::path::Path, digests: &Digests) -> ProtectedKey {
-    ProtectedKey::new(key(1), digests.clone(), Protection::open(dir, false).unwrap())
+    drop(table(dir, 1));
+    let table = Protection::open(dir, signer(1).0, false).unwrap();
+    ProtectedKey::new(key(1), digests.clone(), table, Arc::new(Horizon::unbounded()))
 }
 
 #[tokio::test]
@@ -364,7 +372,8 @@ async fn a_withheld_vote_is_signed_by_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let digests = Digests::new(domain());
     digests.enter(9, Service { sigma: 2, fork: 0 });
-    let open = || ProtectedKey::new(key(1), digests.clone(), Protection::open(dir.path(), true).unwrap());
+    let horizon = Arc::new(Horizon::unbounded());
+    let open = || ProtectedKey::new(key(1), digests.clone(), table(dir.path(), 1), Arc::clone(&horizon));
     let vote = a_vote(VoteType::Prevote, 0, NilOrVal::Val(block_ref(3)));
     open().sign_vote(vote.clone()).await.unwrap();
     let key = open();
@@ -375,6 +384,53 @@ async fn a_withheld_vote_is_signed_by_nobody() {
     assert_ne!(signed.signature.recover(digest), Ok(signer(1).0));
     let verifier = Verifier::new(digests.clone());
     assert!(verifier.verify_signed_vote(&other, &signed.signature, &signer(1)).await.unwrap().is_invalid());
+}
+
+/// Whatever the table says: an empty one, as after a loss, and one that has the very signature.
+#[tokio::test]
+async fn nothing_is_signed_where_l1_shows_a_decision() {
+    use SignedKind::{Precommit, Prevote, Proposal as Proposed};
+    let dir = tempfile::tempdir().unwrap();
+    let digests = Digests::new(domain());
+    (9..=10).for_each(|height| digests.enter(height, Service { sigma: 2, fork: 0 }));
+    let on_l1 = Arc::new(AtomicU64::new(8));
+    let horizon = {
+        let on_l1 = Arc::clone(&on_l1);
+        Arc::new(Horizon::new(
+            domain(),
+            Arc::new(move || OnL1 { height: on_l1.load(Ordering::SeqCst), current: false }),
+        ))
+    };
+    let key = ProtectedKey::new(key(1), digests.clone(), table(dir.path(), 1), horizon);
+    let verifier = Verifier::new(digests.clone());
+    let proposal = |height| Proposal {
+        height: Height(height),
+        round: Round::new(0),
+        value: block_ref(1),
+        pol_round: Round::Nil,
+        proposer: signer(1),
+    };
+    let vote = |kind, height| Vote { height: Height(height), ..a_vote(kind, 0, NilOrVal::Val(block_ref(3))) };
+    let votes = async |vote: Vote| {
+        let signed = key.sign_vote(vote.clone()).await.unwrap();
+        verifier.verify_signed_vote(&vote, &signed.signature, &signer(1)).await.unwrap().is_valid()
+    };
+    let proposes = async |proposal: Proposal| {
+        let signed = key.sign_proposal(proposal.clone()).await.unwrap();
+        verifier.verify_signed_proposal(&proposal, &signed.signature, &signer(1)).await.unwrap().is_valid()
+    };
+    assert!(votes(vote(VoteType::Prevote, 9)).await);
+    on_l1.store(9, Ordering::SeqCst);
+    assert!(!votes(vote(VoteType::Prevote, 9)).await);
+    assert!(!votes(vote(VoteType::Precommit, 9)).await);
+    assert!(!proposes(proposal(9)).await);
+    assert!(votes(vote(VoteType::Precommit, 10)).await);
+    assert!(proposes(proposal(10)).await);
+    assert!(key.refusals().borrow().is_none());
+    drop(key);
+    let table = table(dir.path(), 1);
+    let heights: Vec<_> = table.content().1.map(|(slot, _)| (slot.height, slot.kind)).collect();
+    assert_eq!(heights, [(9, Prevote), (10, Precommit), (10, Proposed)]);
 }
 
 #[test]
