@@ -79,8 +79,21 @@ pub fn store_signer(path: &Path, signer: &PrivateKeySigner, password: &str) -> R
         password,
         name,
     )
-    .map(drop)
-    .map_err(|source| KeyError::Keystore { path: path.into(), source: Box::new(source) })
+    .map_err(|source| KeyError::Keystore { path: path.into(), source: Box::new(source) })?;
+    // Whoever has stored a key goes on to register it: from then on it must not be lost.
+    make_durable(path).map_err(|source| KeyError::Io { path: path.into(), source })
+}
+
+/// Waits until a file and its name are on disk.
+///
+/// # Errors
+/// The disk failed.
+pub fn make_durable(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::File::open(parent)?.sync_all(),
+        _ => fs::File::open(".")?.sync_all(),
+    }
 }
 
 /// First line of a password file.
@@ -98,7 +111,8 @@ pub fn read_password(path: &Path) -> Result<String, KeyError> {
 /// [`KeyError::Exists`], or the disk.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), KeyError> {
     let mut file = create_private(path)?;
-    writeln!(file, "{text}").map_err(|source| KeyError::Io { path: path.into(), source })
+    let written = writeln!(file, "{text}").and_then(|()| make_durable(path));
+    written.map_err(|source| KeyError::Io { path: path.into(), source })
 }
 
 /// Account `index` of [`DEV_MNEMONIC`].

@@ -24,6 +24,8 @@ use rota_sequencer::{
     node,
 };
 
+use super::keys::{consensus_folder, made_here};
+
 /// How a key is rotated.
 #[derive(Debug, clap::Args)]
 pub struct RotateArgs {
@@ -59,6 +61,7 @@ pub fn run(home: &Path, args: &RotateArgs) -> eyre::Result<()> {
         keys::load_signer(&path, &args.password_file)?
     } else {
         let next = PrivateKeySigner::random();
+        made_here(&consensus_folder(home)?, next.address())?;
         keys::store_signer(&path, &next, &keys::read_password(&args.password_file)?)?;
         next
     };
@@ -88,23 +91,48 @@ pub fn run(home: &Path, args: &RotateArgs) -> eyre::Result<()> {
 /// Sets `keys.next` in the configuration file. A key that was the next one until now becomes the present one.
 fn configure(home: &Path, earlier: Option<(&PathBuf, &PathBuf)>, next: (&Path, &Path)) -> eyre::Result<()> {
     let file = home.join(CONFIG_FILE);
-    let mut table: toml::Table = toml::from_str(&fs::read_to_string(&file)?)?;
-    let keys = table.entry("keys").or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    let keys = keys.as_table_mut().ok_or_eyre("`keys` in config.toml is not a section")?;
-    let mut set = |name: &str, path: &Path| {
-        let path = path.to_str().ok_or_eyre("the path is not UTF-8")?;
-        keys.insert(name.into(), toml::Value::String(path.into()));
-        eyre::Ok(())
-    };
+    let failed = || format!("cannot replace {}", file.display());
+    let mut settings = vec![("next", next.0), ("next-password", next.1)];
     if let Some((keystore, password)) = earlier {
-        set("consensus", keystore)?;
-        set("consensus-password", password)?;
+        settings.extend([("consensus", keystore.as_path()), ("consensus-password", password.as_path())]);
     }
-    set("next", next.0)?;
-    set("next-password", next.1)?;
+    let mut text = fs::read_to_string(&file)?;
+    for (name, path) in settings {
+        let path = path.to_str().ok_or_eyre("the path is not UTF-8")?;
+        text = set_key(&text, name, path);
+    }
+    // Whatever the file looks like: what was written says what was meant, or nothing is replaced.
+    Config::parse(home, &text, |_| None).wrap_err("cannot edit config.toml: set `keys.next` by hand")?;
     let written = file.with_extension("toml.next");
-    fs::write(&written, toml::to_string_pretty(&table)?)?;
-    fs::rename(&written, &file).wrap_err_with(|| format!("cannot replace {}", file.display()))
+    fs::write(&written, text).wrap_err_with(failed)?;
+    fs::set_permissions(&written, fs::metadata(&file)?.permissions()).wrap_err_with(failed)?;
+    keys::make_durable(&written).wrap_err_with(failed)?;
+    fs::rename(&written, &file).wrap_err_with(failed)?;
+    keys::make_durable(&file).wrap_err_with(failed)
+}
+
+/// `text` with one value of its section `[keys]` set: all other lines, comments too, stay as they are.
+fn set_key(text: &str, name: &str, value: &str) -> String {
+    let setting = format!("{name} = {}", toml::Value::String(value.into()));
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let header = |line: &String| line.split('#').next().is_some_and(|line| line.trim() == "[keys]");
+    match lines.iter().position(header) {
+        None => lines.extend([String::new(), "[keys]".to_owned(), setting]),
+        Some(start) => {
+            let after = lines.iter().skip(start + 1);
+            let end = after.take_while(|line| !line.trim_start().starts_with('[')).count() + start + 1;
+            let is_it = |line: &String| line.split_once('=').is_some_and(|(key, _)| key.trim() == name);
+            match lines.iter().take(end).skip(start + 1).position(is_it) {
+                Some(offset) => {
+                    if let Some(line) = lines.get_mut(start + 1 + offset) {
+                        *line = setting;
+                    }
+                }
+                None => lines.insert(start + 1, setting),
+            }
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The registry on the chain's L1.
@@ -164,5 +192,58 @@ impl Registry {
         let receipt = submitter.send(self.address, call.abi_encode().into(), || async { false }.boxed()).await?;
         let receipt = receipt.ok_or_eyre("the account sent something else meanwhile: repeat the command")?;
         Ok(Some(receipt.transaction_hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_keeps_its_comments_and_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(CONFIG_FILE);
+        let text = "# mine\nmoniker = \"a\" # short\n\n[keys] # of this node\nconsensus = \"keys/old.json\"\n\
+                    consensus-password = \"old\"\n# nothing is next\n\n[l1]\nrpc = [\"http://l1.example\"]\n\n\
+                    [consensus]\nlisten = \"/ip4/127.0.0.1/tcp/1\"\n[gossip]\nlisten = \"/ip4/127.0.0.1/tcp/2\"\n\
+                    [rpc]\nlisten = \"127.0.0.1:3\"\n[metrics]\nlisten = \"127.0.0.1:4\"\n";
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let next = (Path::new("keys/a \"b\".json"), Path::new("next"));
+        configure(home.path(), None, next).unwrap();
+        let config = Config::load(home.path()).unwrap();
+        assert_eq!(config.keys.next.as_deref(), Some(next.0));
+        assert_eq!(config.keys.consensus.as_deref(), Some(Path::new("keys/old.json")));
+        // The next rotation.
+        let earlier = (config.keys.next.clone().unwrap(), config.keys.next_password.clone().unwrap());
+        configure(home.path(), Some((&earlier.0, &earlier.1)), (Path::new("keys/c.json"), next.1)).unwrap();
+        let keys = Config::load(home.path()).unwrap().keys;
+        assert_eq!(keys.consensus.as_deref(), Some(next.0));
+        assert_eq!(keys.consensus_password.as_deref(), Some(next.1));
+        assert_eq!(keys.next.as_deref(), Some(Path::new("keys/c.json")));
+        let after = fs::read_to_string(&file).unwrap();
+        for kept in
+            ["# mine\n", "moniker = \"a\" # short\n", "[keys] # of this node\n", "# nothing is next\n", "[l1]\n"]
+        {
+            assert!(after.contains(kept), "{after}");
+        }
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_configuration_without_keys_gets_the_section() {
+        assert_eq!(set_key("a = 1\n", "next", "n"), "a = 1\n\n[keys]\nnext = \"n\"\n");
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_edited_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(CONFIG_FILE);
+        let text = "keys = { consensus = \"a\" }\n";
+        fs::write(&file, text).unwrap();
+        assert!(configure(home.path(), None, (Path::new("a"), Path::new("b"))).is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
 }
