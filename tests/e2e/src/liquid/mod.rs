@@ -42,6 +42,22 @@ fn bps(part: u64) -> U256 {
     U256::from(part)
 }
 
+/// Whether an action that changes the books announced it.
+fn is_action(event: &StakedTokenEvents) -> bool {
+    matches!(
+        event,
+        StakedTokenEvents::Deposit(_)
+            | StakedTokenEvents::InstantExit(_)
+            | StakedTokenEvents::GainBooked(_)
+            | StakedTokenEvents::StakeDelegated(_)
+            | StakedTokenEvents::StakeUndelegated(_)
+            | StakedTokenEvents::TicketCollected(_)
+            | StakedTokenEvents::ExitSealed(_)
+            | StakedTokenEvents::ExitReleased(_)
+            | StakedTokenEvents::FeesCollected(_)
+    )
+}
+
 /// A sealed exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
@@ -124,6 +140,8 @@ pub struct Books {
     /// Events seen, by name.
     pub seen: BTreeMap<&'static str, u32>,
     since: BTreeMap<u32, u32>,
+    /// No earlier do rewards of an operator vest, Unix seconds.
+    vests_until: BTreeMap<u32, u64>,
     through: BTreeMap<u32, u32>,
     last_ticket: BTreeMap<u32, u32>,
     slashes: Vec<SlashEntry>,
@@ -145,6 +163,8 @@ impl Books {
             unbonding: network.deployment.unbonding_epochs,
             buffer: WAD,
             supply: WAD,
+            // No epoch: the first action sets the aim of the buffer.
+            target_epoch: u32::MAX,
             ..Self::default()
         };
         for seq in 1..=slashes {
@@ -251,18 +271,12 @@ impl Books {
         for event in &transaction.token {
             if let StakedTokenEvents::LossApplied(event) = event {
                 self.losses_through(event.seq.to(), event, time)?;
+                self.aim(time);
             }
         }
         for event in &transaction.token {
-            match event {
-                // These move no books.
-                StakedTokenEvents::Transfer(_)
-                | StakedTokenEvents::Approval(_)
-                | StakedTokenEvents::VaultUpdate(_)
-                | StakedTokenEvents::FeeChanged(_)
-                | StakedTokenEvents::EIP712DomainChanged(_)
-                | StakedTokenEvents::LossApplied(_) => continue,
-                _ => self.aim(time),
+            if is_action(event) {
+                self.aim(time);
             }
             self.token_event(event, transaction, &mut to_take_out)?;
         }

@@ -78,8 +78,10 @@ impl Books {
                 self.supply -= event.shares;
                 self.owed += assets;
                 let thawing: U256 = self.tickets.values().sum();
-                let lack = (self.owed + self.fees).saturating_sub(self.buffer + thawing);
-                if !lack.is_zero() {
+                // Exits, fees and the aim of the buffer; nothing while half of the aim is met.
+                let (needed, there) = (self.owed + self.fees, self.buffer + thawing);
+                if there < needed + self.target / U256::from(2) {
+                    let lack = needed + self.target - there;
                     *to_take_out = (lack + U256::from(MARGIN)).min(self.active.values().sum());
                 }
                 self.count("ExitSealed");
@@ -113,17 +115,32 @@ impl Books {
         Ok(())
     }
 
+    /// Seconds over which rewards of an operator up to epoch `through` vest: as many epochs as are claimed, but no shorter
+    /// than an earlier claim of the same stretch was given.
+    fn vesting(&mut self, id: u32, through: u32, time: u64) -> u64 {
+        let from = self.through.get(&id).or(self.since.get(&id)).copied().unwrap_or_default();
+        let epochs = u64::from(through.saturating_sub(from)).min(MAX_DRIP_EPOCHS);
+        let (seconds, until) = (epochs * self.epoch_seconds, self.vests_until.entry(id).or_default());
+        let promised = until.saturating_sub(time);
+        if seconds <= promised {
+            return promised;
+        }
+        if epochs > DRIP_EPOCHS {
+            *until = time + seconds;
+        }
+        seconds
+    }
+
     fn gain(&mut self, gain: U256, fee: U256, end: U256, transaction: &Transaction) -> Result<()> {
         let mut seconds = MAX_DRIP_EPOCHS * self.epoch_seconds;
         if !transaction.rewards.is_empty() {
             let claimed: U256 = transaction.rewards.iter().map(|(_, amount, _)| *amount).sum();
             ensure!(gain == claimed, "{gain} booked of {claimed} claimed");
-            let epochs = |id: &u32, through: u32| {
-                let from = self.through.get(id).or(self.since.get(id)).copied().unwrap_or_default();
-                u64::from(through.saturating_sub(from))
-            };
-            let longest = transaction.rewards.iter().map(|(id, _, through)| epochs(id, *through)).max().unwrap_or(0);
-            seconds = seconds.min(longest.max(DRIP_EPOCHS) * self.epoch_seconds);
+            let least = DRIP_EPOCHS * self.epoch_seconds;
+            seconds = least;
+            for (id, _, through) in &transaction.rewards {
+                seconds = seconds.max(self.vesting(*id, *through, transaction.time));
+            }
             for (id, amount, through) in &transaction.rewards {
                 self.first_rewards.entry(*id).or_insert((*amount, *through));
             }
