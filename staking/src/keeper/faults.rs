@@ -3,7 +3,10 @@
 //! What convicts is on L1 or hashes to what is there, so a keeper that looks away only delays it. Between two looks it
 //! remembers what a hash stands for, and nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use alloy::{
     primitives::{B256, U256},
@@ -15,6 +18,7 @@ use rota_protocol::{
     batch::{TallyEntry, decode_entries},
     member::FrozenSet,
 };
+use tracing::info;
 
 use super::{
     chores::{Chore, Due, Tally},
@@ -61,20 +65,61 @@ struct Judged {
     absent: Vec<u32>,
 }
 
+/// Why a tally convicts nobody of an absence, however many slots somebody missed: too many were absent for it to be theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// More than a third of the weight was absent. Both in gwei.
+    Weight {
+        /// Of members that missed half of their slots or more.
+        absent: u128,
+        /// Of the set.
+        total: u128,
+    },
+    /// More than a third of all slots were missed.
+    Slots {
+        /// Without a block of their leader.
+        missed: u64,
+        /// In all.
+        assigned: u64,
+    },
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Weight { absent, total } => {
+                write!(f, "members with {absent} of {total} gwei were absent, more than a third of the weight")
+            }
+            Self::Slots { missed, assigned } => {
+                write!(f, "{missed} of {assigned} slots were missed, more than a third")
+            }
+        }
+    }
+}
+
 /// Operators that a tally convicts of an absence, as `OfflineFault` judges: of at least `min_slots` slots they missed half
-/// or more, while at most a third of the weight was absent and at most a third of all slots were missed.
-pub fn absent(set: &FrozenSet, entries: &[TallyEntry], min_slots: u32) -> Vec<u32> {
+/// or more.
+///
+/// # Errors
+/// More than a third of the weight was absent or more than a third of all slots were missed: then it convicts nobody.
+pub fn absent(set: &FrozenSet, entries: &[TallyEntry], min_slots: u32) -> Result<Vec<u32>, Outage> {
     let missed = |entry: &TallyEntry| u64::from(entry.slots_assigned.saturating_sub(entry.own_produced));
     let is_absent = |entry: &TallyEntry| entry.slots_assigned > 0 && 2 * missed(entry) >= entry.slots_assigned.into();
-    let (mut all_missed, mut assigned, mut absent_weight) = (0u64, 0u64, 0u64);
+    let (mut all_missed, mut assigned, mut absent_weight) = (0u64, 0u64, 0u128);
     for (entry, member) in entries.iter().zip(set.members()) {
         all_missed += missed(entry);
         assigned += u64::from(entry.slots_assigned);
-        absent_weight += if is_absent(entry) { member.weight } else { 0 };
+        absent_weight += if is_absent(entry) { member.weight.into() } else { 0 };
     }
-    let outage = u128::from(absent_weight) * 3 > u128::from(set.total_weight()) || 3 * all_missed > assigned;
+    let total = u128::from(set.total_weight());
+    if 3 * absent_weight > total {
+        return Err(Outage::Weight { absent: absent_weight, total });
+    }
+    if 3 * all_missed > assigned {
+        return Err(Outage::Slots { missed: all_missed, assigned });
+    }
     let judged = |entry: &&TallyEntry| entry.slots_assigned >= min_slots && is_absent(entry);
-    if outage { Vec::new() } else { entries.iter().filter(judged).map(|entry| entry.id).collect() }
+    Ok(entries.iter().filter(judged).map(|entry| entry.id).collect())
 }
 
 /// Slashes of those repeated absences, operator and epoch, that the FINAL tally of `batch` names. A jail may rest on a
@@ -149,7 +194,13 @@ impl Memory {
         let set = FrozenSet::decode(tally.header.tally.epoch, B256::ZERO, &tally.members)?;
         let offline = OfflineFault::new(network.deployment.contracts.offline_fault, network.l1.clone());
         let min_slots = offline.MIN_SLOTS().call().await?;
-        let judged = Judged { epoch: set.epoch(), absent: absent(&set, &entries, min_slots) };
+        let epoch = set.epoch();
+        let absent = absent(&set, &entries, min_slots).unwrap_or_else(|outage| {
+            metrics::counter!("rota_keeper_outages_total").increment(1);
+            info!("nobody is jailed for epoch {epoch} by batch {batch}: {outage}");
+            Vec::new()
+        });
+        let judged = Judged { epoch, absent };
         if self.tallies.len() >= 2 * MAX_TALLIES {
             self.tallies.clear();
         }
@@ -310,7 +361,7 @@ mod tests {
     #[test]
     fn who_missed_half_of_enough_slots_is_absent_unless_too_many_were() {
         let equal = set(&[10, 10, 10, 10]);
-        let judge = |slots: &[(u32, u32)]| absent(&equal, &entries(slots), 8);
+        let judge = |slots: &[(u32, u32)]| absent(&equal, &entries(slots), 8).unwrap();
         assert!(judge(&[(8, 8), (8, 8), (8, 8), (8, 8)]).is_empty());
         // Half is enough, one less is not.
         assert_eq!(judge(&[(8, 8), (8, 8), (8, 8), (8, 4)]), [4]);
@@ -319,14 +370,26 @@ mod tests {
         assert!(judge(&[(9, 9), (8, 8), (8, 8), (7, 0)]).is_empty());
         // Blocks made for others do not make up for it, nor own ones beyond the slots for others' absence.
         assert_eq!(judge(&[(8, 16), (8, 8), (8, 8), (8, 0)]), [4]);
-        // Two of four are an outage, whoever has too few slots counted in.
-        assert!(judge(&[(8, 8), (8, 8), (8, 0), (8, 0)]).is_empty());
-        assert!(judge(&[(8, 8), (8, 8), (7, 0), (8, 0)]).is_empty());
-        // More than a third of the weight, though one operator only; exactly a third is not too many.
-        assert!(absent(&set(&[10, 10, 11]), &entries(&[(20, 20), (20, 20), (8, 0)]), 8).is_empty());
-        assert_eq!(absent(&set(&[10, 10, 10]), &entries(&[(20, 20), (20, 20), (8, 0)]), 8), [3]);
+        // One operator with exactly a third of the weight, and with exactly a third of all slots.
+        assert_eq!(absent(&set(&[10, 10, 10]), &entries(&[(20, 20), (20, 20), (8, 0)]), 8), Ok(vec![3]));
+        assert_eq!(absent(&set(&[40, 40, 10]), &entries(&[(8, 8), (8, 8), (8, 0)]), 8), Ok(vec![3]));
+    }
+
+    #[test]
+    fn an_outage_is_nobodys_absence_and_says_why() {
+        let outage = |weights: &[u64], slots: &[(u32, u32)]| absent(&set(weights), &entries(slots), 8).unwrap_err();
+        let weight = |absent, total| Outage::Weight { absent, total };
+        // Two of four, whoever has too few slots counted in.
+        let equal = [10, 10, 10, 10];
+        assert_eq!(outage(&equal, &[(8, 8), (8, 8), (8, 0), (8, 0)]), weight(20, 40));
+        assert_eq!(outage(&equal, &[(8, 8), (8, 8), (7, 0), (8, 0)]), weight(20, 40));
+        // One operator with more than a third of the weight.
+        let one = outage(&[10, 10, 11], &[(20, 20), (20, 20), (8, 0)]);
+        assert_eq!(one, weight(11, 31));
+        assert_eq!(one.to_string(), "members with 11 of 31 gwei were absent, more than a third of the weight");
         // More than a third of all slots.
-        assert!(absent(&set(&[40, 40, 10]), &entries(&[(8, 8), (8, 8), (9, 0)]), 8).is_empty());
-        assert_eq!(absent(&set(&[40, 40, 10]), &entries(&[(8, 8), (8, 8), (8, 0)]), 8), [3]);
+        let slots = outage(&[40, 40, 10], &[(8, 8), (8, 8), (9, 0)]);
+        assert_eq!(slots, Outage::Slots { missed: 9, assigned: 25 });
+        assert_eq!(slots.to_string(), "9 of 25 slots were missed, more than a third");
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     submit::Submitter,
 };
 pub use chores::{Chore, Due, due};
-pub use faults::{Memory, absent};
+pub use faults::{Memory, Outage, absent};
 pub use liquid::LiquidChore;
 
 /// Do the protocol's chores on L1
