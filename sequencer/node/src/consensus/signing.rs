@@ -169,16 +169,16 @@ impl ProtectedKey {
             return Ok(withheld()?);
         }
         // The table waits for the disk: not on a runtime thread.
-        let signed = tokio::task::spawn_blocking(move || match inner.table.lock().allow(slot, digest) {
-            Ok(Permission::Sign) => Ok(vote::sign(&inner.key, digest)?),
+        let allowed = tokio::task::spawn_blocking(move || inner.table.lock().allow(slot, digest));
+        match allowed.await.map_err(|_| SigningError::Stopping)? {
+            Ok(Permission::Sign) => Ok(vote::sign(&self.0.key, digest)?),
             Ok(Permission::Withhold) => {
                 metrics::counter!("rota_votes_withheld_total").increment(1);
                 tracing::warn!(?slot, "keeping silent: something else may have been signed here before");
                 Ok(withheld()?)
             }
-            Err(refused) => Err(SigningError::Refused(inner.refuse(refused))),
-        });
-        signed.await.map_err(|_| SigningError::Stopping)?
+            Err(refused) => Err(SigningError::Refused(self.0.refuse(refused))),
+        }
     }
 }
 

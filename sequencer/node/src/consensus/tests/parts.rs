@@ -433,6 +433,33 @@ async fn nothing_is_signed_where_l1_shows_a_decision() {
     assert_eq!(heights, [(9, Prevote), (10, Precommit), (10, Proposed)]);
 }
 
+/// The alarm, for both ways to a refusal, and the reason that ends the node.
+#[test]
+fn refusals_are_counted_and_give_the_reason() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let count = |expected: u32| {
+        let text = recorder.handle().render();
+        let line = format!("rota_slashing_protection_refusals_total {expected}");
+        assert!(text.lines().any(|found| found == line), "{text}");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let digests = Digests::new(domain());
+    digests.enter(9, Service { sigma: 2, fork: 0 });
+    let key = protected(dir.path(), &digests);
+    let vote = a_vote(VoteType::Precommit, 0, NilOrVal::Val(block_ref(3)));
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(key.sign_vote(vote.clone())).unwrap();
+        runtime.block_on(key.sign_vote(Vote { value: NilOrVal::Nil, ..vote.clone() })).unwrap_err();
+        count(1);
+        assert!(matches!(key.refusals().borrow().as_deref(), Some(ProtectionError::Conflict { .. })));
+        key.recognise(0, 9, 0, digests.vote(&vote).unwrap()).unwrap();
+        key.recognise(0, 9, 1, B256::ZERO).unwrap_err();
+        count(2);
+        assert!(matches!(key.refusals().borrow().as_deref(), Some(ProtectionError::Outdated { .. })));
+    });
+}
+
 #[test]
 fn public_keys_are_addresses() {
     assert_eq!(Recoverable::decode_public_key(&Recoverable::encode_public_key(&signer(3))), Ok(signer(3)));
