@@ -327,6 +327,7 @@ fn exit_queue(reason: &str) -> Option<&'static str> {
         "AlreadySealed" => "a sealed batch cannot be left any more: wait and claim it",
         "InsufficientRequest" => "take back at most the shares the request holds",
         "NotClaimable" => "only finalised batches can be claimed; `rota liquid position` shows when",
+        "PriceMoved" => "the token called out in its transfer and the price moved meanwhile: ask again",
         "SealTooEarly" => {
             "wait until the time named (Unix seconds): a batch is sealed once per epoch, in its second half"
         }

@@ -72,6 +72,10 @@ interface IExitQueue is IERC7540Operator, IERC7540Redeem, IERC7575 {
     /// @notice Less arrived than was asked: tokens that take a fee are refused.
     error ExitQueue_TokenTookFee(uint256 received, uint256 expected);
 
+    /// @notice The shares cost `paid` token wei after the assets were pulled for a price of `expected`: the token's transfer let
+    /// somebody act in between.
+    error ExitQueue_PriceMoved(uint256 expected, uint256 paid);
+
     /// @notice Redemptions are asynchronous: ERC-7540 wants these previews to revert.
     error ExitQueue_NoPreview();
 

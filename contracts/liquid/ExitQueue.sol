@@ -203,7 +203,9 @@ contract ExitQueue is IExitQueue, EpochClock {
     function mint(uint256 shares, address receiver) external returns (uint256 assets) {
         assets = STAKED_TOKEN.previewMint(shares);
         _pull(assets);
-        STAKED_TOKEN.mint(shares, receiver);
+        // What lies here belongs to finalised exits: it must not pay for a price that moved while the assets came.
+        uint256 paid = STAKED_TOKEN.mint(shares, receiver);
+        if (paid != assets) revert ExitQueue_PriceMoved(assets, paid);
         emit Deposit(msg.sender, receiver, assets, shares);
     }
 

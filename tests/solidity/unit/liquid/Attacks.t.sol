@@ -220,6 +220,35 @@ contract LiquidAttacksTest is LiquidFixture {
         assertEq(hook.balanceOf(address(queue)), 50e18);
     }
 
+    /// @notice Minting through the queue while a transfer lets the price move: neither do other people's finalised exits pay for
+    /// it, nor does the caller leave assets behind (Q4).
+    function test_reentrancyIntoAMintThroughTheQueue() public {
+        CallbackToken hook = new CallbackToken();
+        _withToken(IERC20(address(hook)));
+        hook.mint(address(this), 200e18);
+        hook.approve(address(st), type(uint256).max);
+        hook.approve(address(queue), type(uint256).max);
+        st.deposit(100e18, address(this));
+        allocator.setWeight(1, 100);
+        _toEpoch(_epoch() + 20);
+        _delegateAll();
+        assertEq(queue.mint(10e18, address(this)), st.previewMint(10e18));
+
+        uint256 expected = st.previewMint(10e18);
+        uint256 before = vm.snapshotState();
+        this.slashWithinATransfer();
+        uint256 cheaper = st.previewMint(10e18);
+        assertLt(cheaper, expected);
+        vm.revertToState(before);
+        hook.arm(address(this), abi.encodeCall(this.slashWithinATransfer, ()));
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_PriceMoved.selector, expected, cheaper));
+        queue.mint(10e18, address(this));
+    }
+
+    function slashWithinATransfer() external {
+        _slash(1, _epoch(), 0.02e18);
+    }
+
     /// @notice Tokens that take a fee would leave holes in the books.
     function test_feeTakingTokenIsRefused() public {
         FeeToken fee = new FeeToken();
