@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 /// @title ISlashEscrow
-/// @notice Where slashed stake goes: 5 % to who proved the fault, of the rest one half is destroyed and one half belongs
+/// @notice Where slashed stake goes: 5 %, at most what the operator's own bond lost, to who proved the fault, of the rest one half is destroyed and one half belongs
 /// to the cover fund (protocol section 10). Nothing ever goes back to a pool. Fees of operators that come back from jail
 /// are divided in the same halves.
 /// @dev The vault sends the tokens, the slasher books them in the same call. Booking cannot fail and moves nothing; all
@@ -50,12 +50,13 @@ interface ISlashEscrow {
     /// @notice The cover fund is chosen once.
     error SlashEscrow_CoverFundAlreadySet(address coverFund);
 
-    /// @notice Divides `amount` token wei that the vault sent: 5 % to the reporter, rounded down, of the rest one half,
-    /// rounded down, to the cover fund; the remainder will be destroyed. Only the slasher.
+    /// @notice Divides `amount` token wei that the vault sent: 5 %, rounded down, at most `mostReward`, to the reporter, of
+    /// the rest one half, rounded down, to the cover fund; the remainder will be destroyed. Only the slasher.
     /// @dev Emits `Booked`. Reverts: `NotSlasher`.
     /// @param reporter Who proved the fault; zero: nobody, then its part is divided like the rest.
     /// @param amount Token wei that the vault took.
-    function book(address reporter, uint256 amount) external;
+    /// @param mostReward What the operator itself lost, token wei: who reports itself never gains (S9).
+    function book(address reporter, uint256 amount, uint256 mostReward) external;
 
     /// @notice Takes a fee of `amount` token wei from `payer`, who approved it to this contract, and divides it: one half,
     /// rounded down, to the cover fund, the rest will be destroyed. Only the operator registry.

@@ -70,7 +70,7 @@ interface ISlasher {
     /// @param round Consensus round; of amnesia, the later one.
     /// @param weight Weight of the member in σ, gwei.
     /// @param totalWeight Weight of all members of σ, gwei.
-    /// @param reporter Who is credited 5 % of what is taken; zero: nobody.
+    /// @param reporter Who is credited 5 % of what is taken, at most what the operator's own bond loses in its pool; zero: nobody.
     struct Offence {
         uint32 id;
         uint8 kind;
@@ -131,7 +131,7 @@ interface ISlasher {
     /// @param state Where it stands.
     /// @param previousSigma The operator's case before this one; 0: none.
     /// @param appealUntil It can be vetoed before and slashed from this time on, unix seconds.
-    /// @param reporter Who is credited 5 % of what is taken.
+    /// @param reporter Who is credited 5 % of what is taken, at most what the operator's own bond loses.
     struct OfflineCase {
         OfflineState state;
         uint32 previousSigma;

@@ -46,9 +46,9 @@ contract SlashEscrow is ISlashEscrow, AccessManaged {
     }
 
     /// @inheritdoc ISlashEscrow
-    function book(address reporter, uint256 amount) external {
+    function book(address reporter, uint256 amount, uint256 mostReward) external {
         if (msg.sender != SLASHER) revert SlashEscrow_NotSlasher(msg.sender);
-        uint256 reward = reporter == address(0) ? 0 : amount * _REWARD_PERCENT / 100;
+        uint256 reward = reporter == address(0) ? 0 : FixedPointMathLib.min(amount * _REWARD_PERCENT / 100, mostReward);
         if (reward != 0) rewardOf[reporter] += reward;
         (uint256 burnt, uint256 cover) = _divide(amount - reward);
         emit Booked(reporter, amount, reward, burnt, cover);

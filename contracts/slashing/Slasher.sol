@@ -181,8 +181,9 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
         uint256 rate = offlineRate(id, sigma);
         if (rate == 0) revert Slasher_FirstAbsence(id, sigma);
         offlineCase.state = OfflineState.Slashed;
+        uint256 mostReward = _mostReward(id, rate);
         taken = VAULT.slash(id, sigma, ALL_LATER, rate);
-        ESCROW.book(offlineCase.reporter, taken);
+        ESCROW.book(offlineCase.reporter, taken, mostReward);
         emit OfflineSlashed(id, sigma, rate, taken, offlineCase.reporter);
     }
 
@@ -361,13 +362,25 @@ contract Slasher is ISlasher, EpochClock, AccessManaged, ReentrancyGuardTransien
     {
         _convictions[id] = conviction;
         if (slashes.length == 0) return 0;
+        // The last stretch is the pool's, if the pool pays at all.
+        Slash memory last = slashes[slashes.length - 1];
+        bool rewarded = reporter != address(0) && last.before == ALL_LATER;
+        uint256 mostReward = rewarded ? _mostReward(id, last.fraction) : 0;
         for (uint256 i = 0; i < slashes.length; ++i) {
             taken += VAULT.slash(id, slashes[i].sigma, slashes[i].before, slashes[i].fraction);
         }
-        ESCROW.book(reporter, taken);
+        ESCROW.book(reporter, taken, mostReward);
         // All stake there is has 104 bits, and none comes after a conviction.
         // forge-lint: disable-next-line(unsafe-typecast)
         _convictions[id].taken = conviction.taken + uint104(taken);
+    }
+
+    /// @dev What the operator itself loses with `fraction` of its pool: of its owner's stake, or of the bond it needs to be a
+    /// member, which is liable on its way out too. Reporters get no more, or it would pay to report oneself at the cost of
+    /// one's delegators (S9).
+    function _mostReward(uint32 id, uint256 fraction) private view returns (uint256) {
+        (, uint256 bond) = VAULT.positionOf(id, REGISTRY.ownerOf(id));
+        return FixedPointMathLib.max(bond, SET.minSelfBond()) * fraction / _WAD;
     }
 
     function _proofsOf(uint32 id, uint256 count) private view returns (Proof[] memory proofs) {

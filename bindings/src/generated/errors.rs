@@ -135,6 +135,7 @@ alloy::sol! {
         error ExitQueue_NotAuthorized(address caller, address account);
         error ExitQueue_NotClaimable(uint256 asked, uint256 claimable);
         error ExitQueue_NothingToSeal();
+        error ExitQueue_PriceMoved(uint256 expected, uint256 paid);
         error ExitQueue_SealTooEarly(uint256 from);
         error ExitQueue_TokenTookFee(uint256 received, uint256 expected);
         error ExitQueue_Zero();
@@ -468,6 +469,7 @@ pub(crate) fn name(error: &Rota::RotaErrors) -> &'static str {
         Rota::RotaErrors::ExitQueue_NotAuthorized(_) => "ExitQueue_NotAuthorized",
         Rota::RotaErrors::ExitQueue_NotClaimable(_) => "ExitQueue_NotClaimable",
         Rota::RotaErrors::ExitQueue_NothingToSeal(_) => "ExitQueue_NothingToSeal",
+        Rota::RotaErrors::ExitQueue_PriceMoved(_) => "ExitQueue_PriceMoved",
         Rota::RotaErrors::ExitQueue_SealTooEarly(_) => "ExitQueue_SealTooEarly",
         Rota::RotaErrors::ExitQueue_TokenTookFee(_) => "ExitQueue_TokenTookFee",
         Rota::RotaErrors::ExitQueue_Zero(_) => "ExitQueue_Zero",
@@ -801,6 +803,7 @@ pub(crate) fn arguments(error: &Rota::RotaErrors) -> Vec<(&'static str, String)>
         Rota::RotaErrors::ExitQueue_NotAuthorized(error) => vec![("caller", error.caller.to_string()), ("account", error.account.to_string())],
         Rota::RotaErrors::ExitQueue_NotClaimable(error) => vec![("asked", error.asked.to_string()), ("claimable", error.claimable.to_string())],
         Rota::RotaErrors::ExitQueue_NothingToSeal(_) => vec![],
+        Rota::RotaErrors::ExitQueue_PriceMoved(error) => vec![("expected", error.expected.to_string()), ("paid", error.paid.to_string())],
         Rota::RotaErrors::ExitQueue_SealTooEarly(error) => vec![("from", error.from.to_string())],
         Rota::RotaErrors::ExitQueue_TokenTookFee(error) => vec![("received", error.received.to_string()), ("expected", error.expected.to_string())],
         Rota::RotaErrors::ExitQueue_Zero(_) => vec![],
@@ -1134,6 +1137,7 @@ pub(crate) const NAMES: &[&str] = &[
     "ExitQueue_NotAuthorized",
     "ExitQueue_NotClaimable",
     "ExitQueue_NothingToSeal",
+    "ExitQueue_PriceMoved",
     "ExitQueue_SealTooEarly",
     "ExitQueue_TokenTookFee",
     "ExitQueue_Zero",

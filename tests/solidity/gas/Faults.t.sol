@@ -51,7 +51,7 @@ contract FaultsGas is FaultsFixture {
         _toEpoch(SIGMA + 25);
         _doubleVote(9);
         _doubleVote(0);
-        assertLe(_snapshot("double vote to slashed, set of 64, 25 cohorts open, no other set frozen"), 420_000);
+        assertLe(_snapshot("double vote to slashed, set of 64, 25 cohorts open, no other set frozen"), 430_000);
     }
 
     function test_gas_doubleProposal_64() public {

@@ -40,6 +40,8 @@ contract SlashingHandler is SlashingFixture {
     /// @dev All token wei that left the vault by a slash; what the escrow should have made of it.
     uint256 public taken;
     uint256 public rewarded;
+    /// @dev The owner's stake in the pool before the action.
+    uint256 private _bond;
     /// @dev Paid by operators that came back from jail.
     uint256 public fees;
     uint256 public deposited;
@@ -150,6 +152,7 @@ contract SlashingHandler is SlashingFixture {
         }
         uint256[] memory kept = _leftOf(id, before);
         uint256 reward = slashEscrow.rewardOf(reporter);
+        _bond = _bondOf(id);
         vm.prank(which % 2 == 0 ? voteFault : proposalFault);
         try slashing.convict(offence) returns (uint256 took) {
             _count(rate == 0 ? bytes32("convict") : bytes32("convict again"), true);
@@ -158,8 +161,14 @@ contract SlashingHandler is SlashingFixture {
             assertEq(refusal.length, 0, "convicted against the rules");
             assertEq(took, _checkKept(id, kept), "S2: not what was at stake");
             taken += took;
-            if (offence.reporter != address(0)) rewarded += took * 5 / 100;
-            assertEq(slashEscrow.rewardOf(reporter) - reward, offence.reporter == address(0) ? 0 : took * 5 / 100, "S9");
+            reward = slashEscrow.rewardOf(reporter) - reward;
+            if (offence.reporter == address(0)) {
+                assertEq(reward, 0, "S9: for nobody");
+            } else {
+                _checkReward(
+                    id, took, rate == _paidFor(id, ALL_LATER) ? 0 : _extra(rate, _paidFor(id, ALL_LATER)), reward
+                );
+            }
         } catch (bytes memory reason) {
             _count("convict", false);
             assertEq(reason, refusal, "S6: refused against the rules");
@@ -210,6 +219,8 @@ contract SlashingHandler is SlashingFixture {
         uint256 rate = _offlineRate(id, index);
         bytes memory refusal = _offlineRefusal(id, absence, rate);
         uint256 expected = refusal.length == 0 ? _atStake(id, absence.sigma, rate) : 0;
+        uint256 reward = slashEscrow.rewardOf(reporter);
+        _bond = _bondOf(id);
         vm.prank(offlineFault);
         try slashing.slashOffline(id, absence.sigma) returns (uint256 took) {
             _count("slashOffline", true);
@@ -217,7 +228,7 @@ contract SlashingHandler is SlashingFixture {
             assertEq(took, expected, "not what was at stake");
             absence.slashed = true;
             taken += took;
-            rewarded += took * 5 / 100;
+            _checkReward(id, took, rate, slashEscrow.rewardOf(reporter) - reward);
         } catch (bytes memory reason) {
             _count("slashOffline", false);
             assertEq(reason, refusal, "not slashed against the rules");
@@ -237,6 +248,20 @@ contract SlashingHandler is SlashingFixture {
             _count("veto", false);
             assertFalse(open, "not vetoed against the rules");
         }
+    }
+
+    /// @dev S9: 5 % of what was taken, and no more than what the operator itself lost in the pool.
+    function _checkReward(uint32 id, uint256 took, uint256 fraction, uint256 reward) private {
+        rewarded += reward;
+        uint256 least = set.minSelfBond();
+        uint256 most = (_bond > least ? _bond : least) * fraction / WAD;
+        assertEq(reward, took * 5 / 100 < most ? took * 5 / 100 : most, "S9: not what is due");
+        // A wei of rounding.
+        if (_bond >= least) assertLe(reward, _bond - _bondOf(id) + 1, "S9: who reports itself gains");
+    }
+
+    function _bondOf(uint32 id) private view returns (uint256 bond) {
+        (, bond) = vault.positionOf(id, registry.ownerOf(id));
     }
 
     // --- escrow

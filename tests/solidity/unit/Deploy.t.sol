@@ -150,7 +150,7 @@ contract DeployTest is Test {
         assertEq(IStakeVault(d.stakeVault).slash(1, 0, ALL_LATER, 1), 0);
         vm.expectRevert(abi.encodeWithSelector(ISequencerRegistry.SequencerRegistry_UnknownOperator.selector, 1));
         ISequencerRegistry(d.sequencerRegistry).tombstone(1);
-        ISlashEscrow(d.slashEscrow).book(address(0), 0);
+        ISlashEscrow(d.slashEscrow).book(address(0), 0, 0);
         vm.stopPrank();
         assertEq(ISlashEscrow(d.slashEscrow).token(), d.nativeToken);
         vm.expectCall(d.sequencerSet, abi.encodeCall(ISequencerSet.frozenEpochAt, (0)));

@@ -89,6 +89,30 @@ contract FaultsOnNetworkTest is FaultsFixture {
         assertEq(slashEscrow.rewardOf(_owner(0)), taken / 20);
     }
 
+    /// @dev However much others delegated to it, whether its own stake is in the pool or on its way out.
+    function testFuzz_S9_whoReportsItselfLoses(uint256 delegated, uint256 left, bool leaves) public {
+        delegated = bound(delegated, 1e18, 90_000e18);
+        _delegate(ALICE, 1, delegated);
+        left = bound(left, 0, delegated);
+        _freezeUntil(SIGMA + 1, SIGMA + 2);
+        bytes memory members = _setOf(4, SIGMA + 2);
+        if (left != 0) _undelegate(ALICE, 1, left);
+        if (leaves) _undelegate(_owner(0), 1, 1000e18);
+        uint256 bond = _ownOf(0);
+        doubleVote.report(_vote(0, 2, SIGMA + 2, 0, X), _vote(0, 2, SIGMA + 2, 0, Y), members, "", _owner(0));
+        assertLe(slashEscrow.rewardOf(_owner(0)), bond - _ownOf(0) + 1);
+    }
+
+    /// @dev What the owner has in the pool, and on its way out in the current epoch's cohort.
+    function _ownOf(uint256 index) private view returns (uint256 value) {
+        uint32 id = uint32(index + 1);
+        (, value) = vault.positionOf(id, _owner(index));
+        uint32 cohort = _epoch();
+        (uint256 tokens, uint256 shares) = vault.thawOf(id, cohort);
+        uint256 own = vault.thawSharesOf(id, cohort, _owner(index));
+        if (own != 0) value += tokens * own / shares;
+    }
+
     // ------------------------------------------------------------------------------- whatever became of the operator
 
     function test_R2_aKeyRotatedOut() public {

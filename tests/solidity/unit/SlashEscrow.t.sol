@@ -18,7 +18,7 @@ contract SlashEscrowTest is SlashingFixture {
     function _book(address who, uint256 amount) private {
         token.transfer(escrow, amount);
         vm.prank(slasher);
-        slashEscrow.book(who, amount);
+        slashEscrow.book(who, amount, amount);
     }
 
     function test_book_divides() public {
@@ -26,7 +26,7 @@ contract SlashEscrowTest is SlashingFixture {
         vm.expectEmit(escrow);
         emit ISlashEscrow.Booked(reporter, 1000, 50, 475, 475);
         vm.prank(slasher);
-        slashEscrow.book(reporter, 1000);
+        slashEscrow.book(reporter, 1000, 50);
         assertEq(slashEscrow.rewardOf(reporter), 50);
         assertEq(slashEscrow.burnBalance(), 475);
         assertEq(slashEscrow.coverBalance(), 475);
@@ -44,10 +44,22 @@ contract SlashEscrowTest is SlashingFixture {
 
     function test_revert_book_notSlasher() public {
         vm.expectRevert(abi.encodeWithSelector(ISlashEscrow.SlashEscrow_NotSlasher.selector, address(this)));
-        slashEscrow.book(reporter, 1);
+        slashEscrow.book(reporter, 1, 1);
     }
 
-    /// @notice S9: at most 5 %, whatever the amount, so whoever reports itself loses; and all of it is accounted for.
+    function test_S9_book_atMostWhatTheOperatorLost() public {
+        token.transfer(escrow, 2000);
+        vm.startPrank(slasher);
+        slashEscrow.book(reporter, 1000, 49);
+        assertEq(slashEscrow.rewardOf(reporter), 49);
+        slashEscrow.book(reporter, 1000, 0);
+        assertEq(slashEscrow.rewardOf(reporter), 49);
+        vm.stopPrank();
+        assertEq(slashEscrow.burnBalance(), 476 + 500);
+        assertEq(slashEscrow.coverBalance(), 475 + 500);
+    }
+
+    /// @notice S9: at most 5 %, whatever the amount; and all of it is accounted for.
     function testFuzz_S9_reporterAtMostFivePercent(uint256 amount) public {
         amount = bound(amount, 0, 1e27);
         _book(reporter, amount);

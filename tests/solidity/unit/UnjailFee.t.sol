@@ -154,7 +154,7 @@ contract UnjailFeeTest is SlashingFixture {
         vm.revertToState(start);
         hooked.mint(escrow, 1000e18);
         vm.prank(slasher);
-        slashEscrow.book(reporter, 1000e18);
+        slashEscrow.book(reporter, 1000e18, 1000e18);
         hooked.arm(address(slashEscrow), abi.encodeCall(slashEscrow.withdraw, (reporter)));
         vm.expectRevert(abi.encodeWithSelector(ISlashEscrow.SlashEscrow_TokenTookFee.selector, 0, FEE), escrow);
         vm.prank(owner);

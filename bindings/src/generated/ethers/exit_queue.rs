@@ -1682,6 +1682,36 @@ pub mod exit_queue {
                     ],
                 ),
                 (
+                    ::std::borrow::ToOwned::to_owned("ExitQueue_PriceMoved"),
+                    ::std::vec![
+                        ::ethers::core::abi::ethabi::AbiError {
+                            name: ::std::borrow::ToOwned::to_owned(
+                                "ExitQueue_PriceMoved",
+                            ),
+                            inputs: ::std::vec![
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("expected"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("paid"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
+                            ],
+                        },
+                    ],
+                ),
+                (
                     ::std::borrow::ToOwned::to_owned("ExitQueue_SealTooEarly"),
                     ::std::vec![
                         ::ethers::core::abi::ethabi::AbiError {
@@ -2418,6 +2448,25 @@ pub mod exit_queue {
     )]
     #[etherror(name = "ExitQueue_NothingToSeal", abi = "ExitQueue_NothingToSeal()")]
     pub struct ExitQueue_NothingToSeal;
+    ///Custom Error type `ExitQueue_PriceMoved` with signature `ExitQueue_PriceMoved(uint256,uint256)` and selector `0xf8f87f48`
+    #[derive(
+        Clone,
+        ::ethers::contract::EthError,
+        ::ethers::contract::EthDisplay,
+        Default,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash
+    )]
+    #[etherror(
+        name = "ExitQueue_PriceMoved",
+        abi = "ExitQueue_PriceMoved(uint256,uint256)"
+    )]
+    pub struct ExitQueue_PriceMoved {
+        pub expected: ::ethers::core::types::U256,
+        pub paid: ::ethers::core::types::U256,
+    }
     ///Custom Error type `ExitQueue_SealTooEarly` with signature `ExitQueue_SealTooEarly(uint256)` and selector `0xaa78d804`
     #[derive(
         Clone,
@@ -2509,6 +2558,7 @@ pub mod exit_queue {
         ExitQueue_NotAuthorized(ExitQueue_NotAuthorized),
         ExitQueue_NotClaimable(ExitQueue_NotClaimable),
         ExitQueue_NothingToSeal(ExitQueue_NothingToSeal),
+        ExitQueue_PriceMoved(ExitQueue_PriceMoved),
         ExitQueue_SealTooEarly(ExitQueue_SealTooEarly),
         ExitQueue_TokenTookFee(ExitQueue_TokenTookFee),
         ExitQueue_Zero(ExitQueue_Zero),
@@ -2573,6 +2623,11 @@ pub mod exit_queue {
             ) {
                 return Ok(Self::ExitQueue_NothingToSeal(decoded));
             }
+            if let Ok(decoded) = <ExitQueue_PriceMoved as ::ethers::core::abi::AbiDecode>::decode(
+                data,
+            ) {
+                return Ok(Self::ExitQueue_PriceMoved(decoded));
+            }
             if let Ok(decoded) = <ExitQueue_SealTooEarly as ::ethers::core::abi::AbiDecode>::decode(
                 data,
             ) {
@@ -2629,6 +2684,9 @@ pub mod exit_queue {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::ExitQueue_NothingToSeal(element) => {
+                    ::ethers::core::abi::AbiEncode::encode(element)
+                }
+                Self::ExitQueue_PriceMoved(element) => {
                     ::ethers::core::abi::AbiEncode::encode(element)
                 }
                 Self::ExitQueue_SealTooEarly(element) => {
@@ -2691,6 +2749,10 @@ pub mod exit_queue {
                     true
                 }
                 _ if selector
+                    == <ExitQueue_PriceMoved as ::ethers::contract::EthError>::selector() => {
+                    true
+                }
+                _ if selector
                     == <ExitQueue_SealTooEarly as ::ethers::contract::EthError>::selector() => {
                     true
                 }
@@ -2742,6 +2804,9 @@ pub mod exit_queue {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::ExitQueue_NothingToSeal(element) => {
+                    ::core::fmt::Display::fmt(element, f)
+                }
+                Self::ExitQueue_PriceMoved(element) => {
                     ::core::fmt::Display::fmt(element, f)
                 }
                 Self::ExitQueue_SealTooEarly(element) => {
@@ -2809,6 +2874,11 @@ pub mod exit_queue {
     impl ::core::convert::From<ExitQueue_NothingToSeal> for ExitQueueErrors {
         fn from(value: ExitQueue_NothingToSeal) -> Self {
             Self::ExitQueue_NothingToSeal(value)
+        }
+    }
+    impl ::core::convert::From<ExitQueue_PriceMoved> for ExitQueueErrors {
+        fn from(value: ExitQueue_PriceMoved) -> Self {
+            Self::ExitQueue_PriceMoved(value)
         }
     }
     impl ::core::convert::From<ExitQueue_SealTooEarly> for ExitQueueErrors {

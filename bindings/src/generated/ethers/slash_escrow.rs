@@ -97,6 +97,15 @@ pub mod slash_escrow {
                                         ::std::borrow::ToOwned::to_owned("uint256"),
                                     ),
                                 },
+                                ::ethers::core::abi::ethabi::Param {
+                                    name: ::std::borrow::ToOwned::to_owned("mostReward"),
+                                    kind: ::ethers::core::abi::ethabi::ParamType::Uint(
+                                        256usize,
+                                    ),
+                                    internal_type: ::core::option::Option::Some(
+                                        ::std::borrow::ToOwned::to_owned("uint256"),
+                                    ),
+                                },
                             ],
                             outputs: ::std::vec![],
                             constant: ::core::option::Option::None,
@@ -828,14 +837,15 @@ pub mod slash_escrow {
                 .method_hash([191, 126, 33, 79], ())
                 .expect("method not found (this should never happen)")
         }
-        ///Calls the contract's `book` (0x03efb5c4) function
+        ///Calls the contract's `book` (0xc78e687c) function
         pub fn book(
             &self,
             reporter: ::ethers::core::types::Address,
             amount: ::ethers::core::types::U256,
+            most_reward: ::ethers::core::types::U256,
         ) -> ::ethers::contract::builders::ContractCall<M, ()> {
             self.0
-                .method_hash([3, 239, 181, 196], (reporter, amount))
+                .method_hash([199, 142, 104, 124], (reporter, amount, most_reward))
                 .expect("method not found (this should never happen)")
         }
         ///Calls the contract's `burn` (0x44df8e70) function
@@ -1702,7 +1712,7 @@ pub mod slash_escrow {
     )]
     #[ethcall(name = "authority", abi = "authority()")]
     pub struct AuthorityCall;
-    ///Container type for all input parameters for the `book` function with signature `book(address,uint256)` and selector `0x03efb5c4`
+    ///Container type for all input parameters for the `book` function with signature `book(address,uint256,uint256)` and selector `0xc78e687c`
     #[derive(
         Clone,
         ::ethers::contract::EthCall,
@@ -1713,10 +1723,11 @@ pub mod slash_escrow {
         Eq,
         Hash
     )]
-    #[ethcall(name = "book", abi = "book(address,uint256)")]
+    #[ethcall(name = "book", abi = "book(address,uint256,uint256)")]
     pub struct BookCall {
         pub reporter: ::ethers::core::types::Address,
         pub amount: ::ethers::core::types::U256,
+        pub most_reward: ::ethers::core::types::U256,
     }
     ///Container type for all input parameters for the `burn` function with signature `burn()` and selector `0x44df8e70`
     #[derive(
