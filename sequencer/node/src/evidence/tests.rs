@@ -187,7 +187,20 @@ impl Bench {
         let before = self.cases().len();
         let place = at(MessageKind::Proposal, height, 9);
         self.hear(&[says(4, place, "x"), says(4, place, "y")]);
-        let mut cases = self.wait(before + 1).await;
+        self.wait(before + 1).await;
+        // What was taken together with it may come after it; what is heard now comes after all that.
+        let last = says(4, at(MessageKind::Prevote, height, 10), "");
+        self.hear(&[last]);
+        let store = self.running.as_ref().unwrap().store.clone();
+        let is_there = || store.message(&at(last.kind, height, last.round), last.signer).unwrap().is_some();
+        for _ in 0..1_000 {
+            if is_there() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(is_there());
+        let mut cases = self.cases();
         cases.retain(|case| case.id != 14);
         cases
     }
