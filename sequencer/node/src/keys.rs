@@ -68,9 +68,15 @@ pub fn load_signer(keystore: &Path, password: &Path) -> Result<PrivateKeySigner,
 /// # Errors
 /// [`KeyError::Exists`]: a key is never overwritten; or the disk.
 pub fn store_signer(path: &Path, signer: &PrivateKeySigner, password: &str) -> Result<(), KeyError> {
-    // Reserving the name first also makes the owner's permissions hold from the first byte of the secret on.
-    create_private(path)?;
-    let name = path.file_name().and_then(|name| name.to_str());
+    let exists = || KeyError::Exists { path: path.into() };
+    if path.exists() {
+        return Err(exists());
+    }
+    // Under another name until it is whole: what is cut short leaves no keystore behind that nobody can open. It is made
+    // first, so that the owner's permissions hold from the first byte of the secret on.
+    let draft = path.with_extension(format!("{}.draft", std::process::id()));
+    create_private(&draft)?;
+    let name = draft.file_name().and_then(|name| name.to_str());
     let secret = signer.to_bytes();
     PrivateKeySigner::encrypt_keystore(
         path.parent().unwrap_or(Path::new(".")),
@@ -80,8 +86,14 @@ pub fn store_signer(path: &Path, signer: &PrivateKeySigner, password: &str) -> R
         name,
     )
     .map_err(|source| KeyError::Keystore { path: path.into(), source: Box::new(source) })?;
+    let failed = |source| KeyError::Io { path: path.into(), source };
+    make_durable(&draft).map_err(failed)?;
+    // A link, unlike a new name, replaces nothing.
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).map_err(failed)?;
+    linked.map_err(|source| if source.kind() == io::ErrorKind::AlreadyExists { exists() } else { failed(source) })?;
     // Whoever has stored a key goes on to register it: from then on it must not be lost.
-    make_durable(path).map_err(|source| KeyError::Io { path: path.into(), source })
+    make_durable(path).map_err(failed)
 }
 
 /// Waits until a file and its name are on disk.
@@ -187,6 +199,7 @@ mod tests {
         write_secret(&password, "hunter2").unwrap();
         assert_eq!(load_signer(&keystore, &password).unwrap().to_bytes(), signer.to_bytes());
         assert!(matches!(store_signer(&keystore, &signer, "x"), Err(KeyError::Exists { .. })));
+        assert_eq!(fs::read_dir(keystore.parent().unwrap()).unwrap().count(), 1, "no draft is left");
 
         let wrong = dir.path().join("wrong");
         write_secret(&wrong, "hunter3").unwrap();

@@ -19,6 +19,7 @@ use rota_protocol::possession;
 use rota_sequencer::{
     batcher::Submitter,
     config::{CONFIG_FILE, Config},
+    consensus::protection::Protection,
     keys,
     l1::{HttpSource, L1Source},
     node,
@@ -58,7 +59,10 @@ pub fn run(home: &Path, args: &RotateArgs) -> eyre::Result<()> {
     let l1 = runtime.block_on(Registry::open(&config))?;
     let id = runtime.block_on(l1.operator(&present, earlier.is_some()))?;
     let next = if path.exists() {
-        keys::load_signer(&path, &args.password_file)?
+        let next = keys::load_signer(&path, &args.password_file)?;
+        // The node starts with a table for each of its keys or not at all: not after L1 has heard of this one.
+        Protection::expect(&consensus_folder(home)?, next.address())?;
+        next
     } else {
         let next = PrivateKeySigner::random();
         made_here(&consensus_folder(home)?, next.address())?;

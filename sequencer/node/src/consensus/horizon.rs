@@ -6,8 +6,9 @@
 //! a node that catches up. A proof costs nothing: what is decided needs no vote of this node.
 //!
 //! Before anything is proven there are only claims: peers say how far they are. Nobody signs for that, so a claim never
-//! takes a vote away: it delays the vote by at most [`PATIENCE`] for each height, only until the node has caught up once after its start,
-//! and a claim that is not proven in that time is the last that is listened to. A network whose nodes all start at once goes on.
+//! takes a vote away: it delays the vote by at most [`PATIENCE`] for each height ([`LONG_PATIENCE`] if more than a third as many peers as there
+//! are members say so, or while L1 was not read yet), only until the node has caught up once after its start, and a claim that is not
+//! proven in that time is the last that is listened to. A network whose nodes all start at once goes on.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,6 +27,8 @@ use super::{context::RotaContext, rules::HeightRules, types};
 
 /// How long a vote of a height waits for the proof that the height is decided.
 pub const PATIENCE: Duration = Duration::from_secs(4);
+/// The same while it is likely that the node is behind, or L1 could still say so.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(30);
 /// Time between two looks at L1, which does not announce itself.
 const LOOK: Duration = Duration::from_millis(50);
 /// Certificates kept for heights to come: a few answers of peers.
@@ -65,7 +68,7 @@ struct State {
     tips: HashMap<PeerId, u64>,
     /// Since when the present height waits, until the node has caught up; `None` from then on.
     since: Option<Instant>,
-    /// The key has signed nothing before: claims are listened to, but not waited for.
+    /// The key has signed nothing before, as its table says: claims are listened to, but not waited for.
     is_new: bool,
 }
 
@@ -120,7 +123,9 @@ impl Horizon {
         if state.since.is_none() || (state.tips.len() >= MAX_PEERS && !state.tips.contains_key(&peer)) {
             return;
         }
-        state.tips.insert(peer, tip);
+        // A tip never falls; whoever says so speaks in another's name.
+        let known = state.tips.entry(peer).or_default();
+        *known = tip.max(*known);
         self.changed.send_replace(());
     }
 
@@ -171,8 +176,10 @@ impl Horizon {
             _ => return Verdict::Open,
         };
         let Some(since) = state.since else { return Verdict::Open };
-        let deadline = since + PATIENCE;
-        let claimed = state.tips.values().any(|tip| *tip >= height);
+        let claimants = state.tips.values().filter(|tip| **tip >= height).count();
+        let claimed = claimants > 0;
+        let likely = 3 * claimants > members || !(on_l1.current || state.is_new);
+        let deadline = since + if likely { LONG_PATIENCE } else { PATIENCE };
         if Instant::now() >= deadline {
             tracing::warn!(height, claimed, peers = state.tips.len(), "voting without knowing how far the others are");
             state.since = None;
@@ -185,7 +192,8 @@ impl Horizon {
                 state.since = None;
                 Verdict::Open
             }
-            false if state.is_new => Verdict::Open,
+            // A table that was new when its machine was copied is not: L1 is read first.
+            false if state.is_new && on_l1.current => Verdict::Open,
             _ => Verdict::Wait(deadline),
         }
     }
@@ -218,7 +226,7 @@ impl Horizon {
 impl Horizon {
     /// Knows nothing, and will not.
     pub(crate) fn unbounded() -> Self {
-        Self::new(super::tests::domain(), Arc::new(OnL1::default))
+        Self::new(super::tests::domain(), Arc::new(|| OnL1 { height: 0, current: true }))
     }
 }
 
@@ -363,13 +371,45 @@ mod tests {
 
     /// The first nodes of a chain have nobody to hear from.
     #[test]
-    fn a_new_key_waits_only_for_those_who_are_ahead() {
-        let horizon = Horizon::new(domain(), on_l1(0, false));
+    fn a_new_key_waits_only_for_l1_and_those_who_are_ahead() {
+        let horizon = Horizon::new(domain(), on_l1(0, true));
         horizon.catch_up(true);
         horizon.enter(1, &rules(&WEIGHTS));
         assert_eq!(horizon.look(1), Verdict::Open);
         horizon.hear_tip(peer(), 3);
         assert!(waits(&horizon.look(1)));
+
+        let horizon = Horizon::new(domain(), on_l1(0, false));
+        horizon.catch_up(true);
+        horizon.enter(1, &rules(&WEIGHTS));
+        assert!(waits(&horizon.look(1)), "L1 may say more than the table");
+        horizon.state.lock().since = Instant::now().checked_sub(PATIENCE);
+        assert_eq!(horizon.look(1), Verdict::Open);
+    }
+
+    #[test]
+    fn what_many_claim_and_an_l1_that_was_not_read_are_waited_for_longer() {
+        for (current, claims) in [(true, 2), (false, 0)] {
+            let horizon = Horizon::new(domain(), on_l1(0, current));
+            horizon.catch_up(false);
+            horizon.enter(5, &rules(&WEIGHTS));
+            (0..claims).for_each(|_| horizon.hear_tip(peer(), 9));
+            horizon.state.lock().since = Instant::now().checked_sub(PATIENCE);
+            assert!(waits(&horizon.look(5)));
+            horizon.state.lock().since = Instant::now().checked_sub(LONG_PATIENCE);
+            assert_eq!(horizon.look(5), Verdict::Open);
+        }
+    }
+
+    #[test]
+    fn a_claim_is_not_taken_back() {
+        let (horizon, ahead) = (Horizon::new(domain(), on_l1(0, true)), peer());
+        horizon.catch_up(false);
+        horizon.enter(5, &rules(&WEIGHTS));
+        horizon.hear_tip(ahead, 9);
+        horizon.hear_tip(ahead, 0);
+        (0..2).for_each(|_| horizon.hear_tip(peer(), 0));
+        assert!(waits(&horizon.look(5)));
     }
 
     #[tokio::test]
