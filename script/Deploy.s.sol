@@ -518,7 +518,9 @@ contract Deploy is Script {
         _create("ExitQueue", abi.encode(d.nativeToken, d.stakedToken, inputs.genesisTime, p.epochSeconds), d.exitQueue);
         _create(
             "FaultWatch",
-            abi.encode(d.stakedToken, d.allocator, d.amnesiaFault, Parameters.FAULT_WATCH_BPS, p.epochSeconds),
+            abi.encode(
+                d.stakedToken, d.allocator, d.amnesiaFault, d.slasher, Parameters.FAULT_WATCH_BPS, p.epochSeconds
+            ),
             d.faultWatch
         );
         IERC20Metadata(d.nativeToken).approve(d.stakedToken, SEED);

@@ -70,7 +70,7 @@ contract LiquidGasTest is NetworkKit {
         _measured("seal, from the buffer", 200_000);
         skip(parameters.epochSeconds);
         queue.finalize();
-        _measured("finalize", 120_000);
+        _measured("finalize", 125_000);
         token.transfer(ALICE, 1);
         vm.prank(ALICE);
         queue.redeem(10e18, ALICE, ALICE);
@@ -226,7 +226,7 @@ contract LiquidGasTest is NetworkKit {
         );
         vm.deployCode(
             "FaultWatch.sol:FaultWatch",
-            abi.encode(self, address(allocator), charges, uint16(1000), config.epochSeconds)
+            abi.encode(self, address(allocator), charges, charges, uint16(1000), config.epochSeconds)
         );
         st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));
         assertEq(address(st), self);

@@ -64,11 +64,19 @@ contract RewardBox {
     }
 }
 
-/// @dev Counts charges as `AmnesiaFault` does, at the word of a test. The real one is watched in `unit/liquid/FaultWatch`.
+/// @dev Counts charges as `AmnesiaFault` does, and tells of top-ups as `Slasher` does, at the word of a test.
 contract ChargeBook {
     uint64 public immutable RESPONSE_WINDOW;
     mapping(uint32 id => uint256) public openCharges;
     uint256 public openChargesInAll;
+    uint64 public lastConvictedAt;
+    mapping(uint32 id => bool) public isTopUpDue;
+
+    /// @dev Somebody else was convicted: `id` has to pay more, or as much as before.
+    function convictOther(uint32 id, bool due) external {
+        lastConvictedAt = uint64(block.timestamp);
+        isTopUpDue[id] = due;
+    }
 
     constructor(uint64 responseWindow) {
         RESPONSE_WINDOW = responseWindow;
@@ -183,7 +191,8 @@ abstract contract LiquidFixture is StakingFixture {
         queue = IExitQueue(vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(asset), self, GENESIS, EPOCH)));
         watch = IFaultWatch(
             vm.deployCode(
-                "FaultWatch.sol:FaultWatch", abi.encode(self, address(allocator), address(charges), WATCH_BPS, EPOCH)
+                "FaultWatch.sol:FaultWatch",
+                abi.encode(self, address(allocator), address(charges), address(charges), WATCH_BPS, EPOCH)
             )
         );
         st = IStakedToken(vm.deployCode("StakedToken.sol:StakedToken", abi.encode(config)));

@@ -39,6 +39,13 @@ pub mod fault_watch {
                         ),
                     },
                     ::ethers::core::abi::ethabi::Param {
+                        name: ::std::borrow::ToOwned::to_owned("slasher"),
+                        kind: ::ethers::core::abi::ethabi::ParamType::Address,
+                        internal_type: ::core::option::Option::Some(
+                            ::std::borrow::ToOwned::to_owned("address"),
+                        ),
+                    },
+                    ::ethers::core::abi::ethabi::Param {
                         name: ::std::borrow::ToOwned::to_owned("thresholdBps"),
                         kind: ::ethers::core::abi::ethabi::ParamType::Uint(16usize),
                         internal_type: ::core::option::Option::Some(

@@ -214,6 +214,7 @@ sol! {
     interface ChargeBook {
         function accuse(uint32 id) external;
         function close(uint32 id) external;
+        function convictOther(uint32 id, bool due) external;
     }
 
     /// Pays what is credited, as the reward vault does (tests/solidity/harness).

@@ -1,6 +1,6 @@
 //! The books of the staked token: what it holds, what of that is spoken for, and how a slash is shared.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::{Address, U256};
 
@@ -109,6 +109,10 @@ pub struct LiquidModel {
     pub listed: Vec<Listed>,
     /// Open charges, by operator.
     pub charges: BTreeMap<u32, u32>,
+    /// When somebody was convicted last, unix seconds.
+    pub convicted_at: u64,
+    /// Operators of which a top-up is due.
+    pub due: BTreeSet<u32>,
     /// The exit queue.
     pub queue: QueueModel,
 }
@@ -142,6 +146,8 @@ impl LiquidModel {
             rewards: BTreeMap::new(),
             listed: Vec::new(),
             charges: BTreeMap::new(),
+            convicted_at: 0,
+            due: BTreeSet::new(),
             queue: QueueModel::default(),
             stake,
         }
@@ -222,9 +228,14 @@ impl LiquidModel {
         self.active_of(id) + thawing
     }
 
-    /// True if operator `id` is accused.
+    /// True if operator `id` is accused, or owes a top-up that a recent conviction made due.
     pub fn is_accused(&self, id: u32) -> bool {
-        self.charges.get(&id).is_some_and(|open| *open != 0)
+        let recent = self.stake.now < self.convicted_at + self.hold_seconds();
+        self.charges.get(&id).is_some_and(|open| *open != 0) || (recent && self.due.contains(&id))
+    }
+
+    fn hold_seconds(&self) -> u64 {
+        2 * self.stake.terms.epoch_seconds + self.terms.answer_seconds
     }
 
     /// Stake with listed operators that are accused, also on its way out.
@@ -240,7 +251,7 @@ impl LiquidModel {
         if accused.is_zero() || accused * BPS < self.total() * U256::from(self.terms.watch_bps) {
             return 0;
         }
-        since + 2 * self.stake.terms.epoch_seconds + self.terms.answer_seconds
+        since + self.hold_seconds()
     }
 
     /// When `exit` may be paid, unix seconds: an epoch after its seal, not while it is held for a verdict, and if it

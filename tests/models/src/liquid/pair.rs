@@ -325,6 +325,16 @@ impl<'a> LiquidPair<'a> {
                 let done = self.act_at(who, vault, &call, action, |r| (r.amount, r.cohortEpoch, r.shares))?;
                 ("others undelegate", done.map(drop))
             }
+            Operation::ConvictOther { id, due } => {
+                self.model.convicted_at = self.model.stake.now;
+                if due {
+                    self.model.due.insert(id);
+                } else {
+                    self.model.due.remove(&id);
+                }
+                self.chain.must(DEPLOYER, self.world.charges, &ChargeBook::convictOtherCall { id, due })?;
+                ("convict another", Ok(()))
+            }
             Operation::Accuse { id } => {
                 *self.model.charges.entry(id).or_default() += 1;
                 self.chain.must(DEPLOYER, self.world.charges, &ChargeBook::accuseCall { id })?;

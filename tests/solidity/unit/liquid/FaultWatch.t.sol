@@ -21,19 +21,20 @@ contract FaultWatchTest is LiquidFixture {
 
     function test_constructor_refusesBadFigures() public {
         bytes memory zero = abi.encodeWithSelector(IFaultWatch.FaultWatch_ZeroAddress.selector);
-        _refuse(abi.encode(address(0), allocator, charges, WATCH_BPS, EPOCH), zero);
-        _refuse(abi.encode(st, address(0), charges, WATCH_BPS, EPOCH), zero);
-        _refuse(abi.encode(st, allocator, address(0), WATCH_BPS, EPOCH), zero);
+        _refuse(abi.encode(address(0), allocator, charges, charges, WATCH_BPS, EPOCH), zero);
+        _refuse(abi.encode(st, address(0), charges, charges, WATCH_BPS, EPOCH), zero);
+        _refuse(abi.encode(st, allocator, address(0), charges, WATCH_BPS, EPOCH), zero);
+        _refuse(abi.encode(st, allocator, charges, address(0), WATCH_BPS, EPOCH), zero);
         _refuse(
-            abi.encode(st, allocator, charges, 0, EPOCH),
+            abi.encode(st, allocator, charges, charges, 0, EPOCH),
             abi.encodeWithSelector(IFaultWatch.FaultWatch_OutOfRange.selector, 0)
         );
         _refuse(
-            abi.encode(st, allocator, charges, 10_001, EPOCH),
+            abi.encode(st, allocator, charges, charges, 10_001, EPOCH),
             abi.encodeWithSelector(IFaultWatch.FaultWatch_OutOfRange.selector, 10_001)
         );
         _refuse(
-            abi.encode(st, allocator, charges, WATCH_BPS, 0),
+            abi.encode(st, allocator, charges, charges, WATCH_BPS, 0),
             abi.encodeWithSelector(IFaultWatch.FaultWatch_OutOfRange.selector, 0)
         );
         assertEq(watch.THRESHOLD_BPS(), WATCH_BPS);
@@ -83,6 +84,30 @@ contract FaultWatchTest is LiquidFixture {
         assertEq(watch.heldUntil(1), 1 + HOLD);
     }
 
+    /// @notice A top-up that is due is a loss everybody can see: nobody gets out before it is taken, or the time for it is over.
+    function test_topUp_dueIsAnAccusation() public {
+        charges.convictOther(2, true);
+        assertTrue(watch.isAccused(2));
+        assertFalse(watch.isAccused(1));
+        assertEq(watch.accusedStake(), 237.5e18);
+        assertEq(watch.heldUntil(7), 7 + HOLD);
+        assertEq(st.maxRedeem(ALICE), 0);
+        (uint32 id,) = allocator.nextDelegation(1e18);
+        assertNotEq(id, 2);
+        uint256 state = vm.snapshotState();
+        charges.convictOther(2, false);
+        assertEq(watch.accusedStake(), 0, "taken");
+        vm.revertToState(state);
+        skip(HOLD - 1);
+        assertEq(watch.accusedStake(), 237.5e18);
+        skip(1);
+        assertEq(watch.accusedStake(), 0, "not for ever");
+        assertFalse(watch.isAccused(2));
+        // A charge is looked at all the same.
+        charges.accuse(3);
+        assertEq(watch.accusedStake(), 237.5e18);
+    }
+
     /// @notice Draining the accused does not end the hold: what was taken out is liable still.
     function test_draining_doesNotEndTheHold() public {
         charges.accuse(1);
@@ -107,7 +132,7 @@ contract FaultWatchTest is LiquidFixture {
     function test_threshold_countsAllAccusedTogether() public {
         // A threshold of a quarter: one operator's 23.75 % is less, two are more.
         IFaultWatch other = IFaultWatch(
-            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, uint16(2500), EPOCH))
+            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, charges, uint16(2500), EPOCH))
         );
         charges.accuse(3);
         assertEq(other.heldUntil(1), 0);
@@ -117,11 +142,11 @@ contract FaultWatchTest is LiquidFixture {
         assertEq(other.accusedStake(), 475e18);
         assertEq(other.heldUntil(1), 1 + HOLD);
         IFaultWatch exact = IFaultWatch(
-            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, uint16(4750), EPOCH))
+            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, charges, uint16(4750), EPOCH))
         );
         assertEq(exact.heldUntil(1), 1 + HOLD, "reached");
         exact = IFaultWatch(
-            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, uint16(4751), EPOCH))
+            vm.deployCode("FaultWatch.sol:FaultWatch", abi.encode(st, allocator, charges, charges, uint16(4751), EPOCH))
         );
         assertEq(exact.heldUntil(1), 0);
     }
