@@ -117,7 +117,11 @@ impl LiquidWorld {
         let code = artifacts.creation_code("ExitQueue", "ExitQueue")?;
         chain.deploy(CREATOR, code, &(stake.token, token, clock.0, clock.1).abi_encode_params())?;
         let code = artifacts.creation_code("FaultWatch", "FaultWatch")?;
-        chain.deploy(CREATOR, code, &(token, allocator, charges, charges, terms.watch_bps, clock.1).abi_encode_params())?;
+        chain.deploy(
+            CREATOR,
+            code,
+            &(token, allocator, charges, charges, terms.watch_bps, clock.1).abi_encode_params(),
+        )?;
         let config = StakedTokenConfig {
             name: "Staked Rota".into(),
             symbol: "stROTA".into(),
