@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {Vm} from "forge-std/Test.sol";
 import {IBatchChain} from "contracts/interfaces/IBatchChain.sol";
 import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
+import {ALL_LATER} from "contracts/interfaces/IStakeVault.sol";
 import {NetworkKit} from "../kit/NetworkKit.sol";
 
 /// @notice A network in use: people delegate and leave, epochs pass and are tallied, opened, credited page by page, and
@@ -30,6 +31,9 @@ contract RewardHandler is NetworkKit {
     mapping(uint32 id => mapping(address account => uint256)) public paid;
     /// @notice Each claim and each stretch may round down by one wei.
     mapping(uint32 id => mapping(address account => uint256)) public roundings;
+
+    /// @notice What slashes took from the stake vault, wei.
+    uint256 public slashed;
 
     uint256 public creditedToPools;
     uint256 public paidToPools;
@@ -192,6 +196,23 @@ contract RewardHandler is NetworkKit {
         _done("retireOne");
     }
 
+    /// @dev Rewards follow units, and a slash takes none: nobody's share of an epoch changes, whenever it is credited.
+    /// Operators keep what they need to be members, so that there is always a set.
+    function slash(uint256 pool, uint256 sigma, uint256 fraction) external {
+        uint32 id = idOf(pool);
+        fraction = bound(fraction, 1, 0.3e18);
+        (, uint256 bond) = stakeVault.positionOf(id, registry.ownerOf(id));
+        if (bond * (1e18 - fraction) / 1e18 <= parameters.minSelfBond + 1e18) return _idle("slash");
+        uint256 before = token.balanceOf(network.slashEscrow);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint32 under = uint32(bound(sigma, 2, _epoch()));
+        vm.prank(network.slasher);
+        uint256 taken = stakeVault.slash(id, under, ALL_LATER, fraction);
+        require(token.balanceOf(network.slashEscrow) - before == taken, "took what it said");
+        slashed += taken;
+        _done("slash");
+    }
+
     /// @dev A gift is nobody's.
     function donate(uint256 amount) external {
         token.transfer(address(rewardVault), bound(amount, 1, 1e18));
@@ -276,6 +297,10 @@ contract RewardHandler is NetworkKit {
     }
 
     // --------------------------------------------------------------------------------------------- for the invariants
+
+    function escrow() external view returns (address) {
+        return network.slashEscrow;
+    }
 
     function operators() external pure returns (uint256) {
         return OPERATORS;

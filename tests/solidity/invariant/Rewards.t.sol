@@ -8,7 +8,7 @@ import {IRewardVault} from "contracts/interfaces/IRewardVault.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 import {RewardHandler} from "./RewardHandler.sol";
 
-/// @notice F3 and W1 to W5 over any order of actions on a whole network.
+/// @notice F3 and W1 to W5 over any order of actions on a whole network, slashes among them.
 /// forge-config: default.invariant.fail-on-revert = true
 contract RewardsInvariants is Test {
     RewardHandler internal handler;
@@ -22,7 +22,7 @@ contract RewardsInvariants is Test {
         handler = new RewardHandler();
         (address v, address t, address s, address c, address p) = handler.addresses();
         (vault, token, stakeVault, batchChain, poster) = (IRewardVault(v), IERC20(t), IStakeVault(s), IBatchChain(c), p);
-        bytes4[] memory selectors = new bytes4[](17);
+        bytes4[] memory selectors = new bytes4[](18);
         selectors[0] = RewardHandler.delegate.selector;
         selectors[1] = RewardHandler.undelegate.selector;
         selectors[2] = RewardHandler.endEpoch.selector;
@@ -41,6 +41,7 @@ contract RewardsInvariants is Test {
         selectors[14] = RewardHandler.open.selector;
         selectors[15] = RewardHandler.claim.selector;
         selectors[16] = RewardHandler.claim.selector;
+        selectors[17] = RewardHandler.slash.selector;
         targetSelector(FuzzSelector(address(handler), selectors));
         targetContract(address(handler));
     }
@@ -59,6 +60,8 @@ contract RewardsInvariants is Test {
         );
         // F3: the principal is another vault's, whole.
         assertGe(token.balanceOf(address(stakeVault)), stakeVault.totalStaked(), "F3");
+        // F3: slashes take from principal, and from nothing else.
+        assertEq(token.balanceOf(handler.escrow()), handler.slashed(), "F3");
         // W1: each FINAL tally is credited once, in order.
         (bool open,,) = vault.creditDue();
         assertEq(handler.epochsCredited(), vault.nextTally() - (open ? 1 : 0), "W1: each opened epoch once");
@@ -118,7 +121,7 @@ contract RewardsInvariants is Test {
     }
 
     function _report() private view {
-        bytes32[10] memory actions = [
+        bytes32[11] memory actions = [
             bytes32("delegate"),
             "undelegate",
             "endEpoch",
@@ -128,7 +131,8 @@ contract RewardsInvariants is Test {
             "claimCommission",
             "claimPosting",
             "changeCommission",
-            "retireOne"
+            "retireOne",
+            "slash"
         ];
         for (uint256 i = 0; i < actions.length; ++i) {
             console.log(string(abi.encodePacked(actions[i])), handler.done(actions[i]), handler.idle(actions[i]));
