@@ -1,4 +1,5 @@
-//! Compiles contracts the way forge does: same compiler, same settings, hence the same bytecode.
+//! Compiles contracts the way forge does: same compiler, same settings. The bytecode is the same but where the optimizer's
+//! choices hang on what else is compiled with a contract; what it does is the same always.
 
 use std::{
     collections::BTreeMap,
