@@ -35,6 +35,7 @@ fn stake_vault(reason: &str) -> Option<&'static str> {
         "FutureSet" => "only sets that have started can be slashed",
         "InsufficientUnits" => "undelegate at most the units held; `rota stake position` shows them",
         "InvalidFraction" => "a slash takes more than 0 and at most 1e18 (all)",
+        "InvalidRange" => "a slash ends before a set that is later than sigma and has started, or with ALL_LATER",
         "NotSlasher" => SLASHER_ONLY,
         "NothingToClaim" => {
             "nothing of this account thaws there: check operator and cohort epoch, or it was claimed already"
@@ -49,7 +50,7 @@ fn stake_vault(reason: &str) -> Option<&'static str> {
         }
         "TokenTookFee" => TOKEN_FEE,
         "TooManyUnits" => "delegate less: the pool's units would not fit",
-        "UnknownSlash" => "slash numbers run from 0 to slashSeq() − 1",
+        "UnknownSlash" => "slash numbers run from 1 to slashSeq()",
         "ZeroAmount" => "delegate more than zero",
         "ZeroUnits" => "the amount is too small to be worth a unit; delegate more",
         "InvalidMaxPool" | "InvalidUnbonding" | "ZeroAddress" => DEPLOYMENT,
@@ -189,6 +190,7 @@ fn rewards(reason: &str) -> Option<&'static str> {
             "pass the tally's entries as the node's rota_batch serves them, unchanged"
         }
         "PriorityAboveFees" => "the tally contradicts itself: check the versions of node and contracts",
+        "OnlyAccount" => "the account said with setClaimsItself that nobody else may claim for it: claim from there",
         "OnlyBatchChain" => "only the batch chain may book a posting reward",
         "AboveMaximum" => "choose an amount up to the maximum",
         "Zero" => "choose more than zero",
@@ -348,6 +350,7 @@ fn beside_staked_token(reason: &str) -> Option<&'static str> {
         "StillInUse" => "set the weight to zero and let rebalancing take the stake out first",
         "NotDue" => "wait until the time named (Unix seconds): one checkpoint per interval",
         "UnknownRound" => "rounds run from 1 to `latest`, which is the present moment",
+        "WorthNothing" => "ask for a later checkpoint: at this one a slash had taken everything",
         "NoTimePassed" => "ask for an earlier checkpoint",
         "Expired" => "send it again with a later deadline",
         "BelowMinimum" => {
