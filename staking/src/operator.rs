@@ -461,7 +461,7 @@ pub async fn unjail(network: &Network, by: &Submitter<'_>, id: u32) -> Result<()
             by.submit(&format!("approve the fee of {}", show_amount(fee)), approve).await?;
             if by.simulates() {
                 // Without the allowance it would be refused.
-                return by.skip(&action, "the approval");
+                return by.skip(&action, "the approval", &read.unjail(id));
             }
         }
     }

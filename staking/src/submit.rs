@@ -1,10 +1,10 @@
 //! The one way a command changes anything on L1: simulate, then show, export or send.
 
-use std::time::Duration;
+use std::{error::Error, fmt, time::Duration};
 
 use alloy::{
     contract::{CallBuilder, CallDecoder, Error as ContractError},
-    primitives::{Address, Bytes},
+    primitives::{Address, B256, Bytes},
     providers::{DynProvider, Provider},
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
@@ -59,13 +59,53 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     gas: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transaction_hash: Option<alloy::primitives::B256>,
+    transaction_hash: Option<B256>,
     #[serde(skip_serializing_if = "Option::is_none")]
     block_number: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<serde_json::Value>,
+    /// What has to come before, where that was simulated only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<&'a str>,
     status: &'static str,
 }
+
+impl<'a> Report<'a> {
+    /// Of a call that was not made yet.
+    fn new(action: &'a str, from: Address, to: Address, calldata: &'a Bytes) -> Self {
+        Self {
+            action,
+            from,
+            to,
+            calldata,
+            gas: None,
+            transaction_hash: None,
+            block_number: None,
+            result: None,
+            needs: None,
+            status: "prepared",
+        }
+    }
+}
+
+/// A transaction that was paid for and changed nothing.
+#[derive(Debug)]
+pub struct Reverted {
+    action: String,
+    hash: B256,
+}
+
+impl fmt::Display for Reverted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, hash } = self;
+        write!(
+            f,
+            "{action}: transaction {hash} was included but reverted; the state moved after the simulation, try again"
+        )
+    }
+}
+
+impl Error for Reverted {}
 
 impl<'a> Submitter<'a> {
     /// Opens the key named by `args`.
@@ -137,15 +177,20 @@ impl<'a> Submitter<'a> {
         self.mode == Mode::DryRun
     }
 
-    /// Says, in a dry run, that `action` comes next and could only be simulated after `missing`.
+    /// Says, in a dry run, that `call` comes next and could only be simulated after `missing`.
     ///
     /// # Errors
     /// When nothing can be printed.
-    pub fn skip(&self, action: &str, missing: &str) -> Result<()> {
+    pub fn skip<P: Provider, D: CallDecoder>(
+        &self,
+        action: &str,
+        missing: &str,
+        call: &CallBuilder<P, D>,
+    ) -> Result<()> {
         if self.network.json {
-            return print_json(&serde_json::json!({
-                "action": action, "from": self.from, "status": format!("not simulated: needs {missing} first"),
-            }));
+            let (to, calldata) = (target(action, call)?, call.calldata());
+            let report = Report::new(action, self.from, to, calldata);
+            return print_json(&Report { needs: Some(missing), status: "not simulated", ..report });
         }
         println!("{action}: not simulated, it needs {missing} first (nothing was sent)");
         Ok(())
@@ -191,21 +236,9 @@ impl<'a> Submitter<'a> {
         result: impl Fn(&TransactionReceipt) -> Result<Option<serde_json::Value>>,
     ) -> Result<Option<TransactionReceipt>> {
         let call = call.from(self.from);
-        let request: &TransactionRequest = call.as_ref();
-        let to =
-            request.to.and_then(|kind| kind.to().copied()).ok_or_else(|| eyre!("'{action}' has no target contract"))?;
+        let to = target(action, &call)?;
         let calldata = call.calldata().clone();
-        let mut report = Report {
-            action,
-            from: self.from,
-            to,
-            calldata: &calldata,
-            gas: None,
-            transaction_hash: None,
-            block_number: None,
-            result: None,
-            status: "prepared",
-        };
+        let mut report = Report::new(action, self.from, to, &calldata);
         if self.mode == Mode::Calldata {
             if self.network.json {
                 print_json(&report)?;
@@ -244,10 +277,7 @@ impl<'a> Submitter<'a> {
         report.transaction_hash = Some(receipt.transaction_hash);
         report.block_number = receipt.block_number;
         if !receipt.status() {
-            bail!(
-                "{action}: transaction {} was included but reverted; the state moved after the simulation, try again",
-                receipt.transaction_hash
-            );
+            return Err(Reverted { action: action.to_owned(), hash: receipt.transaction_hash }.into());
         }
         report.status = "done";
         report.result = result(&receipt)?;
@@ -261,6 +291,12 @@ impl<'a> Submitter<'a> {
         }
         Ok(Some(receipt))
     }
+}
+
+/// The contract that `call` goes to.
+fn target<P: Provider, D: CallDecoder>(action: &str, call: &CallBuilder<P, D>) -> Result<Address> {
+    let request: &TransactionRequest = call.as_ref();
+    request.to.and_then(|kind| kind.to().copied()).ok_or_else(|| eyre!("'{action}' has no target contract"))
 }
 
 /// Turns a contract failure into the contract's own words.

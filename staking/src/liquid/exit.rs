@@ -61,7 +61,7 @@ impl Awaited {
         }
     }
 
-    async fn look(self, network: &Network) -> Result<ExitRequest> {
+    pub(super) async fn look(self, network: &Network) -> Result<ExitRequest> {
         let (account, batch) = match self {
             Self::Batch(account, batch) => (account, batch),
             Self::Receipt(receipt) => return receipt::look(network, receipt).await,
@@ -102,25 +102,35 @@ pub async fn request(network: &Network, by: &Submitter<'_>, shares: U256) -> Res
 /// # Errors
 /// When the account has none there; otherwise as [`Submitter::submit`].
 pub async fn cancel(network: &Network, by: &Submitter<'_>, shares: Option<U256>) -> Result<()> {
+    let (batch, shares) = in_open_batch(network, by.from, shares).await?;
+    let queue = ExitQueue::new(network.deployment.contracts.exit_queue, by.provider.clone());
+    let what = format!("take {} shares back from batch {batch}", show_amount(shares));
+    by.submit(&what, queue.cancelRedeem(batch, shares, by.from, by.from)).await?;
+    Ok(())
+}
+
+/// Number of the open batch, and how many of the account's shares there are meant: all of them without a number.
+///
+/// # Errors
+/// When it has none there, or fewer than `asked`; or L1 fails.
+pub(super) async fn in_open_batch(network: &Network, account: Address, asked: Option<U256>) -> Result<(U256, U256)> {
     let batch = named("which batch is open", network.exit_queue().openBatch().call().await)?;
-    let held = network.exit_queue().pendingRedeemRequest(batch, by.from).call().await;
+    let held = network.exit_queue().pendingRedeemRequest(batch, account).call().await;
     let held = named("what is in the open batch", held)?;
     ensure!(
         !held.is_zero(),
-        "{} has no shares in the open batch {batch}; what is sealed cannot be taken back (`rota liquid position`)",
-        by.from
+        "{account} has no shares in the open batch {batch}; what is sealed stays as it is, and a receipt is named by \
+         --receipt (`rota liquid position --account {account}` shows both)"
     );
-    let shares = shares.unwrap_or(held);
+    let shares = asked.unwrap_or(held);
+    ensure!(!shares.is_zero(), "--shares 0: name more than none, or leave it out for all");
     ensure!(
         shares <= held,
         "{} shares asked for, but {} are in the open batch {batch}",
         show_amount(shares),
         show_amount(held)
     );
-    let queue = ExitQueue::new(network.deployment.contracts.exit_queue, by.provider.clone());
-    let what = format!("take {} shares back from batch {batch}", show_amount(shares));
-    by.submit(&what, queue.cancelRedeem(batch, shares, by.from, by.from)).await?;
-    Ok(())
+    Ok((batch, shares))
 }
 
 /// Claims one batch, or all that are ready, a hundred per transaction. Returns what was paid; zero when nothing was sent.
@@ -177,12 +187,21 @@ pub(super) async fn oldest(network: &Network, account: Address) -> Result<U256> 
     requests.first().map(|request| request.requestId).ok_or_else(|| nothing(account))
 }
 
-/// Says what comes next for a request that was just made.
-pub(super) async fn announce(network: &Network, account: Address, requested: Requested) -> Result<()> {
+/// Says what comes next for a request that was just made. An endpoint that does not know of it yet makes nothing undone.
+pub(super) async fn announce(network: &Network, account: Address, requested: Requested) {
     if network.json {
-        return Ok(());
+        return;
     }
-    let awaited = Awaited::of(account, requested);
+    if let Err(error) = tell(network, Awaited::of(account, requested)).await {
+        eprintln!(
+            "it is in batch {}, but where that stands cannot be told now: {error:#} (`rota liquid position --account \
+             {account}` shows it)",
+            requested.batch
+        );
+    }
+}
+
+async fn tell(network: &Network, awaited: Awaited) -> Result<()> {
     let request = awaited.look(network).await?;
     println!("{}", describe(&request, network.l1_time().await?));
     let option = match awaited {
@@ -232,22 +251,22 @@ impl Drop for Unfinished {
     }
 }
 
-/// Waits until `awaited` is finalised, showing where it stands and when it is expected.
+/// Waits until `awaited` is finalised, showing where it stands and when it is expected. A request that was just made may not
+/// be known to every endpoint at once.
 ///
 /// # Errors
-/// When there is nothing to await, or L1 fails for long.
+/// When there is nothing to await for long, or L1 fails for long.
 pub(super) async fn wait(network: &Network, awaited: Awaited) -> Result<()> {
-    let start = network.l1_time().await?;
-    let mut request = awaited.look(network).await?;
     let mut unfinished = Unfinished(Some(awaited));
-    let bar = countdown(describe(&request, start), 1, !network.quiet);
-    let mut failures = 0;
-    while request.state != FINALISED {
+    let bar = countdown("asking L1 where it stands", 1, !network.quiet);
+    let (mut start, mut failures) = (None, 0);
+    loop {
         let looked = async { eyre::Ok((network.l1_time().await?, awaited.look(network).await?)) }.await;
         match looked {
-            Ok((now, found)) => {
+            Ok((_, request)) if request.state == FINALISED => break,
+            Ok((now, request)) => {
                 failures = 0;
-                request = found;
+                let start = *start.get_or_insert(now);
                 let expected = request.expectedAt.saturating_to::<u64>().max(now.saturating_add(1));
                 bar.set_length(expected.saturating_sub(start).max(1));
                 bar.set_position(now.saturating_sub(start));

@@ -12,11 +12,11 @@ use alloy::{
     primitives::{Address, U256},
 };
 use clap::{Args, Subcommand};
-use eyre::{Report, Result, ensure};
+use eyre::{Report, Result, bail, ensure};
 
 use exit::{Awaited, announce, oldest};
 pub use exit::{Claimed, Requested, cancel, claim, request};
-pub use receipt::{cancel_receipt, redeem_receipt, request_receipt};
+pub use receipt::{cancel_receipt, move_in, redeem_receipt, request_receipt};
 pub use router::{Deposited, LeftAtOnce, deposit, instant};
 
 use crate::{
@@ -39,7 +39,7 @@ pub enum LiquidCommand {
         #[arg(long, value_name = "TOKENS", value_parser = parse_amount)]
         amount: U256,
         /// Who gets the shares [default: the sender]
-        #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
         receiver: Option<Address>,
         /// Fewest shares to accept [default: 0.5 % below what they are now]
         #[arg(long, value_name = "SHARES", value_parser = parse_amount)]
@@ -68,7 +68,7 @@ pub enum LiquidCommand {
         #[arg(long)]
         receipt: bool,
         /// Who gets the receipt [default: the sender]
-        #[arg(long, value_name = "ADDRESS", value_parser = parse_address, requires = "receipt", conflicts_with = "wait")]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver, requires = "receipt", conflicts_with = "wait")]
         receiver: Option<Address>,
         /// Wait until it can be claimed, and claim it
         #[arg(long)]
@@ -87,7 +87,7 @@ pub enum LiquidCommand {
         #[command(flatten)]
         shares: SharesArgs,
         /// Who is paid [default: the sender]
-        #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
         receiver: Option<Address>,
         /// Fewest native tokens to accept [default: 0.5 % below what is paid now]
         #[arg(long, value_name = "TOKENS", value_parser = parse_amount)]
@@ -111,6 +111,24 @@ pub enum LiquidCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Put a request that can still be taken back into a receipt: an ERC-721 token that can be handed on
+    #[command(after_help = "Examples:\n  rota liquid receipt --mnemonic-index 2\n  \
+        rota liquid receipt --shares 50 --receiver 0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC --keystore me.json\n\n\
+        For who asked to leave without --receipt and wants to sell or give away the exit. It stays in its batch, at the same \
+        price. Three transactions: the contract of the receipts is let at the account's requests, moves this one, and is \
+        shut out again; one, where the account let it before. Shares that are in no \
+        request yet: `rota liquid redeem --receipt`.")]
+    Receipt {
+        /// Shares to put in [default: all that the open batch holds of yours]
+        #[arg(long, value_name = "SHARES", value_parser = parse_amount)]
+        shares: Option<U256>,
+        /// Who gets the receipt [default: the sender]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
+        receiver: Option<Address>,
+        /// Who signs, and whether to send
+        #[command(flatten)]
+        write: WriteArgs,
+    },
     /// Collect what the exit queue has ready
     #[command(
         after_help = "Examples:\n  rota liquid claim --mnemonic-index 2\n  rota liquid claim --batch 12 --keystore me.json --wait\n  \
@@ -124,7 +142,7 @@ pub enum LiquidCommand {
         #[arg(long, value_name = "NUMBER", conflicts_with = "batch")]
         receipt: Option<u64>,
         /// Who is paid [default: the sender]
-        #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
         receiver: Option<Address>,
         /// Wait until there is something to claim
         #[arg(long)]
@@ -146,6 +164,30 @@ pub enum LiquidCommand {
     /// Show the worth of a share and the return that was realised
     #[command(after_help = help::APR)]
     Apr,
+}
+
+/// Parses the address of somebody who gets something.
+fn parse_receiver(text: &str) -> Result<Address> {
+    let receiver = parse_address(text)?;
+    ensure!(!receiver.is_zero(), "'{text}' is nobody: name an account, or leave it out for the sender");
+    Ok(receiver)
+}
+
+/// Refuses the network's own contracts: what they receive nobody gets back.
+fn check_receiver(network: &Network, receiver: Option<Address>) -> Result<()> {
+    let contracts = &network.deployment.contracts;
+    for (name, contract) in [
+        ("the native token", contracts.native_token),
+        ("the staked token", contracts.staked_token),
+        ("the exit queue", contracts.exit_queue),
+        ("the contract of the receipts", contracts.exit_receipt),
+        ("the router", contracts.router),
+    ] {
+        if receiver == Some(contract) {
+            bail!("--receiver {contract} is {name}, which gives nothing back: name an account");
+        }
+    }
+    Ok(())
 }
 
 /// How many shares.
@@ -198,6 +240,7 @@ fn explained(error: Report, now: u64, genesis: u64) -> Report {
 async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
     match command {
         LiquidCommand::Deposit { amount, receiver, min_out, write } => {
+            check_receiver(network, *receiver)?;
             let by = Submitter::new(network, write).await?;
             let bought = deposit(network, &by, *amount, *receiver, *min_out).await?;
             if let Some(Deposited { shares }) = bought.filter(|_| !network.json) {
@@ -209,6 +252,7 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
             }
         }
         LiquidCommand::Redeem { shares, receipt, receiver, wait, write } => {
+            check_receiver(network, *receiver)?;
             let by = Submitter::new(network, write).await?;
             let shares = shares.of(network, by.from).await?;
             let requested = if *receipt {
@@ -217,7 +261,7 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
                 request(network, &by, shares).await?
             };
             if let Some(requested) = requested {
-                announce(network, by.from, requested).await?;
+                announce(network, by.from, requested).await;
                 if *wait {
                     exit::wait(network, Awaited::of(by.from, requested)).await?;
                     collect(network, &by, Some(requested.batch), requested.receipt, None).await?;
@@ -225,6 +269,7 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
             }
         }
         LiquidCommand::Instant { shares, receiver, min_out, write } => {
+            check_receiver(network, *receiver)?;
             let by = Submitter::new(network, write).await?;
             let shares = shares.of(network, by.from).await?;
             let paid = instant(network, &by, shares, *receiver, *min_out).await?;
@@ -239,7 +284,15 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
                 None => cancel(network, &by, *shares).await?,
             }
         }
+        LiquidCommand::Receipt { shares, receiver, write } => {
+            check_receiver(network, *receiver)?;
+            let by = Submitter::new(network, write).await?;
+            if let Some(issued) = move_in(network, &by, *shares, *receiver).await? {
+                announce(network, by.from, issued).await;
+            }
+        }
         LiquidCommand::Claim { batch, receipt, receiver, wait, write } => {
+            check_receiver(network, *receiver)?;
             let by = Submitter::new(network, write).await?;
             let (batch, receipt) = (batch.map(U256::from), receipt.map(U256::from));
             if *wait {
@@ -251,6 +304,8 @@ async fn act(command: &LiquidCommand, network: &Network) -> Result<()> {
                     (None, Some(batch)) => Awaited::Batch(by.from, batch),
                     (None, None) => Awaited::Batch(by.from, oldest(network, by.from).await?),
                 };
+                // What does not exist is not waited for.
+                awaited.look(network).await?;
                 exit::wait(network, awaited).await?;
             }
             collect(network, &by, batch, receipt, *receiver).await?;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, U256};
 use eyre::{Result, bail, ensure};
-use rota_bindings::{ExitReceipt, RotaError, types::ExitRequest};
+use rota_bindings::{ExitQueue, ExitReceipt, RotaError, types::ExitRequest};
 
 use super::{
-    exit::{Claimed, FINALISED, OPEN, Requested, describe, requests, worth_of},
+    exit::{Claimed, FINALISED, OPEN, Requested, describe, in_open_batch, requests, worth_of},
     named,
     router::{Leave, let_take},
 };
@@ -48,10 +48,48 @@ pub async fn request_receipt(
         }
         Leave::Allowance => by.submit_for(&what, receipts.request(shares, by.from, receiver), read).await,
         Leave::Missing => {
-            by.skip(&what, "the approval")?;
+            by.skip(&what, "the approval", &receipts.request(shares, by.from, receiver))?;
             Ok(None)
         }
     }
+}
+
+/// Turns shares that wait in the open batch into a receipt, all of them without a number; returns its number and the
+/// batch's when it was sent. The contract of the receipts needs the account's permission for its requests: it is given
+/// before and taken back after, unless it was there.
+///
+/// # Errors
+/// When the account has none there; when the receiver takes no ERC-721 tokens; otherwise as [`Submitter::submit`].
+pub async fn move_in(
+    network: &Network,
+    by: &Submitter<'_>,
+    shares: Option<U256>,
+    receiver: Option<Address>,
+) -> Result<Option<Requested>> {
+    let contracts = &network.deployment.contracts;
+    let (batch, shares) = in_open_batch(network, by.from, shares).await?;
+    let queue = ExitQueue::new(contracts.exit_queue, by.provider.clone());
+    let receipts = ExitReceipt::new(contracts.exit_receipt, by.provider.clone());
+    let what = format!("put {} shares of batch {batch} into a receipt", show_amount(shares));
+    let call = receipts.moveIn(batch, shares, by.from, receiver.unwrap_or(by.from));
+    let read = |event: ExitReceipt::ReceiptIssued| Requested { batch: event.requestId, receipt: Some(event.tokenId) };
+    let allowed = queue.isOperator(by.from, contracts.exit_receipt).call().await;
+    if named("who may move the account's requests", allowed)? {
+        return by.submit_for(&what, call, read).await;
+    }
+    let allow = |yes| queue.setOperator(contracts.exit_receipt, yes);
+    by.submit("let the contract of the receipts move requests", allow(true)).await?;
+    if by.simulates() {
+        by.skip(&what, "that permission", &call)?;
+        by.skip("take that permission back", "the receipt", &allow(false))?;
+        return Ok(None);
+    }
+    let issued = by.submit_for(&what, call, read).await;
+    // Also when the batch was sealed meanwhile.
+    let shut = by.submit("take that permission back", allow(false)).await;
+    let issued = issued?;
+    shut?;
+    Ok(issued)
 }
 
 /// Who owns a receipt; `None` if there is none of that number.

@@ -88,12 +88,21 @@ pub async fn deposit(
     let receiver = receiver.unwrap_or(by.from);
     door::ensure_deposit(network, amount, receiver).await?;
     let expected = named("what the deposit buys", network.staked_token().previewDeposit(amount).call().await)?;
+    ensure!(
+        !expected.is_zero(),
+        "a deposit of {} buys no shares, because one is worth more: deposit more",
+        show_amount(amount)
+    );
     let least = least(expected, min_out, "shares")?;
     let what = format!("deposit {} for about {} shares", show_amount(amount), show_amount(expected));
     let leave = let_take(network, by, contracts.native_token, "native tokens", contracts.router, amount).await?;
-    let Some(permit) = permit_in(by, &what, leave)? else { return Ok(None) };
     let router = Router::new(contracts.router, by.provider.clone());
-    let call = router.deposit(amount, receiver, least, deadline(network, by).await?, Address::ZERO, permit);
+    let until = deadline(network, by).await?;
+    let call = router.deposit(amount, receiver, least, until, Address::ZERO, permit_in(&leave));
+    if matches!(leave, Leave::Missing) {
+        by.skip(&what, "the approval", &call)?;
+        return Ok(None);
+    }
     by.submit_for(&what, call, |event: StakedToken::Deposit| Deposited { shares: event.shares }).await
 }
 
@@ -114,6 +123,11 @@ pub async fn instant(
     door::ensure_instant(network, shares, by.from).await?;
     let worth = named("what shares are worth", token.convertToAssets(shares).call().await)?;
     let expected = named("what leaving at once pays", token.previewRedeem(shares).call().await)?;
+    ensure!(
+        !expected.is_zero(),
+        "leaving at once with {} shares pays nothing: name more, or use `rota liquid redeem`",
+        show_amount(shares)
+    );
     let least = least(expected, min_out, "native tokens")?;
     let fee = worth.saturating_sub(expected);
     let what = format!(
@@ -126,10 +140,13 @@ pub async fn instant(
         show_amount(least)
     );
     let leave = let_take(network, by, contracts.staked_token, "shares", contracts.router, shares).await?;
-    let Some(permit) = permit_in(by, &what, leave)? else { return Ok(None) };
     let router = Router::new(contracts.router, by.provider.clone());
     let receiver = receiver.unwrap_or(by.from);
-    let call = router.redeemInstantly(shares, receiver, least, deadline(network, by).await?, permit);
+    let call = router.redeemInstantly(shares, receiver, least, deadline(network, by).await?, permit_in(&leave));
+    if matches!(leave, Leave::Missing) {
+        by.skip(&what, "the approval", &call)?;
+        return Ok(None);
+    }
     by.submit_for(&what, call, |event: StakedToken::InstantExit| LeftAtOnce { net: event.net, fee: event.fee }).await
 }
 
@@ -152,18 +169,12 @@ async fn deadline(network: &Network, by: &Submitter<'_>) -> Result<U256> {
     Ok(U256::from(network.l1_time().await?.saturating_add(patience)))
 }
 
-/// For the router a deadline of zero says that there is no permit. `None`, and said so, when the approval is missing.
-fn permit_in(by: &Submitter<'_>, action: &str, leave: Leave) -> Result<Option<IRouter::Permit>> {
-    Ok(match leave {
-        Leave::Permit(permit) => {
-            Some(IRouter::Permit { deadline: permit.deadline, v: permit.v, r: permit.r, s: permit.s })
-        }
-        Leave::Allowance => Some(IRouter::Permit::default()),
-        Leave::Missing => {
-            by.skip(action, "the approval")?;
-            None
-        }
-    })
+/// For the router a deadline of zero says that there is no permit.
+fn permit_in(leave: &Leave) -> IRouter::Permit {
+    match leave {
+        Leave::Permit(permit) => IRouter::Permit { deadline: permit.deadline, v: permit.v, r: permit.r, s: permit.s },
+        Leave::Allowance | Leave::Missing => IRouter::Permit::default(),
+    }
 }
 
 #[cfg(test)]
