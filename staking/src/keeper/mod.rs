@@ -6,6 +6,7 @@
 mod chores;
 mod faults;
 mod liquid;
+mod turn;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,7 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::primitives::{Address, keccak256};
 use axum::{Router, routing::get};
 use clap::Args;
 use eyre::{Context as _, Result};
@@ -24,11 +24,12 @@ use tracing::{info, warn};
 
 use crate::{
     connection::{Network, NetworkArgs, WriteArgs},
-    submit::Submitter,
+    submit::{Reverted, Submitter},
 };
 pub use chores::{Chore, Due, due};
 pub use faults::{Memory, Outage, absent};
 pub use liquid::LiquidChore;
+use turn::{Turn, wait_before};
 
 /// Do the protocol's chores on L1
 #[derive(Args, Clone, Debug)]
@@ -176,7 +177,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Looks at everything afresh (so a reorganised L1 is simply read again) and does what is due.
-    async fn round(&self, seen: &mut HashMap<String, Instant>, memory: &mut Memory) -> Result<()> {
+    async fn round(&self, seen: &mut HashMap<String, Turn>, memory: &mut Memory) -> Result<()> {
         let Due { chores, mut failed } = due(self.network, memory, self.jail).await;
         let keys: HashSet<_> = chores.iter().map(Chore::key).collect();
         seen.retain(|key, _| keys.contains(key));
@@ -184,7 +185,8 @@ impl<'a> Keeper<'a> {
         for chore in chores {
             let key = chore.key();
             let wait = wait_before(self.by.from, &key, self.jitter);
-            if seen.entry(key.clone()).or_insert_with(Instant::now).elapsed() < wait && !self.once {
+            let turn = seen.entry(key.clone()).or_insert_with(|| Turn::after(wait, Instant::now()));
+            if !turn.has_come(Instant::now()) && !self.once {
                 continue;
             }
             match chores::perform(self.network, &self.by, &chore).await {
@@ -196,36 +198,14 @@ impl<'a> Keeper<'a> {
                 }
                 // One stuck chore must not keep the others from being done.
                 Err(error) => {
+                    if error.is::<Reverted>() {
+                        turn.reverted(Instant::now());
+                    }
                     metrics::counter!("rota_keeper_failures_total", "chore" => chore.name()).increment(1);
                     failed.get_or_insert(error.wrap_err(chore.to_string()));
                 }
             }
         }
         failed.map_or(Ok(()), Err)
-    }
-}
-
-/// A wait between 0 and `longest` that differs by keeper and by chore, so that no keeper is always first.
-fn wait_before(keeper: Address, chore: &str, longest: Duration) -> Duration {
-    let hash = keccak256([keeper.as_slice(), chore.as_bytes()].concat());
-    let part = u32::from(u16::from_be_bytes([hash[0], hash[1]]));
-    longest * part / u32::from(u16::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keepers_wait_differently_and_never_too_long() {
-        let longest = Duration::from_secs(5);
-        let chore = Chore::Freeze { epoch: 7 }.key();
-        let waits: Vec<_> = (0..50_u8).map(|i| wait_before(Address::repeat_byte(i), &chore, longest)).collect();
-        assert!(waits.iter().all(|wait| *wait <= longest));
-        let mut distinct = waits.clone();
-        distinct.sort();
-        distinct.dedup();
-        assert!(distinct.len() > 45);
-        assert_ne!(waits[0], wait_before(Address::repeat_byte(0), &Chore::Freeze { epoch: 8 }.key(), longest));
     }
 }

@@ -16,7 +16,7 @@ use rota_bindings::{
     generated::liquid_lens::ILiquidLens::{Due as State, OperatorStake, Ticket},
 };
 
-use super::LiquidChore;
+use super::{LiquidChore, SLASHES};
 use crate::{connection::Network, events::Search, keeper::chores::Due};
 
 /// Operators harvested by one transaction.
@@ -25,12 +25,28 @@ const HARVEST_PAGE: usize = 16;
 const TICKETS_PAGE: usize = 16;
 /// L1 blocks searched again for stake that was taken out, in case of a reorganisation or an endpoint that lags.
 const OVERLAP: u64 = 128;
-/// Longest wait for the crediting of an epoch: a harvest before its end has to be repeated, which costs gas and no more.
-const CREDITING: Duration = Duration::from_secs(600);
+/// Longest that one chore waits for another: for the crediting of an epoch, as a harvest before its end has to be repeated;
+/// for a seal and for what exits lack, as they change what can be moved. It costs gas not to wait, and no more.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Least worth moving, wei: a hundredth of a token, so that nobody can make keepers pay for dust.
 fn worth_moving(amount: U256) -> bool {
     amount >= Unit::ETHER.wei() / U256::from(100)
+}
+
+/// Something that other chores wait for.
+#[derive(Debug, Default)]
+struct Ahead(Option<Instant>);
+
+impl Ahead {
+    /// Whether they wait still: not when it has been due for so long that it seems stuck.
+    fn holds_up(&mut self, due: bool, now: Instant) -> bool {
+        if !due {
+            self.0 = None;
+            return false;
+        }
+        now.duration_since(*self.0.get_or_insert(now)) < PATIENCE
+    }
 }
 
 /// What a keeper remembers of liquid staking between two looks at L1.
@@ -40,20 +56,15 @@ pub(in crate::keeper) struct Memory {
     thawing: BTreeSet<u32>,
     /// L1 block up to which they were searched for.
     searched: Option<u64>,
-    /// Since when rewards have been due to be credited.
-    crediting: Option<Instant>,
+    /// Rewards that are due to be credited.
+    crediting: Ahead,
+    /// A batch that is due to be sealed.
+    sealing: Ahead,
+    /// What exits lack.
+    replenishing: Ahead,
 }
 
 impl Memory {
-    /// Whether rewards should be harvested: not while an epoch is being credited, unless that takes too long.
-    fn harvests(&mut self, crediting: bool, now: Instant) -> bool {
-        if !crediting {
-            self.crediting = None;
-            return true;
-        }
-        now.duration_since(*self.crediting.get_or_insert(now)) >= CREDITING
-    }
-
     /// Looks for operators that stake was taken from since the last look.
     async fn search(&mut self, network: &Network) -> Result<()> {
         let newest = network.l1.get_block_number().await?;
@@ -96,7 +107,7 @@ struct Answers {
     now: Option<U256>,
     /// What needs no list.
     state: Option<State>,
-    /// Number of the last slash in the books; asked when others wait.
+    /// Number of the last slash in the books, if others wait.
     synced: Option<U256>,
     /// What the cover fund gets; asked when no slash waits.
     cover: Option<LiquidChore>,
@@ -108,25 +119,37 @@ struct Answers {
     open: Option<U256>,
     /// When the next record of the rate is due.
     checkpoint: Option<U256>,
-    /// Whether rewards should be harvested now.
-    harvest: bool,
+    /// Whether an epoch is being credited: then no rewards are harvested.
+    crediting: bool,
+    /// Whether a seal comes first: then nothing else takes stake out.
+    sealing: bool,
+    /// Whether what exits lack comes first: then no stake is moved for other reasons.
+    replenishing: bool,
 }
 
 /// Adds to `due` what is due for the staked token, in the order it should be done. `crediting`: rewards of an epoch are
 /// being credited.
 pub(in crate::keeper) async fn look(network: &Network, memory: &mut Memory, crediting: bool, due: &mut Due) {
     let (lens, queue) = (network.liquid_lens(), network.exit_queue());
-    let mut answers = Answers { harvest: memory.harvests(crediting, Instant::now()), ..Answers::default() };
+    let slashes = due.answer("which slashes the staked token knows", slashes(network).await);
+    let written = slashes.filter(|slashes| slashes.waiting != U256::ZERO).map(|slashes| slashes.written);
+    if let Some(written) = written.filter(|_| slashes.is_some_and(|slashes| slashes.waiting > U256::from(SLASHES))) {
+        // Every view and every other chore would apply all of them at once, which L1 may not have the gas for.
+        due.chores.push(super::super::Chore::Liquid(LiquidChore::Sync { written }));
+        return;
+    }
+    let now = Instant::now();
+    let crediting = memory.crediting.holds_up(crediting, now);
+    let mut answers = Answers { synced: written, crediting, ..Answers::default() };
     answers.now = due.answer("for its time", network.l1_time().await).map(U256::from);
     answers.state = due.answer("what is due for the staked token", lens.due().call().await);
+    if slashes.is_some() && written.is_none() {
+        // Only then: what a slash brings in covers the next one, and what holders lose is no race of transactions.
+        answers.cover = due.answer("what the cover fund gets", cover(network).await).flatten();
+    }
     if let Some(state) = &answers.state {
-        if state.sync {
-            let synced = network.staked_token().syncedSlashes().call().await;
-            answers.synced = due.answer("which slashes the staked token knows", synced);
-        } else {
-            // Only then: what a slash brings in covers the next one, and what holders lose is no race of transactions.
-            answers.cover = due.answer("what the cover fund gets", cover(network).await).flatten();
-        }
+        answers.sealing = memory.sealing.holds_up(state.seal, now);
+        answers.replenishing = memory.replenishing.holds_up(state.replenish, now);
         if state.finalize {
             answers.next = due.answer("which exits are paid next", queue.nextToFinalise().call().await);
         }
@@ -142,11 +165,12 @@ pub(in crate::keeper) async fn look(network: &Network, memory: &mut Memory, cred
 
 /// What follows from the answers, in the order it should be done.
 fn chores(answers: Answers) -> Vec<LiquidChore> {
-    let Answers { now, state, synced, cover, operators, tickets, next, open, checkpoint, harvest } = answers;
+    let Answers { now, state, synced, cover, operators, tickets, next, open, checkpoint, .. } = answers;
+    let (crediting, sealing, replenishing) = (answers.crediting, answers.sealing, answers.replenishing);
     let operators = operators.unwrap_or_default();
     let mut chores: Vec<_> = synced.map(|written| LiquidChore::Sync { written }).into_iter().collect();
     chores.extend(cover);
-    if harvest {
+    if !crediting {
         let earned: Vec<_> = operators.iter().filter(|operator| !operator.rewards.is_zero()).collect();
         chores.extend(earned.chunks(HARVEST_PAGE).map(|page| LiquidChore::Harvest {
             ids: page.iter().map(|operator| operator.id).collect(),
@@ -163,10 +187,10 @@ fn chores(answers: Answers) -> Vec<LiquidChore> {
         chores.extend(open.map(|batch| LiquidChore::Seal { batch }));
         // Both take stake out, a seal what exits lack as well. Who has too much, and what can be spared, follows from
         // that, and from nothing else that is done here: gains and thawed stake only add to what can be staked.
-        if state.replenish && !state.seal {
+        if state.replenish && !sealing {
             chores.push(LiquidChore::Replenish { lacking: state.lacking });
         }
-        if !state.seal && !state.replenish {
+        if !sealing && !replenishing {
             let above = operators.iter().filter(|operator| !operator.excess.is_zero());
             chores.extend(above.map(|operator| LiquidChore::Rebalance { id: operator.id, excess: operator.excess }));
             if state.delegate {
@@ -177,6 +201,22 @@ fn chores(answers: Answers) -> Vec<LiquidChore> {
     let recorded = checkpoint.filter(|due_at| now.is_some_and(|now| *due_at <= now));
     chores.extend(recorded.map(|due_at| LiquidChore::Checkpoint { due_at }));
     chores
+}
+
+/// Slashes in the log of the stake vault, and in the staked token's books.
+#[derive(Clone, Copy, Debug)]
+struct Slashes {
+    /// Number of the last one in the books.
+    written: U256,
+    /// How many came after it.
+    waiting: U256,
+}
+
+/// Asked for by itself: the other views apply all that wait, and so may fail when very many do.
+async fn slashes(network: &Network) -> Result<Slashes> {
+    let written = network.staked_token().syncedSlashes().call().await?;
+    let logged = network.vault().slashSeq().call().await?;
+    Ok(Slashes { written, waiting: logged.saturating_sub(written) })
 }
 
 async fn cover(network: &Network) -> Result<Option<LiquidChore>> {
@@ -196,11 +236,18 @@ async fn cover(network: &Network) -> Result<Option<LiquidChore>> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use alloy::sol_types::{SolCall as _, SolEvent as _};
-    use rota_bindings::{ExitQueue, LiquidLens, NativeToken, RateFeed, StakedToken};
+    use alloy::{
+        primitives::Address,
+        sol_types::{SolCall as _, SolEvent as _},
+    };
+    use rota_bindings::{ExitQueue, LiquidLens, NativeToken, RateFeed, StakeVault, StakedToken};
 
     use super::*;
-    use crate::fake_l1::{FakeL1, NEWEST, NOW};
+    use crate::{
+        connection::WriteArgs,
+        fake_l1::{FakeL1, NEWEST, NOW},
+        submit::Submitter,
+    };
 
     /// An L1 on which everything is due that can be due at once, and the network it belongs to.
     async fn l1() -> (Arc<FakeL1>, Network) {
@@ -215,6 +262,7 @@ mod tests {
         fake.tell::<ExitQueue::openBatchCall>(&token(0));
         fake.tell::<RateFeed::checkpointDueCall>(&U256::from(NOW));
         fake.tell::<StakedToken::syncedSlashesCall>(&token(0));
+        fake.tell::<StakeVault::slashSeqCall>(&token(0));
         took(&fake, 10, 3);
         (fake, network)
     }
@@ -271,12 +319,14 @@ mod tests {
             assert_eq!(found, left);
             assert!(failed.unwrap().contains("asking L1 "), "without {lost:?}");
         };
-        let of_state = ["withdraw-cover", "skim", "finalize-exits", "rebalance", "delegate"];
+        let of_state = ["skim", "finalize-exits", "rebalance", "delegate"];
         for (selector, lost) in [
             (LiquidLens::dueCall::SELECTOR, &of_state[..]),
             (LiquidLens::operatorsCall::SELECTOR, &["harvest", "rebalance"]),
             (LiquidLens::ticketsCall::SELECTOR, &["collect"]),
             (SlashEscrow::coverBalanceCall::SELECTOR, &["withdraw-cover"]),
+            (StakedToken::syncedSlashesCall::SELECTOR, &["withdraw-cover"]),
+            (StakeVault::slashSeqCall::SELECTOR, &["withdraw-cover"]),
             (ExitQueue::nextToFinaliseCall::SELECTOR, &["finalize-exits"]),
             (RateFeed::checkpointDueCall::SELECTOR, &["checkpoint"]),
         ] {
@@ -319,7 +369,44 @@ mod tests {
         assert_eq!(asked(&network).await, [1]);
     }
 
+    #[tokio::test]
+    async fn many_slashes_are_applied_in_parts_before_anything_else() {
+        let (fake, network) = l1().await;
+        fake.tell::<StakedToken::syncedSlashesCall>(&U256::from(3));
+        fake.tell::<StakeVault::slashSeqCall>(&U256::from(3 + SLASHES));
+        let found = names(&network, &mut Memory::default()).await;
+        assert_eq!(found.0[..2], ["sync", "harvest"], "few: no chore is kept from being done, and no cover is booked");
+        assert_eq!(found.0.len(), ALL.len());
+        // More: the views that apply them all are not even asked.
+        fake.tell::<StakeVault::slashSeqCall>(&U256::from(4 + SLASHES));
+        assert!(fake.calls.lock().unwrap().remove(&LiquidLens::dueCall::SELECTOR).is_some());
+        assert_eq!(names(&network, &mut Memory::default()).await, (vec!["sync"], None));
+    }
+
+    #[tokio::test]
+    async fn what_no_contract_refuses_is_not_paid_for_after_somebody_else_did_it() {
+        let (fake, network) = l1().await;
+        let args = WriteArgs { dry_run: true, from: Some(Address::ZERO), ..WriteArgs::default() };
+        let by = Submitter::new(&network, &args).await.unwrap();
+        let outcome = async |chore: &LiquidChore| {
+            super::super::perform(&network, &by, chore, "it").await.map_err(|error| format!("{error:#}"))
+        };
+        let sync = LiquidChore::Sync { written: U256::from(3) };
+        fake.tell::<StakedToken::syncedSlashesCall>(&U256::from(4));
+        assert_eq!(outcome(&sync).await.unwrap_err(), "somebody else applied slashes meanwhile");
+        let harvest = LiquidChore::Harvest { ids: vec![1, 2], rewards: token(1) };
+        let earned = |id, rewards| OperatorStake { rewards, ..operator(id) };
+        fake.tell::<LiquidLens::operatorsCall>(&vec![earned(1, U256::ZERO), earned(3, token(1))]);
+        assert_eq!(outcome(&harvest).await.unwrap_err(), "somebody else harvested meanwhile");
+        // Otherwise L1 is asked, which does not know these calls here.
+        fake.tell::<StakedToken::syncedSlashesCall>(&U256::from(3));
+        assert!(outcome(&sync).await.unwrap_err().contains("execution reverted"));
+        fake.tell::<LiquidLens::operatorsCall>(&vec![earned(1, U256::ZERO), earned(2, token(1))]);
+        assert!(outcome(&harvest).await.unwrap_err().contains("execution reverted"));
+    }
+
     fn answers(state: State) -> Answers {
+        let (sealing, replenishing) = (state.seal, state.replenish);
         let open = state.seal.then_some(U256::from(9));
         Answers {
             now: Some(U256::from(NOW)),
@@ -328,7 +415,8 @@ mod tests {
             tickets: vec![ticket(1)],
             next: Some(U256::from(8)),
             open,
-            harvest: true,
+            sealing,
+            replenishing,
             ..Answers::default()
         }
     }
@@ -352,24 +440,43 @@ mod tests {
 
     #[test]
     fn a_seal_takes_out_what_exits_lack() {
-        let both = State { seal: true, replenish: true, lacking: token(1), ..state() };
-        let found: Vec<_> = chores(answers(both)).iter().map(LiquidChore::name).collect();
+        let both_due = || State { seal: true, replenish: true, lacking: token(1), ..state() };
+        let found: Vec<_> = chores(answers(both_due())).iter().map(LiquidChore::name).collect();
         assert_eq!(found, ["harvest", "collect", "skim", "finalize-exits", "seal"]);
+        // A seal that is stuck holds nothing up.
+        let stuck = Answers { sealing: false, ..answers(both_due()) };
+        let found: Vec<_> = chores(stuck).iter().map(LiquidChore::name).collect();
+        assert_eq!(found, ["harvest", "collect", "skim", "finalize-exits", "seal", "replenish"]);
+        let stuck = Answers { sealing: false, replenishing: false, ..answers(both_due()) };
+        let found: Vec<_> = chores(stuck).iter().map(LiquidChore::name).collect();
+        assert_eq!(found[4..], ["seal", "replenish", "rebalance", "delegate"]);
         let lacking = State { replenish: true, lacking: token(1), ..state() };
         let found: Vec<_> = chores(answers(lacking)).iter().map(LiquidChore::name).collect();
         assert_eq!(found, ["harvest", "collect", "skim", "finalize-exits", "replenish"]);
     }
 
     #[test]
-    fn harvests_wait_for_the_crediting_of_an_epoch_but_not_for_ever() {
-        let (mut memory, start) = (Memory::default(), Instant::now());
-        assert!(memory.harvests(false, start));
-        assert!(!memory.harvests(true, start));
-        assert!(!memory.harvests(true, start + CREDITING - Duration::from_secs(1)));
-        assert!(memory.harvests(true, start + CREDITING));
-        assert!(memory.harvests(false, start + CREDITING));
-        assert!(!memory.harvests(true, start + 2 * CREDITING), "another epoch, another wait");
-        assert!(chores(Answers { harvest: false, ..answers(state()) }).iter().all(|chore| chore.name() != "harvest"));
+    fn a_chore_waits_for_another_but_not_for_ever() {
+        let (mut ahead, start) = (Ahead::default(), Instant::now());
+        assert!(!ahead.holds_up(false, start));
+        assert!(ahead.holds_up(true, start));
+        assert!(ahead.holds_up(true, start + PATIENCE - Duration::from_secs(1)));
+        assert!(!ahead.holds_up(true, start + PATIENCE));
+        assert!(!ahead.holds_up(false, start + PATIENCE));
+        assert!(ahead.holds_up(true, start + 2 * PATIENCE), "another time, another wait");
+        assert!(chores(Answers { crediting: true, ..answers(state()) }).iter().all(|chore| chore.name() != "harvest"));
+    }
+
+    #[tokio::test]
+    async fn a_seal_that_fails_for_long_does_not_keep_stake_from_being_moved() {
+        let (fake, network) = l1().await;
+        fake.tell::<LiquidLens::dueCall>(&State { seal: true, ..state() });
+        let mut memory = Memory::default();
+        let moved = |names: &[&str]| names.contains(&"rebalance") && names.contains(&"delegate");
+        assert!(!moved(&names(&network, &mut memory).await.0));
+        memory.sealing.0 = Instant::now().checked_sub(PATIENCE);
+        let (found, _) = names(&network, &mut memory).await;
+        assert!(moved(&found) && found.contains(&"seal"), "{found:?}");
     }
 
     #[test]

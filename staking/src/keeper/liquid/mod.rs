@@ -5,7 +5,7 @@ mod look;
 use std::fmt;
 
 use alloy::primitives::U256;
-use eyre::Result;
+use eyre::{Result, ensure};
 pub(super) use look::{Memory, look};
 use rota_bindings::{CoverFund, ExitQueue, RateFeed, SlashEscrow, StakedToken};
 
@@ -159,10 +159,17 @@ pub(super) async fn perform(network: &Network, by: &Submitter<'_>, chore: &Liqui
     let fund = CoverFund::new(contracts.cover_fund, by.provider.clone());
     let feed = RateFeed::new(contracts.rate_feed, by.provider.clone());
     match chore {
-        LiquidChore::Sync { .. } => by.submit(what, token.sync(U256::from(SLASHES))).await?,
+        LiquidChore::Sync { written } => {
+            // This and the next no contract refuses when somebody else was faster: it would be paid for all the same.
+            ensure!(token.syncedSlashes().call().await? == *written, "somebody else applied slashes meanwhile");
+            by.submit(what, token.sync(U256::from(SLASHES))).await?
+        }
         LiquidChore::WithdrawCover { .. } => by.submit(what, escrow.withdrawCover()).await?,
         LiquidChore::BookCover { .. } => by.submit(what, fund.book()).await?,
         LiquidChore::Harvest { ids, .. } => {
+            let operators = network.liquid_lens().operators().call().await?;
+            let earned = operators.iter().any(|operator| ids.contains(&operator.id) && !operator.rewards.is_zero());
+            ensure!(earned, "somebody else harvested meanwhile");
             by.submit(what, token.harvest(ids.clone(), U256::from(MAX_SEGMENTS))).await?
         }
         LiquidChore::Collect { id, cohort } => by.submit(what, token.collect(*id, *cohort)).await?,
