@@ -25,7 +25,7 @@ use crate::{
 use l1::LocalL1;
 use manifest::Manifest;
 use process::{Process, runs_with, signal};
-pub use setup::{KEEPER_INDEX, OPERATOR_INDEX, POSTER_INDEX, SIGNER_INDEX, USERS};
+pub use setup::{KEEPER_INDEX, OPERATOR_INDEX, POSTER_INDEX, SIGNER_INDEX, USERS, deploy};
 
 /// File that marks a folder as one that a devnet may delete, and names the process that does so: long before there is
 /// a manifest. `script/no-devnet` reads it too.

@@ -119,7 +119,7 @@ pub(super) async fn create(args: &DevnetArgs, dir: PathBuf, visible: bool) -> Re
     steps.done(&format!("L1 at {}", l1.url));
 
     steps.start("deploying contracts (script/Deploy.s.sol)");
-    let deployment = deploy(&root, &dir, &l1, args, genesis_time).await?;
+    let deployment = deploy(&root, &dir, &l1.url, args.profile(), genesis_time).await?;
     let network = connect(&l1, &deployment, &dir).await?;
     ensure!(
         network.deployment.epoch_seconds == epoch_seconds(test),
@@ -262,9 +262,14 @@ async fn wait_for_blocks(devnet: &mut Devnet) -> Result<()> {
     .wrap_err_with(|| format!("the sequencers' logs are in {}", devnet.manifest.logs.display()))
 }
 
-/// Runs the one deployment script of the project.
-async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesis_time: u64) -> Result<PathBuf> {
-    let test = args.profile() == "test";
+/// Runs the one deployment script of the project, from the checkout `root`, as account 0 of the development mnemonic on the L1
+/// at `l1_url`. Returns the deployment file, which is in `dir`, whose `logs` has the script's output. Epoch 0 starts at
+/// `genesis_time` (Unix seconds).
+///
+/// # Errors
+/// When forge cannot be started or the script fails, with the end of what it said.
+pub async fn deploy(root: &Path, dir: &Path, l1_url: &str, profile: &str, genesis_time: u64) -> Result<PathBuf> {
+    let test = profile == "test";
     let key = dev_key(0)?;
     let genesis_hash = genesis::genesis_hash(genesis::GAS_LIMIT, genesis::BASE_FEE)?;
     // forge may only write below the project, as foundry.toml says.
@@ -273,9 +278,9 @@ async fn deploy(root: &Path, dir: &Path, l1: &LocalL1, args: &DevnetArgs, genesi
     let mut command = Command::new(toolchain::forge(root)?);
     command
         .current_dir(root)
-        .args(["script", "script/Deploy.s.sol", "--rpc-url", &l1.url, "--broadcast", "--offline"])
+        .args(["script", "script/Deploy.s.sol", "--rpc-url", l1_url, "--broadcast", "--offline"])
         .args(["--private-key", &hex::encode(key.to_bytes())])
-        .env("ROTA_PROFILE", args.profile())
+        .env("ROTA_PROFILE", profile)
         .env("ROTA_L2_CHAIN_ID", l2_chain_id(test).to_string())
         .env("ROTA_L2_GENESIS_HASH", genesis_hash.to_string())
         .env("ROTA_GENESIS_TIME", genesis_time.to_string())
