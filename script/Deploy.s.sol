@@ -504,6 +504,7 @@ contract Deploy is Script {
             abi.encode(
                 d.accessManager,
                 d.sequencerRegistry,
+                d.slasher,
                 d.stakeVault,
                 d.stakedToken,
                 d.faultWatch,

@@ -5,8 +5,10 @@ pragma solidity ^0.8.30;
 /// @notice Which operators the staked token's stake sits on: weights, caps, and a ramp for newcomers. It only answers
 /// questions; the staked token moves the stake.
 /// @dev An operator's target is its weight's share of what can be staked, at most `capBps` of that, and grows from zero
-/// to full over `rampEpochs` after it was listed. An operator that takes no stake (jailed, retired, tombstoned) has the
-/// target zero, and its weight does not count for the shares of the others.
+/// to full over `rampEpochs` after it was listed. An operator that is retired or tombstoned, or jailed for longer than
+/// stake takes to come back (`UNBONDING_EPOCHS` and two epochs since its latest jail), has the target zero, and its weight
+/// does not count for the shares of the others: it is drained. One that was jailed later keeps its target, so that a
+/// jail alone moves no stake, but nothing new goes to it and exits take from it first.
 interface IAllocator {
     /// @notice How a listed operator stands.
     /// @param id Its number.
@@ -58,7 +60,8 @@ interface IAllocator {
     function unlist(uint32 id) external;
 
     /// @notice Where the next stake goes: the operator with the largest room below its target, pool limit and cap. None that
-    /// is accused of a fault (`IFaultWatch.isAccused`): new stake would pay for it.
+    /// is jailed, which earns nothing, and none that is accused of a fault (`IFaultWatch.isAccused`): new stake would pay for
+    /// it.
     /// @param available Token wei at hand.
     /// @return id Operator; 0 if none has room.
     /// @return amount Token wei, at most `available`.
@@ -66,7 +69,7 @@ interface IAllocator {
 
     /// @notice From where `amount` token wei are taken for exits: from operators above their target first, the farthest one
     /// first, a tenth of an operator's target beyond it so that a small exit touches one operator only; then from all that
-    /// is left.
+    /// is left. What is with one that is jailed counts as above its target, all of it.
     /// @param most Operators to plan with. If more are needed, the plan spares what the first round leaves them, and its sum
     /// is less than `amount`: a plan for the rest can be made when this one is done.
     /// @return ids Operators, each once.

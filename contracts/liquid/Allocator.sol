@@ -8,6 +8,7 @@ import {EpochClock} from "../base/EpochClock.sol";
 import {IAllocator} from "../interfaces/IAllocator.sol";
 import {IFaultWatch} from "../interfaces/IFaultWatch.sol";
 import {ISequencerRegistry} from "../interfaces/ISequencerRegistry.sol";
+import {ISlasher} from "../interfaces/ISlasher.sol";
 import {IStakedToken} from "../interfaces/IStakedToken.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 
@@ -43,7 +44,9 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     uint32 public immutable RAMP_EPOCHS;
 
     ISequencerRegistry private immutable REGISTRY;
+    ISlasher private immutable SLASHER;
     IStakeVault private immutable VAULT;
+    uint256 private immutable UNBONDING_EPOCHS;
     IStakedToken private immutable STAKED_TOKEN;
     IFaultWatch private immutable FAULT_WATCH;
 
@@ -52,7 +55,8 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @param authority OpenZeppelin `AccessManager` that governs `setWeight`.
     /// @param registry The `ISequencerRegistry`.
-    /// @param stakeVault The `IStakeVault`.
+    /// @param slasher The `ISlasher`; may be deployed later.
+    /// @param stakeVault The `IStakeVault`; deployed before.
     /// @param stakedToken The `IStakedToken` it answers to.
     /// @param faultWatch The `IFaultWatch` of the token.
     /// @param capBps Most of what can be staked that one operator may hold, 1 to 10,000.
@@ -62,6 +66,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     constructor(
         address authority,
         address registry,
+        address slasher,
         address stakeVault,
         address stakedToken,
         address faultWatch,
@@ -70,14 +75,16 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         uint64 genesis,
         uint64 epochSeconds
     ) EpochClock(genesis, epochSeconds) AccessManaged(authority) {
-        if (registry == address(0) || stakeVault == address(0) || stakedToken == address(0) || faultWatch == address(0))
-        {
-            revert Allocator_ZeroAddress();
-        }
+        if (
+            registry == address(0) || slasher == address(0) || stakeVault == address(0) || stakedToken == address(0)
+                || faultWatch == address(0)
+        ) revert Allocator_ZeroAddress();
         if (capBps == 0 || capBps > _BPS) revert Allocator_OutOfRange(capBps, _BPS);
         if (rampEpochs > MAX_RAMP_EPOCHS) revert Allocator_OutOfRange(rampEpochs, MAX_RAMP_EPOCHS);
         REGISTRY = ISequencerRegistry(registry);
+        SLASHER = ISlasher(slasher);
         VAULT = IStakeVault(stakeVault);
+        UNBONDING_EPOCHS = VAULT.UNBONDING_EPOCHS();
         STAKED_TOKEN = IStakedToken(stakedToken);
         FAULT_WATCH = IFaultWatch(faultWatch);
         CAP_BPS = capBps;
@@ -118,13 +125,13 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @inheritdoc IAllocator
     function nextDelegation(uint256 available) external view returns (uint32 id, uint256 amount) {
-        Stand[] memory listed = stands();
+        (Stand[] memory listed, bool[] memory open) = _stands();
         // What any pool takes from anybody; an owner's bond may leave more room, which is not asked here.
         uint256 limit = FixedPointMathLib.zeroFloorSub(VAULT.maxPool(), VAULT.ownerRoom() + _POOL_DUST);
         for (uint256 i = 0; i < listed.length; ++i) {
             Stand memory stand = listed[i];
             uint256 room = FixedPointMathLib.zeroFloorSub(stand.target, stand.active);
-            if (room <= amount) continue;
+            if (room <= amount || !open[i]) continue;
             room = FixedPointMathLib.min(room, _poolTakes(stand.id, limit));
             if (room > amount && !FAULT_WATCH.isAccused(stand.id)) (id, amount) = (stand.id, room);
         }
@@ -138,7 +145,11 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
         view
         returns (uint32[] memory ids, uint256[] memory amounts)
     {
-        Stand[] memory listed = stands();
+        (Stand[] memory listed, bool[] memory open) = _stands();
+        for (uint256 i = 0; i < listed.length; ++i) {
+            // What earns nothing goes first.
+            if (!open[i]) listed[i].target = 0;
+        }
         most = FixedPointMathLib.min(most, listed.length);
         ids = new uint32[](most);
         amounts = new uint256[](most);
@@ -189,23 +200,7 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
 
     /// @inheritdoc IAllocator
     function stands() public view returns (Stand[] memory list) {
-        uint32[] memory ids = _ids;
-        uint256[] memory stakes = STAKED_TOKEN.stakesOf(ids, false);
-        list = new Stand[](ids.length);
-        bool[] memory counts = new bool[](ids.length);
-        uint256 sum;
-        for (uint256 i = 0; i < ids.length; ++i) {
-            Stand memory stand = list[i];
-            (stand.id, stand.weight, stand.active) = (ids[i], _entries[ids[i]].weight, stakes[i]);
-            counts[i] = stand.weight != 0 && REGISTRY.acceptsStake(stand.id);
-            if (counts[i]) sum += stand.weight;
-        }
-        uint256 whole = STAKED_TOKEN.liquidity().stakeable;
-        for (uint256 i = 0; i < ids.length; ++i) {
-            Stand memory stand = list[i];
-            if (counts[i]) stand.target = _target(stand, whole, sum);
-            if (stand.active > stand.target + stand.target / 5) stand.excess = stand.active - stand.target;
-        }
+        (list,) = _stands();
     }
 
     /// @inheritdoc IAllocator
@@ -216,6 +211,41 @@ contract Allocator is IAllocator, EpochClock, AccessManaged {
     /// @inheritdoc IAllocator
     function operators() external view returns (uint32[] memory ids) {
         return _ids;
+    }
+
+    /// @dev All listed operators, and which of them take stake.
+    function _stands() private view returns (Stand[] memory list, bool[] memory open) {
+        uint32[] memory ids = _ids;
+        uint256[] memory stakes = STAKED_TOKEN.stakesOf(ids, false);
+        list = new Stand[](ids.length);
+        open = new bool[](ids.length);
+        bool[] memory counts = new bool[](ids.length);
+        uint256 sum;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            Stand memory stand = list[i];
+            (stand.id, stand.weight, stand.active) = (ids[i], _entries[ids[i]].weight, stakes[i]);
+            if (stand.weight == 0) continue;
+            (open[i], counts[i]) = _standing(stand.id);
+            if (counts[i]) sum += stand.weight;
+        }
+        uint256 whole = STAKED_TOKEN.liquidity().stakeable;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            Stand memory stand = list[i];
+            if (counts[i]) stand.target = _target(stand, whole, sum);
+            if (stand.active > stand.target + stand.target / 5) stand.excess = stand.active - stand.target;
+        }
+    }
+
+    /// @dev Whether an operator takes stake, and whether it has a target. A jail is short as a rule, and what is taken out
+    /// earns nothing until it can be claimed: so one that is jailed keeps what it has for as long as that. Then waiting has
+    /// cost as much as taking out, and it is drained.
+    function _standing(uint32 id) private view returns (bool open, bool counts) {
+        ISequencerRegistry.Status status = REGISTRY.statusOf(id);
+        open = status == ISequencerRegistry.Status.Active;
+        // The slasher names the second epoch after the one of the latest jail.
+        counts = open
+            || (status == ISequencerRegistry.Status.Jailed
+                && currentEpoch() < SLASHER.nextOfflineSigma(id) + UNBONDING_EPOCHS);
     }
 
     /// @dev What the stake vault takes for a pool that may hold `limit`: nothing if it lost everything, or holds next to

@@ -246,6 +246,7 @@ contract LiquidGasTest is NetworkKit {
                 abi.encode(
                     manager,
                     address(registry),
+                    charges,
                     address(stakeVault),
                     self,
                     config.faultWatch,

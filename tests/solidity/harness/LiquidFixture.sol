@@ -64,13 +64,14 @@ contract RewardBox {
     }
 }
 
-/// @dev Counts charges as `AmnesiaFault` does, and tells of top-ups as `Slasher` does, at the word of a test.
+/// @dev Counts charges as `AmnesiaFault` does, and tells of top-ups and absences as `Slasher` does, at the word of a test.
 contract ChargeBook {
     uint64 public immutable RESPONSE_WINDOW;
     mapping(uint32 id => uint256) public openCharges;
     uint256 public openChargesInAll;
     uint64 public lastConvictedAt;
     mapping(uint32 id => bool) public isTopUpDue;
+    mapping(uint32 id => uint32) public nextOfflineSigma;
 
     /// @dev Somebody else was convicted: `id` has to pay more, or as much as before.
     function convictOther(uint32 id, bool due) external {
@@ -80,6 +81,11 @@ contract ChargeBook {
 
     constructor(uint64 responseWindow) {
         RESPONSE_WINDOW = responseWindow;
+    }
+
+    /// @dev `id` is jailed in `epoch`.
+    function jailed(uint32 id, uint32 epoch) external {
+        nextOfflineSigma[id] = epoch + 2;
     }
 
     function accuse(uint32 id) external {
@@ -177,6 +183,7 @@ abstract contract LiquidFixture is StakingFixture {
                 abi.encode(
                     address(manager),
                     address(registry),
+                    address(charges),
                     config.stakeVault,
                     self,
                     config.faultWatch,
@@ -271,8 +278,15 @@ abstract contract LiquidFixture is StakingFixture {
     }
 
     function _jail(uint32 id) internal {
+        charges.jailed(id, _epoch());
         vm.prank(slasher);
         registry.jail(id);
+    }
+
+    /// @dev One that is retired is drained at once.
+    function _retire(uint32 id) internal {
+        vm.prank(_owner(id));
+        registry.retire(id);
     }
 
     function _status(uint32 id) internal view returns (ISequencerRegistry.Status) {

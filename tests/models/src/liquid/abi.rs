@@ -213,6 +213,7 @@ sol! {
     #[derive(Debug)]
     interface ChargeBook {
         function accuse(uint32 id) external;
+        function jailed(uint32 id, uint32 epoch) external;
         function close(uint32 id) external;
         function convictOther(uint32 id, bool due) external;
     }

@@ -7,7 +7,7 @@ use super::{
     model::LiquidModel,
     terms::BPS,
 };
-use crate::{integer::mul_div_down, refusal::Refusal};
+use crate::{integer::mul_div_down, refusal::Refusal, stake::Status};
 
 /// The stake vault counts the units of a pool in 104 bits.
 const MOST_UNITS: U256 = U256::from_limbs([u64::MAX, (1 << 40) - 1, 0, 0]);
@@ -53,10 +53,17 @@ impl LiquidModel {
         Ok(())
     }
 
-    /// What should be staked with operator `id`: its weight's part among those that take stake, at most the cap, less
+    /// True if operator `id` takes stake, or is jailed and stake taken out at its jail would not be back yet.
+    fn has_target(&self, id: u32) -> bool {
+        let jailed = self.stake.operators.get(&id).is_some_and(|operator| operator.status == Status::Jailed);
+        let back = self.jailed.get(&id).map_or(0, |epoch| epoch + 2 + self.stake.terms.unbonding_epochs);
+        self.stake.accepts(id) || (jailed && self.stake.epoch() < back)
+    }
+
+    /// What should be staked with operator `id`: its weight's part among those that have a target, at most the cap, less
     /// while it ramps up. Token wei.
     pub fn target_of(&self, id: u32) -> U256 {
-        let counted = || self.listed.iter().filter(|listed| self.stake.accepts(listed.id));
+        let counted = || self.listed.iter().filter(|listed| self.has_target(listed.id));
         let sum: U256 = counted().map(|listed| U256::from(listed.weight)).sum();
         let Some(listed) = counted().find(|listed| listed.id == id) else { return U256::ZERO };
         let stakeable = self.stakeable();
@@ -66,10 +73,12 @@ impl LiquidModel {
         if age < ramp { target * U256::from(age) / U256::from(ramp) } else { target }
     }
 
-    /// Where up to `available` token wei go: to the operator with the most room that is not accused; the first of equals.
+    /// Where up to `available` token wei go: to the operator with the most room that takes stake and is not accused; the first of
+    /// equals.
     pub fn next_delegation(&self, available: U256) -> (u32, U256) {
         let mut best = (0, U256::ZERO);
-        for listed in self.listed.iter().filter(|listed| !self.is_accused(listed.id)) {
+        let open = |id| self.stake.accepts(id) && !self.is_accused(id);
+        for listed in self.listed.iter().filter(|listed| open(listed.id)) {
             let missing = self.target_of(listed.id).saturating_sub(self.active_of(listed.id));
             let room = missing.min(self.pool_takes(listed.id));
             if room > best.1 {
@@ -100,6 +109,11 @@ impl LiquidModel {
         room.min(mul_div_down(spare, pool.tokens, units).unwrap_or_default())
     }
 
+    /// What is spared of the stake with operator `id` while others have more above theirs: nothing of one that earns nothing.
+    fn spared(&self, id: u32) -> U256 {
+        if self.stake.accepts(id) { self.target_of(id) } else { U256::ZERO }
+    }
+
     /// From where `amount` token wei come: in the order of how far the operators are above their targets (or least
     /// below), each down to a tenth of the target below it; if that is not enough, then in the same order all they have. With
     /// `most` operators at most; if there are others, the second round is left to them.
@@ -110,8 +124,8 @@ impl LiquidModel {
         let mut plan = Vec::new();
         while !left.is_zero() && !waiting.is_empty() && plan.len() < most {
             // How far above, or below; the first of equals.
-            let above = |id: &u32| self.active_of(*id).saturating_sub(self.target_of(*id));
-            let below = |id: &u32| self.target_of(*id).saturating_sub(self.active_of(*id));
+            let above = |id: &u32| self.active_of(*id).saturating_sub(self.spared(*id));
+            let below = |id: &u32| self.spared(*id).saturating_sub(self.active_of(*id));
             let mut best = 0;
             for place in 1..waiting.len() {
                 let (held, other) = (&waiting[best], &waiting[place]);
@@ -120,7 +134,7 @@ impl LiquidModel {
                 }
             }
             let id = waiting.remove(best);
-            let ready = above(&id) + self.target_of(id) / U256::from(10);
+            let ready = above(&id) + self.spared(id) / U256::from(10);
             let taken = left.min(ready).min(self.active_of(id));
             left -= taken;
             plan.push((id, taken));

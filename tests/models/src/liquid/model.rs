@@ -113,6 +113,8 @@ pub struct LiquidModel {
     pub convicted_at: u64,
     /// Operators of which a top-up is due.
     pub due: BTreeSet<u32>,
+    /// Epoch of the latest jail, by operator.
+    pub jailed: BTreeMap<u32, u32>,
     /// The exit queue.
     pub queue: QueueModel,
 }
@@ -148,6 +150,7 @@ impl LiquidModel {
             charges: BTreeMap::new(),
             convicted_at: 0,
             due: BTreeSet::new(),
+            jailed: BTreeMap::new(),
             queue: QueueModel::default(),
             stake,
         }

@@ -351,6 +351,9 @@ impl<'a> LiquidPair<'a> {
             Operation::Jail { id } => {
                 self.change_status(id, Status::Jailed, |status| status == Status::Active);
                 self.chain.must(SLASHER, registry, &SequencerRegistry::jailCall { id })?;
+                let epoch = self.model.stake.epoch();
+                self.model.jailed.insert(id, epoch);
+                self.chain.must(DEPLOYER, self.world.charges, &ChargeBook::jailedCall { id, epoch })?;
                 ("jail", Ok(()))
             }
             Operation::Unjail { id } => {

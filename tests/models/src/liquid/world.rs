@@ -102,6 +102,7 @@ impl LiquidWorld {
             &(
                 stake.manager,
                 stake.registry,
+                charges,
                 stake.vault,
                 token,
                 watch,

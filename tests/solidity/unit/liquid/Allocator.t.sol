@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
 import {IAllocator} from "contracts/interfaces/IAllocator.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 import {IStakeVault} from "contracts/interfaces/IStakeVault.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
@@ -17,20 +18,21 @@ contract AllocatorTest is LiquidFixture {
 
     function test_constructor_refusesBadFigures() public {
         bytes memory zero = abi.encodeWithSelector(IAllocator.Allocator_ZeroAddress.selector);
-        _refuse(abi.encode(manager, address(0), vault, st, watch, 1, 1, GENESIS, EPOCH), zero);
-        _refuse(abi.encode(manager, registry, address(0), st, watch, 1, 1, GENESIS, EPOCH), zero);
-        _refuse(abi.encode(manager, registry, vault, address(0), watch, 1, 1, GENESIS, EPOCH), zero);
-        _refuse(abi.encode(manager, registry, vault, st, address(0), 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, address(0), charges, vault, st, watch, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, address(0), vault, st, watch, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, charges, address(0), st, watch, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, charges, vault, address(0), watch, 1, 1, GENESIS, EPOCH), zero);
+        _refuse(abi.encode(manager, registry, charges, vault, st, address(0), 1, 1, GENESIS, EPOCH), zero);
         _refuse(
-            abi.encode(manager, registry, vault, st, watch, 0, 1, GENESIS, EPOCH),
+            abi.encode(manager, registry, charges, vault, st, watch, 0, 1, GENESIS, EPOCH),
             abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 0, 10_000)
         );
         _refuse(
-            abi.encode(manager, registry, vault, st, watch, 10_001, 1, GENESIS, EPOCH),
+            abi.encode(manager, registry, charges, vault, st, watch, 10_001, 1, GENESIS, EPOCH),
             abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 10_001, 10_000)
         );
         _refuse(
-            abi.encode(manager, registry, vault, st, watch, 1, 65, GENESIS, EPOCH),
+            abi.encode(manager, registry, charges, vault, st, watch, 1, 65, GENESIS, EPOCH),
             abi.encodeWithSelector(IAllocator.Allocator_OutOfRange.selector, 65, 64)
         );
     }
@@ -60,8 +62,11 @@ contract AllocatorTest is LiquidFixture {
         assertEq(allocator.targetOf(2), st.liquidity().stakeable * 100 / 1200);
         assertEq(allocator.targetOf(9), 0);
         _jail(1);
+        assertEq(allocator.targetOf(1), st.liquidity().stakeable * CAP_BPS / 10_000, "a jail alone moves nothing");
+        assertEq(allocator.targetOf(2), st.liquidity().stakeable * 100 / 1200);
+        _retire(1);
         assertEq(allocator.targetOf(1), 0);
-        assertEq(allocator.targetOf(2), st.liquidity().stakeable / 3, "the weight of the jailed does not count");
+        assertEq(allocator.targetOf(2), st.liquidity().stakeable / 3, "the weight of the retired does not count");
     }
 
     function test_targets_rampUp() public {
@@ -169,7 +174,7 @@ contract AllocatorTest is LiquidFixture {
     function test_stands_tellsAllAtOnce() public {
         _delegateAll();
         allocator.setWeight(1, 50);
-        _jail(4);
+        _retire(4);
         IAllocator.Stand[] memory stands = allocator.stands();
         uint32[] memory ids = allocator.operators();
         assertEq(stands.length, 4);
@@ -219,8 +224,59 @@ contract AllocatorTest is LiquidFixture {
         _delegateAll();
         _jail(2);
         (uint32[] memory ids, uint256[] memory amounts) = allocator.planExit(300e18, 64);
-        assertEq(ids[0], 2);
+        assertEq(ids[0], 2, "the jailed one earns nothing");
         assertEq(amounts[0], 237.5e18);
+        vm.prank(_owner(2));
+        registry.unjail(2);
+        (ids, amounts) = allocator.planExit(20e18, 64);
+        assertEq(ids[0], 1, "the first of equals");
+        _retire(3);
+        (ids, amounts) = allocator.planExit(300e18, 64);
+        assertEq(ids[0], 3);
+        assertEq(amounts[0], 237.5e18);
+    }
+
+    /// @notice Nobody can drain an operator because of a short jail, and nothing new goes to it. One that does not come back
+    /// is drained once waiting has cost as much as taking its stake out would have.
+    function test_jailed_keepsItsStakeUntilWaitingCostsAsMuch() public {
+        _delegateAll();
+        uint32 jailed = _epoch();
+        _jail(2);
+        uint256 target = st.liquidity().stakeable / 4;
+        assertEq(allocator.targetOf(2), target);
+        assertEq(allocator.excessOf(2), 0);
+        // It has the most room, and gets nothing; the targets of the others stay.
+        allocator.setWeight(2, 400);
+        _deposit(BOB, 100e18);
+        assertGt(allocator.targetOf(2), st.activeOf(2) + 100e18);
+        (uint32 id,) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 0);
+        allocator.setWeight(2, 100);
+        (id,) = allocator.nextDelegation(type(uint256).max);
+        assertEq(id, 1);
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_NothingToRebalance.selector, 2));
+        st.rebalance(2);
+
+        vm.warp(vault.claimableFrom(jailed) - 1);
+        target = st.liquidity().stakeable / 4;
+        assertEq(allocator.targetOf(2), target);
+        assertEq(allocator.excessOf(2), 0);
+        uint256 state = vm.snapshotState();
+        skip(1);
+        assertEq(allocator.targetOf(2), 0, "what would have been taken out at the jail could be claimed now");
+        assertEq(allocator.targetOf(1), st.liquidity().stakeable / 3);
+        assertEq(st.rebalance(2), 237.5e18);
+        vm.revertToState(state);
+
+        // One that came back in time and is jailed again has as long again.
+        vm.prank(_owner(2));
+        registry.unjail(2);
+        jailed = _epoch();
+        _jail(2);
+        vm.warp(vault.claimableFrom(jailed) - 1);
+        assertEq(allocator.excessOf(2), 0);
+        skip(1);
+        assertEq(allocator.excessOf(2), 237.5e18);
     }
 
     function test_unlist_onlyDrained() public {

@@ -111,7 +111,7 @@ contract FaultWatchTest is LiquidFixture {
     /// @notice Draining the accused does not end the hold: what was taken out is liable still.
     function test_draining_doesNotEndTheHold() public {
         charges.accuse(1);
-        _jail(1);
+        _retire(1);
         assertEq(st.rebalance(1), 237.5e18);
         assertEq(st.activeOf(1), 0);
         assertEq(watch.accusedStake(), 237.5e18);

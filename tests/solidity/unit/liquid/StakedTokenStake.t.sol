@@ -265,11 +265,11 @@ contract StakedTokenStakeTest is LiquidFixture {
         st.rebalance(1);
     }
 
-    function test_rebalance_drainsAJailedOperator() public {
+    function test_rebalance_drainsARetiredOperator() public {
         _deposit(ALICE, 999e18);
         _nextEpoch();
         _delegateAll();
-        _jail(2);
+        _retire(2);
         assertEq(allocator.targetOf(2), 0);
         assertEq(st.rebalance(2), 237.5e18);
         assertEq(st.activeOf(2), 0);
@@ -338,7 +338,7 @@ contract StakedTokenStakeTest is LiquidFixture {
         _deposit(ALICE, 999e18);
         _nextEpoch();
         _delegateAll();
-        _jail(2);
+        _retire(2);
         st.rebalance(2);
         uint32 cohort = _epoch();
         vm.expectRevert(
