@@ -257,7 +257,10 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         Books memory books;
         Walk memory walk;
         uint256 most = FixedPointMathLib.saturatingAdd(_stored.slashSeq, maxSlashes);
-        _syncTo(FixedPointMathLib.min(VAULT.slashSeq(), most), books, walk);
+        uint256 latest = VAULT.slashSeq();
+        _syncTo(FixedPointMathLib.min(latest, most), books, walk);
+        // The aim of the buffer is set for an epoch: not with slashes left out of the total.
+        if (books.slashSeq != latest) (books.target, books.targetEpoch) = (_stored.target, _stored.targetEpoch);
         _persist(books, walk);
     }
 

@@ -379,7 +379,7 @@ impl LiquidModel {
         model
     }
 
-    /// Applies up to `most` slashes.
+    /// Applies up to `most` slashes, and sets the epoch's aim of the buffer when all are.
     pub fn sync(&mut self, most: usize) {
         let until = self.stake.slashes.len().min(self.applied.saturating_add(most));
         while self.applied < until {
@@ -387,7 +387,7 @@ impl LiquidModel {
             self.applied += 1;
         }
         let epoch = self.stake.epoch();
-        if self.target.1 != epoch {
+        if self.target.1 != epoch && self.applied == self.stake.slashes.len() {
             self.target = (self.total() * U256::from(self.terms.buffer_bps) / BPS, epoch);
         }
     }

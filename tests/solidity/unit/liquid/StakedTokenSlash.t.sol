@@ -57,6 +57,26 @@ contract StakedTokenSlashTest is LiquidFixture {
         assertEq(st.activeOf(3), active);
     }
 
+    /// @notice What is applied of the log by hand must not fix the buffer's aim, and with it the fee of leaving at once, at a
+    /// total that leaves slashes out.
+    function test_sync_inPartDoesNotSetTheBuffersAim() public {
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _slash(3, _epoch(), 0.5e18);
+        _slash(4, _epoch(), 0.5e18);
+        _nextEpoch();
+        uint256 aim = st.position().bufferTarget;
+        assertEq(aim, st.totalAssets() / 20, "of what is left");
+        assertLt(aim, 39e18);
+        for (uint256 i = 0; i < 3; ++i) {
+            // None, the first, the last.
+            st.sync(i < 2 ? i : 1);
+            assertEq(st.syncedSlashes(), i);
+            assertEq(st.position().bufferTarget, aim);
+        }
+    }
+
     function test_Q16_liableExitsAndStayersLoseTheSamePart() public {
         _deposit(ALICE, 499e18);
         uint256 early = _deposit(BOB, 250e18);
