@@ -418,6 +418,16 @@ abstract contract StakeLedger is IStakedToken, EpochClock {
         }
     }
 
+    /// @dev What the vault would pay for the stake with an operator, and below for a cohort.
+    function _realActive(uint32 id) internal view returns (uint256 real) {
+        (, real) = VAULT.positionOf(id, address(this));
+    }
+
+    function _realTicket(uint32 id, uint32 cohort) internal view returns (uint256) {
+        (uint256 tokens, uint256 shares) = VAULT.thawOf(id, cohort);
+        return FixedPointMathLib.fullMulDiv(tokens, VAULT.thawSharesOf(id, cohort, address(this)), shares);
+    }
+
     function _held(Books memory books) internal pure returns (uint256) {
         return books.buffer + books.active + books.thawing;
     }

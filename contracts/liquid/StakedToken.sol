@@ -536,16 +536,6 @@ contract StakedToken is StakeLedger, ShareToken, Governed, ReentrancyGuardTransi
         holding.firstTicket = first;
     }
 
-    /// @dev What the vault would pay.
-    function _realActive(uint32 id) private view returns (uint256 real) {
-        (, real) = VAULT.positionOf(id, address(this));
-    }
-
-    function _realTicket(uint32 id, uint32 cohort) private view returns (uint256) {
-        (uint256 tokens, uint256 shares) = VAULT.thawOf(id, cohort);
-        return FixedPointMathLib.fullMulDiv(tokens, VAULT.thawSharesOf(id, cohort, address(this)), shares);
-    }
-
     function _setFee(uint16 newFeeBps, address recipient) private {
         if (newFeeBps > MAX_FEE_BPS) revert StakedToken_FeeTooHigh(newFeeBps, MAX_FEE_BPS);
         if (recipient == address(0)) revert StakedToken_ZeroAddress();
