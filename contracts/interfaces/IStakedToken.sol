@@ -266,7 +266,9 @@ interface IStakedToken is IERC7575, IERC7575Share {
     /// @dev Emits `FeesCollected`. Reverts: `NothingToCollect`.
     function collectFees() external returns (uint256 amount);
 
-    /// @notice Sets the fee on future gains and its recipient.
+    /// @notice Sets the recipient of fees, also of those not collected yet, and the fee on what is booked as a gain from now on:
+    /// also on rewards that were earned before and nobody harvested. Anyone can harvest before a change takes effect; the
+    /// authority's delay is the time for it.
     /// @dev Emits `FeeChanged`. Restricted by the authority. Reverts in this order: `AccessManagedUnauthorized`,
     /// `FeeTooHigh`, `ZeroAddress`.
     function setFee(uint16 feeBps, address recipient) external;
