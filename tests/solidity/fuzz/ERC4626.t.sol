@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
@@ -155,15 +156,18 @@ contract ERC4626Fuzz is LiquidFixture {
         vm.prank(OWNER);
         share.approve(CALLER, shares - 1);
         vm.startPrank(CALLER);
-        vm.expectRevert();
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, CALLER, shares - 1, shares)
+        );
         st.redeem(shares, CALLER, OWNER);
         uint256 assets = _bound(amount, 1, _max(1, st.maxWithdraw(OWNER)));
         share.approve(OWNER, type(uint256).max);
         vm.stopPrank();
         vm.prank(OWNER);
         share.approve(CALLER, 0);
+        uint256 needed = st.previewWithdraw(assets);
         vm.prank(CALLER);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, CALLER, 0, needed));
         st.withdraw(assets, CALLER, OWNER);
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
 
 import {LiquidFixture} from "../harness/LiquidFixture.sol";
@@ -75,9 +77,9 @@ contract ERC7540Fuzz is LiquidFixture {
         uint256 shares = queue.maxRedeem(ALICE);
         uint256 assets = queue.maxWithdraw(ALICE);
         vm.startPrank(ALICE);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotClaimable.selector, shares + over, shares));
         queue.redeem(shares + over, ALICE, ALICE);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_NotClaimable.selector, assets + over, assets));
         queue.withdraw(assets + over, ALICE, ALICE);
         if (part % 2 == 0) {
             part = _bound(part, 0, shares);
@@ -128,7 +130,9 @@ contract ERC7540Fuzz is LiquidFixture {
         share.approve(OPERATOR, allowance);
         if (allowance < shares) {
             vm.prank(OPERATOR);
-            vm.expectRevert();
+            vm.expectRevert(
+                abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, OPERATOR, allowance, shares)
+            );
             queue.requestRedeem(shares, BOB, ALICE);
             vm.prank(ALICE);
             queue.setOperator(OPERATOR, true);
@@ -140,7 +144,9 @@ contract ERC7540Fuzz is LiquidFixture {
         uint256 left = allowance < shares || allowance == type(uint256).max ? allowance : allowance - shares;
         assertEq(share.allowance(ALICE, OPERATOR), left);
         vm.prank(BOB);
-        vm.expectRevert();
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, BOB, 0, held - shares + 1)
+        );
         queue.requestRedeem(held - shares + 1, BOB, ALICE);
     }
 

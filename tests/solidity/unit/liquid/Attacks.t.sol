@@ -113,7 +113,7 @@ contract LiquidAttacksTest is LiquidFixture {
         uint256 rate = st.convertToAssets(1000e18);
         assertApproxEqAbs(owed, rate, 3, "the same loss as who stayed");
         assertLt(owed, 1000e18 - 9e18);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_ExitHeld.selector, block.timestamp + EPOCH));
         queue.finalize();
     }
 
@@ -157,7 +157,8 @@ contract LiquidAttacksTest is LiquidFixture {
         _seal();
         skip(EPOCH);
         // The second batch is small enough for the buffer, and waits for the first all the same.
-        vm.expectRevert();
+        uint256 buffer = st.position().buffer;
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_BufferTooLow.selector, 500e18, buffer));
         queue.finalize();
         _deposit(BOB, 200e18);
         (uint256 requestId,) = queue.finalize();
@@ -262,6 +263,32 @@ contract LiquidAttacksTest is LiquidFixture {
         bytes memory code = abi.encodePacked(vm.getCode("StakedToken.sol:StakedToken"), abi.encode(config));
         vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_TokenTookFee.selector, 0.99e18, 1e18));
         this.make(code);
+    }
+
+    /// @notice The queue, too, counts what arrives: what lies there belongs to others.
+    function test_feeTakingTokenIsRefusedByTheQueue() public {
+        FeeToken fee = new FeeToken();
+        fee.mint(address(this), 100e18);
+        IExitQueue other = IExitQueue(
+            vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(fee), address(st), GENESIS, EPOCH))
+        );
+        fee.approve(address(other), 100e18);
+        vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_TokenTookFee.selector, 0.99e18, 1e18));
+        other.deposit(1e18, address(this));
+    }
+
+    /// @notice Gifts beyond what the books can say are refused, not cut.
+    function test_giftsBeyondTheBooks() public {
+        CallbackToken hook = new CallbackToken();
+        _withToken(IERC20(address(hook)));
+        // Nine tenths of each vest; the drip is kept in 112 bits.
+        uint256 gift = 1 << 112;
+        hook.mint(address(st), gift);
+        st.skim();
+        assertEq(st.position().locked, gift - gift / 10);
+        hook.mint(address(st), gift);
+        vm.expectRevert(IStakedToken.StakedToken_BooksTooLarge.selector);
+        st.skim();
     }
 
     function make(bytes memory code) external {

@@ -319,6 +319,24 @@ contract ExitQueueTest is LiquidFixture {
         assertLt(assets, 100e18);
     }
 
+    function test_constructor_refusesZero() public {
+        vm.expectRevert(IExitQueue.ExitQueue_ZeroAddress.selector);
+        this.make(address(0), address(st));
+        vm.expectRevert(IExitQueue.ExitQueue_ZeroAddress.selector);
+        this.make(address(token), address(0));
+    }
+
+    function make(address asset, address stakedToken) external {
+        bytes memory code =
+            abi.encodePacked(vm.getCode("ExitQueue.sol:ExitQueue"), abi.encode(asset, stakedToken, GENESIS, EPOCH));
+        assembly ("memory-safe") {
+            if iszero(create(0, add(code, 32), mload(code))) {
+                returndatacopy(0, 0, returndatasize())
+                revert(0, returndatasize())
+            }
+        }
+    }
+
     /// @dev Seals the open batch and pays it a hold later.
     function _pass() private {
         _seal();

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {IERC20Errors, IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {Base64} from "@openzeppelin/contracts/utils/Base64.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
@@ -258,7 +258,9 @@ contract ExitReceiptTest is LiquidFixture {
         vm.expectRevert(abi.encodeWithSelector(IExitReceipt.ExitReceipt_NotAuthorized.selector, EVE, ALICE));
         receipts.request(10e18, ALICE, EVE);
         vm.prank(EVE);
-        vm.expectRevert();
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(receipts), 0, 10e18)
+        );
         receipts.requestWithPermit(10e18, EVE, block.timestamp, 27, bytes32(uint256(1)), bytes32(uint256(1)));
     }
 

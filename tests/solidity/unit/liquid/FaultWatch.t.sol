@@ -184,8 +184,9 @@ contract FaultWatchTest is LiquidFixture {
         charges.accuse(1);
         _request(ALICE, 30e18);
         _seal();
+        uint256 until = block.timestamp + HOLD;
         skip(EPOCH);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_ExitHeld.selector, until));
         queue.finalize();
         charges.close(1);
         queue.finalize();
@@ -197,8 +198,9 @@ contract FaultWatchTest is LiquidFixture {
         uint32 sigma = _epoch();
         _request(ALICE, 40e18);
         _seal();
+        uint256 until = block.timestamp + HOLD;
         skip(2 * EPOCH);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_ExitHeld.selector, until));
         queue.finalize();
         _slash(1, sigma, 0.5e18);
         charges.close(1);

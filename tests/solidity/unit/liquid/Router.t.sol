@@ -7,6 +7,7 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {IRouter, ISignatureTransfer} from "contracts/interfaces/IRouter.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
+import {FeeToken} from "../../harness/Tokens.sol";
 
 /// @dev Stands for Permit2: the signature is the owner's approval of exactly these terms for the caller.
 contract PermitBook is ISignatureTransfer {
@@ -117,6 +118,20 @@ contract RouterTest is LiquidFixture {
         vm.prank(owner);
         uint256 requestId = router.requestExit(shares, permit);
         assertEq(queue.pendingRedeemRequest(requestId, owner), shares);
+    }
+
+    /// @notice What lies here by mistake must not make up for what a token keeps of a transfer.
+    function test_deposit_refusesATokenThatTakesAFee() public {
+        FeeToken fee = new FeeToken();
+        fee.mint(owner, 100e18);
+        vm.mockCall(address(st), abi.encodeCall(st.asset, ()), abi.encode(address(fee)));
+        router = IRouter(vm.deployCode("Router.sol:Router", abi.encode(address(st), address(permit2))));
+        fee.mint(address(router), 100e18);
+        vm.startPrank(owner);
+        fee.approve(address(router), 100e18);
+        vm.expectRevert(abi.encodeWithSelector(IRouter.Router_TokenTookFee.selector, 0.99e18, 1e18));
+        router.deposit(1e18, owner, 0, block.timestamp, address(0), _none());
+        vm.stopPrank();
     }
 
     function test_constructor_refusesZero() public {

@@ -133,6 +133,20 @@ contract StakedTokenTest is LiquidFixture {
         st.releaseExit();
     }
 
+    /// @notice The token itself keeps an exit for each epoch, whatever its queue asks.
+    function test_sealExit_oncePerEpoch() public {
+        _deposit(ALICE, 100e18);
+        vm.prank(ALICE);
+        share.transfer(address(queue), 3e18);
+        vm.startPrank(address(queue));
+        st.sealExit(1e18);
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_SealedThisEpoch.selector, _epoch()));
+        st.sealExit(1e18);
+        _nextEpoch();
+        (uint256 index,) = st.sealExit(2e18);
+        assertEq(index, 2);
+    }
+
     // --- standards
 
     function test_supportsInterface() public view {

@@ -169,7 +169,7 @@ contract StakedTokenStakeTest is LiquidFixture {
 
     function test_delegate_spreadsToTheTargets() public {
         _deposit(ALICE, 999e18);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_NothingToRebalance.selector, 1));
         st.rebalance(1);
         _nextEpoch();
         _delegateAll();
