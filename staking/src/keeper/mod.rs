@@ -16,7 +16,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use clap::Args;
-use eyre::{Context as _, Result};
+use eyre::{Context as _, Result, ensure};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rota_bindings::redact::WithoutKeys;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ pub struct KeeperArgs {
     /// Serve Prometheus metrics at http://ADDRESS/metrics, for example 127.0.0.1:9400
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
-    /// Do what is due once, then stop
+    /// Do what is due once, then stop; with --dry-run or --calldata: show it
     #[arg(long)]
     pub once: bool,
     /// Leave operators that miss their slots alone
@@ -124,8 +124,10 @@ impl<'a> Keeper<'a> {
     /// Prepares a keeper.
     ///
     /// # Errors
-    /// When there is no usable key.
+    /// When there is no usable key, or nothing is to be sent again and again.
     pub async fn new(network: &'a Network, args: &KeeperArgs) -> Result<Self> {
+        let shows = args.write.dry_run || args.write.calldata;
+        ensure!(args.once || !shows, "--dry-run and --calldata only show what is due, which stays so: add --once");
         let by = Submitter::new(network, &args.write).await?.silent().replacing();
         Ok(Self {
             network,
@@ -190,6 +192,8 @@ impl<'a> Keeper<'a> {
                 continue;
             }
             match chores::perform(self.network, &self.by, &chore).await {
+                // It was shown, and is due still.
+                Ok(()) if !self.by.sends() => {}
                 Ok(()) => {
                     // If it is due again, it is again somebody's turn.
                     seen.remove(&key);

@@ -76,6 +76,8 @@ async fn operators_accounts_and_keys_that_do_not_exist_are_named() {
         ("operator ready --id 1 --keystore nowhere.json", "no keystore nowhere.json: `rota-sequencer keys new`"),
         ("operator ready --id 1", "no key: pass --keystore FILE"),
         ("keeper --mnemonic-index 1 --interval -1", "--interval -1"),
+        ("keeper --mnemonic-index 1 --dry-run", "add --once"),
+        ("keeper --mnemonic-index 1 --calldata", "add --once"),
     ] {
         let mut command = rota(folder.path());
         let words = line.split(' ').chain(["--l1-rpc", &anvil.endpoint()]).map(str::to_owned).collect::<Vec<_>>();

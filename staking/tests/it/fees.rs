@@ -10,7 +10,7 @@ use alloy::{
     consensus::Transaction as _,
     eips::BlockNumberOrTag,
     network::TransactionBuilder as _,
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, U256, bytes},
     providers::{DynProvider, Provider as _, ext::AnvilApi as _},
     rpc::types::TransactionRequest,
 };
@@ -22,7 +22,7 @@ use nix::{
 };
 use rota::{
     connection::{WriteArgs, dev_key},
-    submit::Submitter,
+    submit::{Reverted, Submitter},
 };
 use rota_bindings::SequencerSet;
 use serde_json::Value;
@@ -156,6 +156,27 @@ async fn a_write_whose_answer_was_lost_is_of_unknown_outcome() {
 
     let error = format!("{:#}", by.submit("declare ready", set.setReady(1, true)).await.unwrap_err());
     assert!(error.contains("did not answer whether it took the transaction (nonce 1)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_write_that_reverts_after_its_simulation_is_told_from_one_that_is_refused() {
+    let (anvil, l1) = l1().await;
+    let network = network(&anvil).await;
+    let by = Submitter::new(&network, &WriteArgs::dev_account(ACCOUNT)).await.unwrap().silent();
+    let set = SequencerSet::new(network.deployment.contracts.sequencer_set, by.provider.clone());
+    let watch = async {
+        soon("the transaction", async || waiting(&l1).await).await;
+        // Somebody else was faster: PUSH0, PUSH0, REVERT.
+        l1.anvil_set_code(*set.address(), bytes!("5f5ffd")).await.unwrap();
+        l1.anvil_mine(Some(1), None).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(by.submit("a chore", set.setReady(1, true)), watch);
+    let error = outcome.unwrap_err();
+    assert!(error.is::<Reverted>() && error.to_string().contains("was included but reverted"), "{error:#}");
+    // Now the simulation says so, and nothing is paid.
+    let error = by.submit("a chore", set.setReady(1, true)).await.unwrap_err();
+    assert!(!error.is::<Reverted>(), "{error:#}");
+    assert_eq!(l1.get_transaction_count(account()).await.unwrap(), 1);
 }
 
 #[tokio::test]
