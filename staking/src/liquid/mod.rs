@@ -192,12 +192,13 @@ fn check_receiver(network: &Network, receiver: Option<Address>) -> Result<()> {
 
 /// How many shares.
 #[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
 pub struct SharesArgs {
     /// Shares such as 200 or 0.5, or the smallest unit such as 5wei
-    #[arg(long, value_name = "SHARES", value_parser = parse_amount, required_unless_present = "all")]
+    #[arg(long, value_name = "SHARES", value_parser = parse_amount)]
     shares: Option<U256>,
     /// All of them
-    #[arg(long, conflicts_with = "shares")]
+    #[arg(long)]
     all: bool,
 }
 

@@ -9,6 +9,7 @@ use super::{door, named, show};
 use crate::{
     amount::show_amount,
     connection::Network,
+    output::show_duration,
     stake::{SignedPermit, permit_of},
     submit::Submitter,
 };
@@ -94,11 +95,17 @@ pub async fn deposit(
         show_amount(amount)
     );
     let least = least(expected, min_out, "shares")?;
-    let what = format!("deposit {} for about {} shares", show_amount(amount), show_amount(expected));
+    let what = format!(
+        "deposit {} for about {} shares, at least {}{}",
+        show_amount(amount),
+        show_amount(expected),
+        show_amount(least),
+        until(by)
+    );
     let leave = let_take(network, by, contracts.native_token, "native tokens", contracts.router, amount).await?;
     let router = Router::new(contracts.router, by.provider.clone());
-    let until = deadline(network, by).await?;
-    let call = router.deposit(amount, receiver, least, until, Address::ZERO, permit_in(&leave));
+    let deadline = deadline(network, by).await?;
+    let call = router.deposit(amount, receiver, least, deadline, Address::ZERO, permit_in(&leave));
     if matches!(leave, Leave::Missing) {
         by.skip(&what, "the approval", &call)?;
         return Ok(None);
@@ -131,13 +138,14 @@ pub async fn instant(
     let least = least(expected, min_out, "native tokens")?;
     let fee = worth.saturating_sub(expected);
     let what = format!(
-        "leave at once with {} shares worth {}: fee {} ({}), {} paid, at least {}",
+        "leave at once with {} shares worth {}: fee {} ({}), {} paid, at least {}{}",
         show_amount(shares),
         show_amount(worth),
         show_amount(fee),
         show::percent(fee, worth),
         show_amount(expected),
-        show_amount(least)
+        show_amount(least),
+        until(by)
     );
     let leave = let_take(network, by, contracts.staked_token, "shares", contracts.router, shares).await?;
     let router = Router::new(contracts.router, by.provider.clone());
@@ -164,9 +172,18 @@ fn least(expected: U256, asked: Option<U256>, unit: &str) -> Result<U256> {
     Ok(asked)
 }
 
+/// How long a price limit holds, seconds.
+fn patience(by: &Submitter<'_>) -> u64 {
+    if by.sends() { DEADLINE } else { MULTISIG_DEADLINE }
+}
+
 async fn deadline(network: &Network, by: &Submitter<'_>) -> Result<U256> {
-    let patience = if by.sends() { DEADLINE } else { MULTISIG_DEADLINE };
-    Ok(U256::from(network.l1_time().await?.saturating_add(patience)))
+    Ok(U256::from(network.l1_time().await?.saturating_add(patience(by))))
+}
+
+/// For whoever signs later: how long the price limit holds.
+fn until(by: &Submitter<'_>) -> String {
+    if by.sends() { String::new() } else { format!(", valid for {}", show_duration(patience(by))) }
 }
 
 /// For the router a deadline of zero says that there is no permit.
