@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 
@@ -112,6 +113,70 @@ contract RouterTest is LiquidFixture {
         assertEq(token.balanceOf(BOB), expected);
     }
 
+    /// @notice Whoever saw a permit on its way used it first: the call goes through all the same, by the allowance that is there.
+    function test_redeemInstantly_permitUsedByAnotherBefore() public {
+        uint256 part = _deposit(owner, 50e18) / 50;
+        IRouter.Permit memory p = _permit(address(share), part);
+        _frontRun(p, part);
+        uint256 expected = st.previewRedeem(part);
+        vm.prank(owner);
+        assertEq(router.redeemInstantly(part, owner, expected, block.timestamp, p), expected);
+        assertEq(share.allowance(owner, address(router)), 0, "and is used up");
+    }
+
+    function test_requestExit_permitUsedByAnotherBefore() public {
+        uint256 shares = _deposit(owner, 50e18);
+        IRouter.Permit memory p = _permit(address(share), shares);
+        _frontRun(p, shares);
+        vm.prank(owner);
+        uint256 requestId = router.requestExit(shares, p);
+        assertEq(queue.pendingRedeemRequest(requestId, owner), shares);
+        assertEq(share.allowance(owner, address(router)), 0);
+    }
+
+    /// @notice The one who used the permit gets nothing by it: the router moves the caller's own only.
+    function test_permit_isNoUseToWhoRanAhead() public {
+        uint256 shares = _deposit(owner, 50e18);
+        IRouter.Permit memory p = _permit(address(share), shares);
+        _frontRun(p, shares);
+        IRouter.Permit memory tokens = _permit(address(token), 10e18);
+        IERC20Permit(address(token))
+            .permit(owner, address(router), 10e18, tokens.deadline, tokens.v, tokens.r, tokens.s);
+        bytes memory refusal =
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(router), 0, 1e18);
+        vm.startPrank(BOB);
+        vm.expectRevert(refusal);
+        router.redeemInstantly(1e18, BOB, 0, block.timestamp, p);
+        vm.expectRevert(refusal);
+        router.requestExit(1e18, p);
+        vm.expectRevert();
+        router.deposit(1e18, BOB, 0, block.timestamp, address(0), tokens);
+        vm.stopPrank();
+        assertEq(share.allowance(owner, address(router)), shares);
+        assertEq(token.allowance(owner, address(router)), 10e18);
+    }
+
+    /// @notice A permit that fails, for whatever reason, is no reason: the allowance decides.
+    function test_permit_thatFailsLeavesItToTheAllowance() public {
+        uint256 shares = _deposit(owner, 50e18);
+        IRouter.Permit memory old = _permit(address(share), 1e18);
+        old.deadline = block.timestamp - 1;
+        vm.startPrank(owner);
+        bytes memory refusal =
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(router), 0, 1e18);
+        vm.expectRevert(refusal);
+        router.redeemInstantly(1e18, owner, 0, block.timestamp, old);
+        vm.expectRevert(refusal);
+        router.requestExit(1e18, old);
+        share.approve(address(router), shares);
+        assertEq(router.requestExit(1e18, old), 1);
+        assertGt(router.redeemInstantly(1e18, owner, 0, block.timestamp, old), 0);
+        // No permit at all.
+        assertEq(router.requestExit(1e18, _none()), 1);
+        vm.stopPrank();
+        assertEq(share.allowance(owner, address(router)), shares - 3e18);
+    }
+
     function test_requestExit_inTheCallersName() public {
         uint256 shares = _deposit(owner, 50e18);
         IRouter.Permit memory permit = _permit(address(share), shares);
@@ -149,6 +214,12 @@ contract RouterTest is LiquidFixture {
                 revert(0, returndatasize())
             }
         }
+    }
+
+    /// @dev Somebody uses the owner's permit of shares.
+    function _frontRun(IRouter.Permit memory p, uint256 value) private {
+        vm.prank(BOB);
+        IERC20Permit(address(share)).permit(owner, address(router), value, p.deadline, p.v, p.r, p.s);
     }
 
     function _none() private pure returns (IRouter.Permit memory permit) {}
