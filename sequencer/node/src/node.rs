@@ -37,8 +37,8 @@ use crate::{
     },
     derivation::Rules,
     evidence::{
-        Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, Reporter, Retention, RetentionError,
-        Sets, StoreError, Vault, WatchError, Watcher,
+        Advocate, ChargeCourt, Court, Ear, EvidenceStore, L1ChargeCourt, L1Court, REVIEW, Reporter, Retention,
+        RetentionError, Sets, StoreError, Vault, WatchError, Watcher,
     },
     execution::{Executor, ExecutorConfig, StartError, Started},
     gossip::{self, GossipConfig, GossipError},
@@ -388,6 +388,7 @@ pub async fn run_behind(
         own: signer.as_ref().map(PrivateKeySigner::address),
         recipient: config.evidence.reward_recipient.or(paying).unwrap_or_default(),
         turn: config.evidence.turn,
+        review: REVIEW,
         found: Arc::clone(&found),
     };
     if let Some(charges) = charges {

@@ -21,7 +21,7 @@ use rota_protocol::{
 use super::Case;
 use crate::{
     batcher::{SubmitError, Submitter},
-    l1::{HttpSource, L1View},
+    l1::{HttpSource, L1Source as _, L1View},
 };
 
 /// What a court says to a report.
@@ -40,7 +40,7 @@ pub enum Jurisdiction {
     Now,
     /// The set has yet to start, or this node to see L1.
     Later,
-    /// Evidence is too old for it, or there is no such set; and that is confirmed.
+    /// Evidence is too old for it, or there is no such set; that is confirmed, and no endpoint says otherwise.
     Never,
 }
 
@@ -54,7 +54,7 @@ pub trait Court: Send + Sync + 'static {
     /// L1 does not answer.
     async fn is_convicted(&self, id: u32, sigma: u32) -> Result<bool, SubmitError>;
 
-    /// Whether it is convicted so for good: as of the newest confirmed L1 block.
+    /// Whether it is convicted so for good: as of the newest confirmed L1 block, by the word of all endpoints that answer.
     ///
     /// # Errors
     /// L1 does not answer.
@@ -65,6 +65,9 @@ pub trait Court: Send + Sync + 'static {
     /// # Errors
     /// L1 does not answer.
     async fn jurisdiction(&self, sigma: u32) -> Result<Jurisdiction, SubmitError>;
+
+    /// Leaves the L1 endpoint in use, if there is another one.
+    fn leave(&self);
 
     /// Reports a case about a member of the sets of the epochs that its messages name, in their order, each known unless
     /// it is not judged. It is to be convicted as each operator under each σ of `due`; the reward goes to `recipient`.
@@ -109,27 +112,43 @@ impl Court for L1Court {
     }
 
     async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
-        let (call, block) = (Slasher::isProvenCall { id, sigma }, self.l1.progress().confirmed.number);
-        Ok(self.source.view_at(self.contracts.slasher, &call, BlockId::number(block)).await?)
+        let (call, block) = (Slasher::isProvenCall { id, sigma }, self.l1.progress().confirmed.hash);
+        let said = self.source.view_everywhere(self.contracts.slasher, &call, block.into()).await?;
+        Ok(said.iter().all(|proven| *proven))
     }
 
     async fn jurisdiction(&self, sigma: u32) -> Result<Jurisdiction, SubmitError> {
         let ContractsConfig { slasher, sequencer_set, .. } = self.contracts;
-        let confirmed = self.l1.progress().confirmed.number;
+        let confirmed = self.l1.progress().confirmed;
         // A restarted node has yet to look at L1.
-        if confirmed == 0 {
+        if confirmed.number == 0 {
             return Ok(Jurisdiction::Later);
         }
-        let confirmed = BlockId::number(confirmed);
-        let current = self.source.view_at(slasher, &Slasher::currentEpochCall {}, confirmed).await?;
-        if sigma <= current {
-            let hash =
-                self.source.view_at(sequencer_set, &SequencerSet::setHashCall { epoch: sigma }, confirmed).await?;
-            let last = self.source.view_at(slasher, &Slasher::lastEvidenceEpochCall { sigma }, confirmed).await?;
-            return Ok(if hash.is_zero() || current > last { Jurisdiction::Never } else { Jurisdiction::Now });
+        // By hash: an endpoint that is behind, or on another branch, does not answer.
+        let (source, at) = (&self.source, BlockId::from(confirmed.hash));
+        let epoch = Slasher::currentEpochCall {};
+        let current = source.view_at(slasher, &epoch, at).await?;
+        if sigma > current {
+            let current = source.view(slasher, &epoch).await?;
+            return Ok(if sigma > current { Jurisdiction::Later } else { Jurisdiction::Now });
         }
-        let current = self.source.view(slasher, &Slasher::currentEpochCall {}).await?;
-        Ok(if sigma > current { Jurisdiction::Later } else { Jurisdiction::Now })
+        let (set, age) = (SequencerSet::setHashCall { epoch: sigma }, Slasher::lastEvidenceEpochCall { sigma });
+        let hash = source.view_at(sequencer_set, &set, at).await?;
+        let last = source.view_at(slasher, &age, at).await?;
+        if !is_over(&[current], &[hash], &[last]) {
+            return Ok(Jurisdiction::Now);
+        }
+        // Evidence is given up by it: one endpoint's word is not enough.
+        let (currents, hashes, lasts) = tokio::try_join!(
+            source.view_everywhere(slasher, &epoch, at),
+            source.view_everywhere(sequencer_set, &set, at),
+            source.view_everywhere(slasher, &age, at),
+        )?;
+        Ok(if is_over(&currents, &hashes, &lasts) { Jurisdiction::Never } else { Jurisdiction::Later })
+    }
+
+    fn leave(&self) {
+        self.source.leave(self.source.turn());
     }
 
     async fn report(
@@ -162,6 +181,13 @@ impl Court for L1Court {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether nobody is judged under a set any more, by all endpoints: by the epoch that it is, the hash of the set (zero if
+/// there is none) and the last epoch that evidence for it is taken in, as each of them tells these of one block.
+fn is_over(currents: &[u32], hashes: &[B256], lasts: &[u32]) -> bool {
+    let is_late = currents.iter().all(|current| lasts.iter().all(|last| current > last));
+    is_late || hashes.iter().all(B256::is_zero)
 }
 
 /// The sets of the two epochs that evidence names.
@@ -286,6 +312,17 @@ mod tests {
         let call = DoubleVoteFault::reportCall::abi_decode(&input).unwrap();
         assert_eq!((call.first.epoch, call.firstMembers.len()), (1, 0));
         assert_eq!((call.second.epoch, call.secondMembers.as_ref()), (2, set.encode_members().as_slice()));
+    }
+
+    #[test]
+    fn a_set_is_given_up_only_if_no_endpoint_says_otherwise() {
+        let (none, some) = (B256::ZERO, B256::repeat_byte(1));
+        assert!(is_over(&[9, 9], &[some, some], &[8, 8]) && is_over(&[9, 9], &[none, none], &[u32::MAX, u32::MAX]));
+        assert!(!is_over(&[9], &[some], &[9]));
+        // One of them lies about the time, the age or the set.
+        assert!(!is_over(&[9, 8], &[some, some], &[8, 8]));
+        assert!(!is_over(&[9, 9], &[some, some], &[8, 9]));
+        assert!(!is_over(&[9, 9], &[none, some], &[9, 9]));
     }
 
     #[test]

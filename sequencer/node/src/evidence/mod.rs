@@ -41,7 +41,7 @@ pub use self::{
     court::{Court, L1Court},
     queue::{Ear, Queue, Said, Source, View},
     report::Report,
-    reporter::Reporter,
+    reporter::{REVIEW, Reporter},
     retention::{Retention, RetentionError, Vault},
     store::{Case, EvidenceStore, Messages, Statement, Status, StoreError},
     watcher::{Judged, Sets, WatchError, Watcher},

@@ -3,9 +3,13 @@
 //! What is to be done follows from the record of cases and from L1 alone: a case is pending until its signer is
 //! convicted in a confirmed block, whoever reported it, under every set that its messages name and L1 judges. So nothing is
 //! lost by a restart, a failing L1 or a reorganisation, and nothing is sent that L1 has already.
+//!
+//! What L1 says comes from endpoints that may lag or lie. So a case is settled only by what all endpoints that answer say of
+//! one confirmed block, and looked at again some times later, also after a restart: what was settled wrongly is opened
+//! again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,6 +31,12 @@ const PERIOD: Duration = Duration::from_secs(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// Reporters that take turns; the others go with the last of them.
 const MAX_RANK: u32 = 8;
+/// Pause before a settled case is looked at again; each later one is twice as long.
+pub const REVIEW: Duration = Duration::from_secs(60);
+/// Looks at a settled case in the life of a process: almost three days, of the four that evidence counts for on mainnet.
+const REVIEWS: u32 = 12;
+/// After so many times the first pause a case that L1 keeps waiting is asked about elsewhere.
+const STANDSTILL: u32 = 30;
 
 /// Reports what the watcher finds.
 pub struct Reporter {
@@ -42,14 +52,50 @@ pub struct Reporter {
     pub recipient: Address,
     /// Head start of each better ranked reporter.
     pub turn: Duration,
+    /// Pause before a settled case is looked at again: [`REVIEW`].
+    pub review: Duration,
     /// Wakes the reporter.
     pub found: Arc<Notify>,
 }
 
-/// What became of a look at a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Closed(Status),
+/// What this process knows of a case beyond the record.
+struct Look {
+    /// When the case was first seen in its status: turns count from then.
+    since: Instant,
+    /// Looks since, and when the next one is due if the case is settled.
+    looks: u32,
+    next: Instant,
+}
+
+impl Look {
+    fn first(review: Duration) -> Self {
+        let now = Instant::now();
+        Self { since: now, looks: 0, next: now + review }
+    }
+
+    /// Counts a look.
+    fn count(&mut self, review: Duration) {
+        self.looks = self.looks.saturating_add(1);
+        self.next = Instant::now() + review * 2u32.saturating_pow(self.looks.min(REVIEWS));
+    }
+
+    /// When a case of that status is looked at next; `None` if not in the life of this process.
+    fn due(&self, status: Status) -> Option<Instant> {
+        match status {
+            Status::Pending => Some(self.since),
+            Status::Convicted | Status::Refused => (self.looks < REVIEWS).then_some(self.next),
+        }
+    }
+}
+
+/// What L1 says to a case.
+#[derive(Debug, PartialEq, Eq)]
+enum Finding {
+    /// Convictions are due, of each operator under each σ; the first is judged in the set of the message of that index.
+    Due(Vec<(u32, u32)>, usize),
+    /// Nothing is due any more.
+    Settled(Status),
+    /// L1 has to go on first, or this node to read a set.
     Waits,
 }
 
@@ -74,77 +120,112 @@ impl Reporter {
     /// # Errors
     /// The record of cases failed; failures of L1 are retried for ever.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), StoreError> {
-        let (mut seen, mut failures) = (HashMap::new(), 0u32);
+        let (mut looks, mut failures, mut left) = (HashMap::new(), 0u32, Instant::now());
+        let standstill = self.review * STANDSTILL;
         loop {
-            let pending: Vec<Case> =
-                self.store.cases()?.into_iter().filter(|case| case.status == Status::Pending).collect();
-            metrics::gauge!("rota_evidence_pending").set(pending.len() as f64);
-            let idle = pending.is_empty();
-            let mut failed = false;
-            for case in pending {
-                let since = *seen.entry(case.key()).or_insert_with(Instant::now);
-                let step = tokio::select! {
-                    () = shutdown.cancelled() => return Ok(()),
-                    step = self.step(&case, since) => step,
-                };
-                match step {
-                    Ok(Step::Waits) => {}
-                    Ok(Step::Closed(status)) => {
-                        tracing::info!(operator = case.id, ?status, "a contradiction is settled");
-                        seen.remove(&case.key());
-                        self.store.close_case(&case, status)?;
-                    }
-                    Err(error) => {
-                        failed = true;
-                        metrics::counter!("rota_evidence_errors_total").increment(1);
-                        tracing::warn!(%error, operator = case.id, failures, "a contradiction could not be reported");
+            let cases = self.store.cases()?;
+            let pending = cases.iter().filter(|case| case.status == Status::Pending).count();
+            metrics::gauge!("rota_evidence_pending").set(pending as f64);
+            let on_record: HashSet<_> = cases.iter().map(Case::key).collect();
+            looks.retain(|key, _| on_record.contains(key));
+            let (mut failed, mut stands_still, mut next) = (false, false, None);
+            for mut case in cases {
+                let look = looks.entry(case.key()).or_insert_with(|| Look::first(self.review));
+                if look.due(case.status).is_some_and(|due| due <= Instant::now()) {
+                    let outcome = tokio::select! {
+                        () = shutdown.cancelled() => return Ok(()),
+                        outcome = self.look(&case, look.since) => outcome,
+                    };
+                    look.count(self.review);
+                    match outcome {
+                        Ok(status) if status != case.status => {
+                            tracing::info!(operator = case.id, before = ?case.status, now = ?status, "a contradiction");
+                            self.store.set_status(&case, status)?;
+                            (case.status, *look) = (status, Look::first(self.review));
+                        }
+                        Ok(Status::Pending) if self.own != Some(case.signer) => {
+                            stands_still |= look.since.elapsed() > standstill;
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            failed = true;
+                            metrics::counter!("rota_evidence_errors_total").increment(1);
+                            tracing::warn!(%error, operator = case.id, failures, "a contradiction could not be reported");
+                        }
                     }
                 }
+                // What is pending is looked at whenever anything is.
+                let due =
+                    if case.status == Status::Pending { Some(Instant::now() + PERIOD) } else { look.due(case.status) };
+                next = [next, due].into_iter().flatten().min();
+            }
+            // Whatever an endpoint keeps a case waiting by, another one may know better.
+            if let Some(court) = self.court.as_ref().filter(|_| stands_still)
+                && left.elapsed() > standstill
+            {
+                court.leave();
+                left = Instant::now();
             }
             failures = if failed { failures.saturating_add(1) } else { 0 };
-            let pause = MAX_BACKOFF.min(PERIOD * 2u32.saturating_pow(failures.min(8)));
+            let backoff = MAX_BACKOFF.min(PERIOD * 2u32.saturating_pow(failures.min(8)));
+            let next = next.max(failed.then(|| Instant::now() + backoff));
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = self.found.notified() => {}
-                () = tokio::time::sleep(pause), if !idle => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now).into()), if next.is_some() => {}
             }
         }
     }
 
-    async fn step(&self, case: &Case, since: Instant) -> Result<Step, SubmitError> {
-        let Some(court) = &self.court else { return Ok(Step::Waits) };
+    /// Does what is due for a case; its status from now on.
+    async fn look(&self, case: &Case, since: Instant) -> Result<Status, SubmitError> {
+        let Some(court) = &self.court else { return Ok(case.status) };
         let (first, second) = case.evidence.epochs();
         let sets: KnownSets = [(self.sets)(first), (self.sets)(second)];
-        let (mut due, mut rank_in, mut convicted, mut waits) = (Vec::new(), None, false, false);
-        let named = if first == second { 1 } else { 2 };
-        for (sigma, set) in [first, second].into_iter().zip(&sets).take(named) {
-            match answer(&**court, case.signer, sigma, set.as_deref()).await? {
-                Answer::Due(id) => {
-                    due.push((id, sigma));
-                    rank_in = rank_in.or(set.as_deref());
-                }
-                Answer::Convicted => convicted = true,
-                Answer::Never => {}
-                Answer::Waits => waits = true,
-                Answer::Unread => return Ok(Step::Waits),
-            }
-        }
-        let Some(set) = rank_in else {
-            let status = if convicted { Status::Convicted } else { Status::Refused };
-            return Ok(if waits { Step::Waits } else { Step::Closed(status) });
+        let (due, seat) = match self.ask(&**court, case, &sets).await? {
+            Finding::Due(due, seat) => (due, seat),
+            Finding::Settled(status) => return Ok(status),
+            Finding::Waits => return Ok(case.status),
         };
-        if self.own == Some(case.signer) {
-            return Ok(Step::Waits);
+        let is_own = self.own == Some(case.signer);
+        let Some(set) = sets.get(seat).and_then(Option::as_deref).filter(|_| !is_own) else { return Ok(case.status) };
+        if case.status != Status::Pending {
+            return Ok(Status::Pending);
         }
         let culprit = set.index_of_signer(case.signer).map_or(case.index, |index| index as u32);
         if since.elapsed() < self.turn * rank(set, culprit, self.own) {
-            return Ok(Step::Waits);
+            return Ok(case.status);
         }
         if let Ruling::Convicted(transaction) = court.report(case, &sets, &due, self.recipient).await? {
             metrics::counter!("rota_evidence_reported_total").increment(1);
             tracing::warn!(operator = case.id, signer = %case.signer, %transaction, "convicted on L1");
         }
-        Ok(Step::Waits)
+        Ok(case.status)
+    }
+
+    /// Asks L1 about a case.
+    async fn ask(&self, court: &dyn Court, case: &Case, sets: &KnownSets) -> Result<Finding, SubmitError> {
+        let (first, second) = case.evidence.epochs();
+        let (mut due, mut seat, mut convicted, mut waits) = (Vec::new(), None, false, false);
+        let named = if first == second { 1 } else { 2 };
+        for (index, (sigma, set)) in [first, second].into_iter().zip(sets).take(named).enumerate() {
+            match answer(court, case.signer, sigma, set.as_deref()).await? {
+                Answer::Due(id) => {
+                    due.push((id, sigma));
+                    seat = seat.or(Some(index));
+                }
+                Answer::Convicted => convicted = true,
+                Answer::Never => {}
+                Answer::Waits => waits = true,
+                Answer::Unread => return Ok(Finding::Waits),
+            }
+        }
+        Ok(match seat {
+            Some(seat) => Finding::Due(due, seat),
+            None if waits => Finding::Waits,
+            None if convicted => Finding::Settled(Status::Convicted),
+            None => Finding::Settled(Status::Refused),
+        })
     }
 }
 
@@ -217,11 +298,19 @@ mod tests {
         later: BTreeSet<u32>,
         /// Sets that the node has not read.
         unread: BTreeSet<u32>,
+        /// Endpoints left so far.
+        left: u32,
+        /// Questions so far.
+        asked: u32,
     }
+
+    /// Pause before a settled case is looked at again.
+    const SOON: Duration = Duration::from_millis(5);
 
     impl FakeCourt {
         fn answer<T>(&self, read: impl FnOnce(&mut Docket) -> T) -> Result<T, SubmitError> {
             let mut docket = self.0.lock();
+            docket.asked += 1;
             if docket.silent > 0 {
                 docket.silent -= 1;
                 return Err(L1Error::Rpc("silence".into()).into());
@@ -250,6 +339,10 @@ mod tests {
                     Jurisdiction::Now
                 }
             })
+        }
+
+        fn leave(&self) {
+            self.0.lock().left += 1;
         }
 
         async fn report(
@@ -282,6 +375,10 @@ mod tests {
 
     impl Bench {
         fn start(docket: Docket, cases: &[Case], own: Option<Address>) -> Self {
+            Self::reviewing(SOON, docket, cases, own)
+        }
+
+        fn reviewing(review: Duration, docket: Docket, cases: &[Case], own: Option<Address>) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let (store, _) = EvidenceStore::open(dir.path(), &domain()).unwrap();
             cases.iter().for_each(|case| assert!(store.open_case(case).unwrap()));
@@ -301,6 +398,7 @@ mod tests {
                 own,
                 recipient: Address::repeat_byte(9),
                 turn: Duration::from_millis(1),
+                review,
                 found: Arc::clone(&found),
             };
             let token = CancellationToken::new();
@@ -449,6 +547,62 @@ mod tests {
         assert_eq!((reported(&bench).await, status(&bench)), (vec![(11, 2)], Status::Pending));
         bench.court.0.lock().later.clear();
         assert_eq!(reported(&bench).await, [(11, 2), (11, 3)]);
+        bench.stop().await;
+    }
+
+    /// An endpoint says that the set is too old, or that its member is convicted, in blocks that are confirmed; later
+    /// another one answers, or the same one tells the truth.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_settled_by_a_lie_is_opened_again() {
+        let status = |bench: &Bench| bench.store.cases().unwrap()[0].status;
+        let refused = Docket { over: [2].into(), ..Docket::default() };
+        let convicted = Docket { convicted: [(11, 2)].into(), confirmed: [(11, 2)].into(), ..Docket::default() };
+        for (docket, settled) in [(refused, Status::Refused), (convicted, Status::Convicted)] {
+            let bench = Bench::start(docket, &[case(1, 5)], None);
+            bench.wait(|_, cases| cases[0].status == settled).await;
+            assert_eq!(reported(&bench).await, []);
+            *bench.court.0.lock() = Docket::default();
+            bench.wait(|docket, _| docket.reports.len() == 1).await;
+            assert_eq!(status(&bench), Status::Pending);
+            bench.court.0.lock().confirmed.insert((11, 2));
+            bench.wait(|_, cases| cases[0].status == Status::Convicted).await;
+            assert_eq!(reported(&bench).await, [(11, 2)]);
+            bench.stop().await;
+        }
+        // What L1 cannot tell changes nothing.
+        let bench = Bench::start(Docket { over: [2].into(), ..Docket::default() }, &[case(1, 5)], None);
+        bench.wait(|_, cases| cases[0].status == Status::Refused).await;
+        *bench.court.0.lock() = Docket { silent: 3, later: [2].into(), ..Docket::default() };
+        assert_eq!((reported(&bench).await, status(&bench)), (vec![], Status::Refused));
+        bench.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_settled_case_is_looked_at_a_bounded_number_of_times() {
+        let bench = Bench::reviewing(
+            Duration::from_micros(1),
+            Docket { over: [2].into(), ..Docket::default() },
+            &[case(1, 5)],
+            None,
+        );
+        // Two questions for each look.
+        bench.wait(|docket, _| docket.asked == 2 * (1 + REVIEWS)).await;
+        assert_eq!(reported(&bench).await, []);
+        assert_eq!(bench.court.0.lock().asked, 2 * (1 + REVIEWS));
+        bench.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_endpoint_that_keeps_a_case_waiting_is_left_now_and_then() {
+        // Convicted in the newest block, it says, and never in a confirmed one.
+        let bench = Bench::start(Docket { convicted: [(11, 2)].into(), ..Docket::default() }, &[case(1, 5)], None);
+        bench.wait(|docket, _| docket.left >= 2).await;
+        bench.stop().await;
+        // What this node waits for by itself is nobody's fault.
+        let own = case(1, 5).signer;
+        let bench = Bench::start(Docket::default(), &[case(1, 5)], Some(own));
+        reported(&bench).await;
+        assert_eq!(bench.court.0.lock().left, 0);
         bench.stop().await;
     }
 

@@ -167,7 +167,7 @@ pub enum Status {
     Pending,
     /// L1 has convicted the operator, and that is confirmed.
     Convicted,
-    /// L1 will never take it: the reason is in the log.
+    /// L1 takes it no more: the set is too old, or there is none.
     Refused,
 }
 
@@ -363,7 +363,7 @@ impl EvidenceStore {
     ///
     /// # Errors
     /// Disk failure.
-    pub fn close_case(&self, case: &Case, status: Status) -> Result<(), StoreError> {
+    pub fn set_status(&self, case: &Case, status: Status) -> Result<(), StoreError> {
         self.write(&Case { status, ..case.clone() })
     }
 
@@ -604,7 +604,7 @@ mod tests {
             (7, 2, 0)
         );
         assert_eq!(store.cases().unwrap(), std::slice::from_ref(&case));
-        store.close_case(&case, Status::Convicted).unwrap();
+        store.set_status(&case, Status::Convicted).unwrap();
         assert_eq!(store.cases().unwrap()[0].status, Status::Convicted);
         assert!(!store.open_case(&case).unwrap(), "closed, not forgotten");
         drop((store, messages));
@@ -641,13 +641,13 @@ mod tests {
         assert!(!store.open_case(&case(2, 50)).unwrap(), "there is no more room");
         assert!(store.open_case(&case(9, 60)).unwrap(), "it answers for another set meanwhile");
         for height in 0..MAX_PER_SIGNER as u64 {
-            store.close_case(&case(2, height), Status::Refused).unwrap();
+            store.set_status(&case(2, height), Status::Refused).unwrap();
         }
         assert!(store.open_case(&case(2, 50)).unwrap(), "a fresh one");
         // What is settled is bounded, too, and the oldest is forgotten first.
         for height in 100..200 {
             assert!(store.open_case(&case(3, height)).unwrap());
-            store.close_case(&case(3, height), Status::Convicted).unwrap();
+            store.set_status(&case(3, height), Status::Convicted).unwrap();
         }
         let cases = store.cases().unwrap();
         let count = |status| cases.iter().filter(|case| case.status == status).count();

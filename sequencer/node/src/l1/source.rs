@@ -16,10 +16,11 @@ use alloy::{
     },
     transports::{RpcError, TransportError},
 };
-use alloy_primitives::{Address, B256, Log};
+use alloy_primitives::{Address, B256, Bytes, Log};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use alloy_sol_types::SolCall;
 use async_trait::async_trait;
+use futures::future::join_all;
 use rota_bindings::{BatchChain, Portal, SequencerRegistry, SequencerSet};
 use rota_protocol::config::ContractsConfig;
 
@@ -148,6 +149,47 @@ impl HttpSource {
         C::abi_decode_returns(&answer).map_err(|error| L1Error::Rpc(format!("{} of {to}: {error}", C::SIGNATURE)))
     }
 
+    /// Calls a view of `to` as of a block at every endpoint: what those say that answer, at least one of them. About one
+    /// block they cannot honestly say different things, so if they do the endpoint in use is left: it may be the one that
+    /// lies.
+    ///
+    /// # Errors
+    /// No endpoint answers.
+    pub async fn view_everywhere<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+        at: BlockId,
+    ) -> Result<Vec<C::Return>, L1Error>
+    where
+        C::Return: PartialEq,
+    {
+        let turn = self.turn();
+        let asked: Vec<_> = self.endpoints.iter().map(|endpoint| ask(endpoint, to, call.abi_encode(), at)).collect();
+        let (mut said, mut failure) = (Vec::new(), None);
+        for (endpoint, answer) in self.endpoints.iter().zip(join_all(asked).await) {
+            let decoded = answer.and_then(|answer| C::abi_decode_returns(&answer).map_err(|error| error.to_string()));
+            match decoded {
+                Ok(answer) => said.push(answer),
+                Err(error) => {
+                    failure = Some(L1Error::Rpc(format!("{}: {} of {to}: {error}", endpoint.name, C::SIGNATURE)));
+                }
+            }
+        }
+        if let (true, Some(failure)) = (said.is_empty(), failure) {
+            return Err(failure);
+        }
+        if said.windows(2).any(|pair| pair[0] != pair[1]) {
+            tracing::warn!(
+                call = C::SIGNATURE,
+                ?at,
+                "the L1 endpoints contradict each other about one block: one of them lies"
+            );
+            self.leave(turn);
+        }
+        Ok(said)
+    }
+
     /// Awaits one answer. The outer error says that the endpoint gave none, and that the next request goes to the next
     /// endpoint; the inner one is an error response, which has the same consequence if `blames` says so.
     pub(crate) async fn request<T, F>(
@@ -182,6 +224,16 @@ impl HttpSource {
         F: Future<Output = Result<T, TransportError>>,
     {
         self.request(request, |_| true).await?.map_err(|error| L1Error::Rpc(error.to_string()))
+    }
+}
+
+/// Calls `to` at one endpoint, whoever's turn it is. The error is without secrets.
+async fn ask(endpoint: &Endpoint, to: Address, input: Vec<u8>, at: BlockId) -> Result<Bytes, String> {
+    let request = TransactionRequest::default().with_to(to).with_input(input);
+    let answer = async { endpoint.provider.call(request).block(at).await };
+    match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(|error| endpoint.redact(&error)),
+        Err(_) => Err(format!("no answer in {REQUEST_TIMEOUT:?}")),
     }
 }
 

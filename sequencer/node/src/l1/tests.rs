@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy::{
-    eips::BlockNumberOrTag,
+    eips::{BlockId, BlockNumberOrTag},
     network::TransactionBuilder,
     providers::{DynProvider, Provider, ProviderBuilder, ext::AnvilApi},
     rpc::types::{TransactionRequest, anvil::ReorgOptions},
@@ -587,6 +587,33 @@ async fn an_endpoint_that_stands_still_is_left() {
         settle(&mut follower).await;
         assert_eq!(view.progress().confirmed.number, rig.height().await - 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_contradict_each_other_about_a_block_are_noticed() {
+    let rig = Rig::start(1).await;
+    rig.deposit(0, 1).await;
+    rig.mine(2).await;
+    let forge = |request: &Value, answer: &mut Value| {
+        if request["method"] == "eth_call" {
+            answer["result"] = json!(format!("{:#066x}", 7));
+        }
+    };
+    let (liar, honest) = (relay(rig.anvil.endpoint_url(), |_| (), forge).await, rig.anvil.endpoint());
+    let nobody = String::from("http://127.0.0.1:1");
+    let block = BlockId::from(rig.header(rig.height().await).await.hash);
+    // What they say, and whether the first was left.
+    let ask = async |endpoints: [&String; 2], at: BlockId| {
+        let source = rig.source(&endpoints.map(Clone::clone));
+        let said = source.view_everywhere(rig.chain.contracts.portal, &Portal::depositCountCall {}, at).await;
+        (said.ok(), source.turn())
+    };
+    assert_eq!(ask([&honest, &honest], block).await, (Some(vec![1, 1]), 0));
+    assert_eq!(ask([&liar, &honest], block).await, (Some(vec![7, 1]), 1));
+    assert_eq!(ask([&nobody, &honest], block).await, (Some(vec![1]), 0));
+    // Nobody answers, or has such a block.
+    assert_eq!(ask([&nobody, &nobody], block).await, (None, 0));
+    assert_eq!(ask([&honest, &honest], BlockId::from(B256::repeat_byte(1))).await, (None, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,7 @@ pub trait ChargeCourt: Send + Sync + 'static {
     /// Leaves the L1 endpoint in use, if there is another one: what it said is not true.
     fn leave(&self);
 
-    /// Where a charge stands: as of the newest L1 block, or of the newest confirmed one.
+    /// Where a charge stands: as of the newest L1 block, or of the newest confirmed one by all endpoints that answer.
     ///
     /// # Errors
     /// L1 does not answer.
@@ -193,8 +193,16 @@ impl ChargeCourt for L1ChargeCourt {
 
     async fn standing(&self, charge: B256, confirmed: bool) -> Result<Standing, SubmitError> {
         let call = AmnesiaFault::accusationOfCall { chargeHash: charge };
-        let at = if confirmed { BlockId::number(self.l1.borrow().confirmed.number) } else { BlockId::latest() };
-        let accusation = self.source.view_at(self.contracts.amnesia_fault, &call, at).await?;
+        let fault = self.contracts.amnesia_fault;
+        let accusation = if confirmed {
+            // A charge is forgotten by it: all endpoints that answer must say so, of a block named by its hash.
+            let at = BlockId::from(self.l1.borrow().confirmed.hash);
+            let mut said = self.source.view_everywhere(fault, &call, at).await?;
+            let accusation = said.pop().filter(|last| said.iter().all(|other| other == last));
+            accusation.ok_or_else(|| L1Error::Withheld(format!("they say different things of the charge {charge}")))?
+        } else {
+            self.source.view(fault, &call).await?
+        };
         Ok(match accusation.state {
             0 => Standing::None,
             1 => Standing::Open(accusation.convictableFrom.to()),
