@@ -18,7 +18,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("rota_slots_missed_total", "Slots of this operator in which another one produced the block"),
     ("rota_failovers_total", "Blocks decided in a later round than the first"),
     ("rota_failed_rounds_total", "Rounds that ended without a decision"),
-    ("rota_votes_signed_total", "Votes this node signed"),
+    ("rota_votes_signed_total", "Votes this node signed; withheld ones do not count"),
     ("rota_slashing_protection_refusals_total", "Signatures refused because they would contradict an earlier one"),
     ("rota_equivocations_seen_total", "Contradicting signatures of others"),
     ("rota_evidence_messages_total", "Signed messages on record"),

@@ -171,7 +171,14 @@ impl ProtectedKey {
         // The table waits for the disk: not on a runtime thread.
         let allowed = tokio::task::spawn_blocking(move || inner.table.lock().allow(slot, digest));
         match allowed.await.map_err(|_| SigningError::Stopping)? {
-            Ok(Permission::Sign) => Ok(vote::sign(&self.0.key, digest)?),
+            Ok(Permission::Sign) => {
+                let signature = vote::sign(&self.0.key, digest)?;
+                // A withheld one is none: counted here, where all that is signed comes by.
+                if matches!(kind, SignedKind::Prevote | SignedKind::Precommit) {
+                    metrics::counter!("rota_votes_signed_total").increment(1);
+                }
+                Ok(signature)
+            }
             Ok(Permission::Withhold) => {
                 metrics::counter!("rota_votes_withheld_total").increment(1);
                 tracing::warn!(?slot, "keeping silent: something else may have been signed here before");
@@ -210,7 +217,6 @@ impl malachitebft_signing::Signer<RotaContext> for ProtectedKey {
         };
         let digest = self.0.digests.vote(&vote);
         let signature = self.sign(kind, vote.height, vote.round.as_u32(), digest).await.map_err(Error::from_source)?;
-        metrics::counter!("rota_votes_signed_total").increment(1);
         Ok(SignedMessage::new(vote, signature))
     }
 
