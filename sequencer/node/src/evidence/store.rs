@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 const SEGMENT: u64 = 1 << 18;
 const PREFIX: &str = "heights-";
 const CHAIN: &str = "chain";
+const FORMAT: &str = "format";
+/// What this version writes. A change of any key or value takes the next number, and a way from the one before.
+const CURRENT_FORMAT: u64 = 1;
 const CERTIFIED: &str = "certified";
 const FLOOR: &str = "floor";
 const UNBONDING: &str = "unbonding";
@@ -49,6 +52,15 @@ pub enum StoreError {
     /// The directory holds the evidence of another chain.
     #[error("the evidence database belongs to another chain: is `data` right?")]
     OtherChain,
+    /// Another version of the node wrote it.
+    #[error(
+        "the evidence database has format {found}, this version of the node knows format {CURRENT_FORMAT} only: start the \
+         version that wrote it; moving the folder away loses the votes that explain this node's own"
+    )]
+    OtherFormat {
+        /// Its format.
+        found: u64,
+    },
 }
 
 /// A message whose signature was verified.
@@ -245,6 +257,15 @@ impl EvidenceStore {
             }
             Some(present) if present.as_ref() == identity.as_slice() => {}
             Some(_) => return Err(StoreError::OtherChain),
+        }
+        match meta.get(FORMAT)?.map(|bytes| number(&bytes)).transpose()? {
+            // New, or written before formats had numbers.
+            None => {
+                meta.insert(FORMAT, CURRENT_FORMAT.to_be_bytes())?;
+                db.persist(PersistMode::SyncAll)?;
+            }
+            Some(CURRENT_FORMAT) => {}
+            Some(found) => return Err(StoreError::OtherFormat { found }),
         }
         let mut segments = BTreeMap::new();
         for name in db.list_keyspace_names() {
@@ -610,6 +631,28 @@ mod tests {
         drop((store, messages));
         let other = VoteDomain::new(1, Address::ZERO);
         assert!(matches!(EvidenceStore::open(dir.path(), &other), Err(StoreError::OtherChain)));
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_refused_with_the_way_out() {
+        let change = |dir: &tempfile::TempDir, change: &dyn Fn(&EvidenceStore)| {
+            let (store, _messages) = EvidenceStore::open(dir.path(), &domain()).unwrap();
+            change(&store);
+            store.sync().unwrap();
+        };
+        let refusal = |dir: &tempfile::TempDir| EvidenceStore::open(dir.path(), &domain()).err().unwrap();
+        // From before there were numbers.
+        let [old, newer] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        change(&old, &|store| store.meta.remove(FORMAT).unwrap());
+        change(&old, &|store| assert_eq!(store.meta.get(FORMAT).unwrap().unwrap().as_ref(), 1u64.to_be_bytes()));
+        // What cannot be read is not passed over, nor does it end the process.
+        change(&old, &|store| store.cases.insert("case", r#"{"evidence":1}"#).unwrap());
+        assert!(matches!(refusal(&old), StoreError::Corrupt("a case")));
+
+        change(&newer, &|store| store.meta.insert(FORMAT, 2u64.to_be_bytes()).unwrap());
+        let error = refusal(&newer);
+        assert!(matches!(error, StoreError::OtherFormat { found: 2 }), "{error}");
+        assert!(error.to_string().contains("start the version that wrote it"), "{error}");
     }
 
     #[test]
