@@ -5,6 +5,7 @@ use alloy_primitives::{Address, B256, U256, keccak256, uint};
 use k256::ecdsa::SigningKey;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rota_protocol::{
+    certificate::CommitCertificate,
     evidence::{Contradiction, Evidence, EvidenceError, Message, Signed},
     member::FrozenSet,
     vote::{Proposal, Signature65, Vote, VoteDomain, VoteKind, address_of, sign},
@@ -155,13 +156,18 @@ fn sets() -> [FrozenSet; 2] {
     [set(5, &[10, 20, 30, 40]), set(6, &[10, 20, 30, 40])]
 }
 
+/// How many attempts, and their randomness.
+fn campaign() -> (u32, StdRng) {
+    let attempts = std::env::var("ROTA_FRAME_ATTEMPTS").map_or(10_000, |text| text.parse().unwrap());
+    let seed = std::env::var("ROTA_FRAME_SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
+    println!("ROTA_FRAME_SEED={seed}");
+    (attempts, StdRng::seed_from_u64(seed))
+}
+
 /// Mutated and recombined honest signatures, 10^4 of each kind (`ROTA_FRAME_ATTEMPTS` for more, as `make soak` does).
 #[test]
 fn nobody_is_framed() {
-    let attempts = std::env::var("ROTA_FRAME_ATTEMPTS").map_or(10_000, |text| text.parse::<u32>().unwrap());
-    let seed = std::env::var("ROTA_FRAME_SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
-    println!("ROTA_FRAME_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (attempts, mut random) = campaign();
     let (votes, proposals) = honest(&mut random);
     let (sets, domain) = (sets(), domain());
     let hashes = [B256::ZERO, keccak256("a"), keccak256("b"), keccak256("c")];
@@ -190,4 +196,79 @@ fn nobody_is_framed() {
             }
         }
     }
+}
+
+/// A vote, and the seat of its signer.
+type Seated = (usize, Signed<Vote>);
+
+/// A certificate of those who signed `vote`, of whatever kind that is, changed in up to three ways.
+fn certificate(random: &mut StdRng, votes: &[Seated], vote: Vote) -> CommitCertificate {
+    let mut slots = [None; MEMBERS as usize];
+    for (seat, said) in votes.iter().filter(|(_, said)| said.message == vote) {
+        slots[*seat] = Some(said.signature);
+    }
+    let mut named = vote;
+    for _ in 0..random.random_range(0..4) {
+        let (_, other) = votes[random.random_range(0..votes.len())];
+        let slot = random.random_range(0..slots.len());
+        match random.random_range(0..8) {
+            0 => named.fork = other.message.fork,
+            1 => named.epoch = other.message.epoch,
+            2 => named.height = other.message.height,
+            3 => named.round = other.message.round,
+            4 => named.block_hash = other.message.block_hash,
+            5 => slots[slot] = Some(other.signature),
+            6 => slots.swap(slot, 0),
+            _ => {
+                let signature = slots[slot].get_or_insert(other.signature);
+                forge(random, signature, &other.signature);
+            }
+        }
+    }
+    let Vote { fork, epoch, height, round, block_hash, .. } = named;
+    let mut signers = U256::ZERO;
+    slots.iter().enumerate().for_each(|(index, slot)| signers.set_bit(index, slot.is_some()));
+    let signatures = slots.into_iter().flatten().collect();
+    CommitCertificate { fork, epoch, height, round, block_hash, signers, signatures }
+}
+
+/// Certificates of mutated and recombined honest signatures: one that holds has of each member what that member
+/// precommitted, so no two of them convict anybody of having signed both.
+#[test]
+fn nobody_is_framed_by_certificates() {
+    let (attempts, mut random) = campaign();
+    let (sets, domain) = (sets(), domain());
+    let mut votes: Vec<Seated> = Vec::new();
+    // Both sets have the same members.
+    let seat = |index| sets[0].index_of_signer(address_of(&key(index))).unwrap();
+    for (fork, height, round) in [(0, 77, 0), (0, 77, 1), (0, 78, 0), (1, 77, 0), (1, 77, 1)] {
+        let epoch = if fork == 0 { 5 } else { 6 };
+        for index in 1..=MEMBERS {
+            // Most vote for one block, so that there are quorums.
+            let block_hash = if random.random_bool(0.8) { keccak256("a") } else { keccak256("b") };
+            for kind in [VoteKind::Prevote, VoteKind::Precommit] {
+                votes.push((seat(index), signed(&key(index), Vote { kind, fork, epoch, height, round, block_hash })));
+            }
+        }
+    }
+    // One at least, whatever chance said.
+    for index in 1..=MEMBERS {
+        votes.push((seat(index), signed(&key(index), Vote { kind: VoteKind::Precommit, height: 79, ..vote("a") })));
+    }
+    let mut held = 0;
+    for attempt in 0..attempts {
+        let (_, chosen) = votes[random.random_range(0..votes.len())];
+        let certificate = certificate(&mut random, &votes, chosen.message);
+        for set in &sets {
+            if certificate.verify(set, &domain).is_err() {
+                continue;
+            }
+            held += 1;
+            for member in (0..MEMBERS as usize).filter(|member| certificate.signers.bit(*member)) {
+                let said = votes.iter().any(|(seat, said)| *seat == member && said.message == certificate.vote());
+                assert!(said, "attempt {attempt}: member {member} never signed what {certificate:?} says");
+            }
+        }
+    }
+    assert!(held > 0, "no certificate held, so nothing was tried");
 }

@@ -13,8 +13,9 @@ use alloy::{
     rpc::types::{BlockNumberOrTag, TransactionRequest},
 };
 use alloy_node_bindings::AnvilInstance;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, keccak256};
 use alloy_sol_types::SolCall;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use rota_bindings::{AmnesiaFault, Slasher, generated::amnesia_fault::IEvidence};
 use rota_protocol::{config::ContractsConfig, evidence::Place};
 use serde_json::{Value, json};
@@ -457,4 +458,99 @@ fn a_report_tells_what_is_on_record_and_no_more_than_it_was_asked() {
     }
     let report = store.report(Some(9), None).unwrap();
     assert!(report.truncated && report.messages.len() == report::MAX_ENTRIES);
+}
+
+/// Rounds of members that keep their locks: what they sign, and the polkas they saw, by round and block.
+fn rounds_of_honest_members(random: &mut StdRng, height: u64) -> (Vec<Statement>, Vec<(u32, B256)>) {
+    let (mut said, mut polkas) = (Vec::new(), Vec::<(u32, B256)>::new());
+    let mut locks = [None::<(u32, B256)>; WEIGHTS.len()];
+    for round in 0..6 {
+        let name = ["X", "Y"][random.random_range(0..2)];
+        let block = keccak256(name);
+        let mut weight = 0;
+        for (member, lock) in locks.iter().enumerate() {
+            let is_free = lock.is_none_or(|(locked, on)| {
+                on == block || polkas.iter().any(|(polka, of)| *of == block && *polka >= locked)
+            });
+            let votes = is_free && random.random_bool(0.9);
+            weight += if votes { WEIGHTS[member] } else { 0 };
+            let place = Place { kind: MessageKind::Prevote, fork: 0, height, round };
+            said.push(statement(member as u8 + 1, place, if votes { name } else { "" }));
+        }
+        let is_polka = weight * 3 > WEIGHTS.iter().sum::<u64>() * 2;
+        for (member, lock) in locks.iter_mut().enumerate() {
+            // Two of four, so that the height goes on.
+            let locks = is_polka && random.random_bool(0.5);
+            if locks {
+                *lock = Some((round, block));
+            }
+            let place = Place { kind: MessageKind::Precommit, fork: 0, height, round };
+            said.push(statement(member as u8 + 1, place, if locks { name } else { "" }));
+        }
+        if is_polka {
+            polkas.push((round, block));
+        }
+    }
+    (said, polkas)
+}
+
+/// Votes of honest members, mutated and recombined: whatever of it counts as signed makes no pair that could not be
+/// answered (`ROTA_FRAME_ATTEMPTS` for more than 10^4, as `make soak` does).
+#[test]
+fn nobody_is_framed_as_an_amnesiac() {
+    let attempts = std::env::var("ROTA_FRAME_ATTEMPTS").map_or(10_000, |text| text.parse::<u32>().unwrap());
+    let seed = std::env::var("ROTA_FRAME_SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
+    println!("ROTA_FRAME_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let heights = [HEIGHT, HEIGHT + 1, HEIGHT + 2];
+    // Such that somebody moves its lock: else nothing is tried.
+    let honest = loop {
+        let honest = heights.map(|height| rounds_of_honest_members(&mut random, height));
+        let moves = |(said, _): &(Vec<Statement>, Vec<_>)| {
+            let own = |signer| said.iter().filter(move |said| said.signer == signer).copied().collect::<Vec<_>>();
+            set().members().iter().any(|member| !pairs(&own(member.signer), 0, 2).is_empty())
+        };
+        if honest.iter().any(moves) {
+            break honest;
+        }
+    };
+    let pool: Vec<Statement> = honest.iter().flat_map(|(said, _)| said.clone()).collect();
+    let mut pairs_found = 0;
+    for attempt in 0..attempts {
+        let base = pool[random.random_range(0..pool.len())];
+        let is_own = |said: &&Statement| said.signer == base.signer && said.place.height == base.place.height;
+        let mut votes: Vec<Statement> = pool.iter().filter(is_own).copied().collect();
+        let mut changed = Vec::new();
+        for _ in 0..random.random_range(0..4) {
+            let (index, other) = (random.random_range(0..votes.len()), pool[random.random_range(0..pool.len())]);
+            let target = &mut votes[index];
+            match random.random_range(0..7) {
+                0 => target.place.kind = other.place.kind,
+                1 => target.place.fork ^= 1,
+                2 => target.place.round = other.place.round,
+                3 => target.epoch += 1,
+                4 => target.block_hash = other.block_hash,
+                5 => target.signature = other.signature,
+                // What it said elsewhere, and what others said, as if it had been said by this one, at this height.
+                _ => *target = other,
+            }
+            (target.signer, target.place.height) = (base.signer, base.place.height);
+            changed.push(index);
+        }
+        // Only what is verified is ever compared.
+        let mut index = 0..;
+        votes.retain(|said| {
+            let is_changed = index.next().is_some_and(|index| changed.contains(&index));
+            !is_changed || said.is_signed(&domain())
+        });
+        votes.sort_by_key(|said| (said.place.round, said.place.kind as u8));
+        for pair in pairs(&votes, 0, 2) {
+            pairs_found += 1;
+            let message = pair.vote.message;
+            let (_, polkas) = &honest[(message.height - HEIGHT) as usize];
+            let answer = polkas.iter().find(|(round, of)| pair.rounds().contains(round) && *of == message.block_hash);
+            assert!(answer.is_some(), "attempt {attempt}: nothing answers {pair:?}");
+        }
+    }
+    assert!(pairs_found > 0, "no pair was ever looked at");
 }
