@@ -8,13 +8,13 @@ use alloy::{
 };
 use clap::Args;
 use eyre::{Result, ensure, eyre};
-use rota_bindings::{NativeToken, Portal};
+use rota_bindings::Portal;
 
 use crate::{
     amount::{parse_amount, show_amount},
+    approval::{Leave, let_take},
     connection::{Network, NetworkArgs, WriteArgs, parse_address},
     progress::{spinner, wait_until},
-    stake::permit,
     submit::Submitter,
 };
 
@@ -82,12 +82,13 @@ pub async fn deposit(network: &Network, by: &Submitter<'_>, to: Address, amount:
     let contracts = &network.deployment.contracts;
     let portal = Portal::new(contracts.portal, by.provider.clone());
     let what = format!("deposit {} for {to} on L2", show_amount(amount));
-    let receipt = match permit(network, by, contracts.portal, amount).await? {
-        Some(p) => by.submit(&what, portal.depositWithPermit(to, amount, p.deadline, p.v, p.r, p.s)).await?,
-        None => {
-            let token = NativeToken::new(contracts.native_token, by.provider.clone());
-            by.submit(&format!("approve {}", show_amount(amount)), token.approve(contracts.portal, amount)).await?;
-            by.submit(&what, portal.deposit(to, amount)).await?
+    let receipt = match let_take(network, by, contracts.native_token, "native tokens", contracts.portal, amount).await?
+    {
+        Leave::Permit(p) => by.submit(&what, portal.depositWithPermit(to, amount, p.deadline, p.v, p.r, p.s)).await?,
+        Leave::Allowance => by.submit(&what, portal.deposit(to, amount)).await?,
+        Leave::Missing => {
+            by.skip(&what, "the approval", &portal.deposit(to, amount))?;
+            None
         }
     };
     let Some(receipt) = receipt else { return Ok(None) };

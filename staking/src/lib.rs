@@ -3,6 +3,7 @@
 //! The library part exists so that the end-to-end tests drive the same code that users run.
 
 pub mod amount;
+pub mod approval;
 pub mod batch;
 pub mod cli;
 pub mod connection;

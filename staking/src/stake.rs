@@ -2,34 +2,20 @@
 
 use std::time::Duration;
 
-use alloy::{
-    primitives::{Address, B256, U256},
-    signers::Signer as _,
-    sol_types::{SolStruct as _, eip712_domain},
-};
+use alloy::primitives::{Address, U256};
 use clap::Subcommand;
 use eyre::{Result, bail, ensure, eyre};
-use rota_bindings::{NativeToken, RewardVault, StakeVault};
+use rota_bindings::{RewardVault, StakeVault};
 use serde::Serialize;
 
 use crate::{
     amount::{parse_amount, show_amount},
+    approval::{Leave, let_take},
     connection::{Network, NetworkArgs, WriteArgs, parse_address},
     output::{print_json, print_pairs, print_table, show_duration},
     progress::{countdown, wait_until},
     submit::Submitter,
 };
-
-alloy::sol! {
-    /// EIP-2612.
-    struct Permit {
-        address owner;
-        address spender;
-        uint256 value;
-        uint256 nonce;
-        uint256 deadline;
-    }
-}
 
 /// Segments of one reward claim: enough for years of ordinary use, bounded for the block gas limit.
 const MAX_SEGMENTS: u64 = 50;
@@ -174,79 +160,17 @@ pub async fn delegate(network: &Network, by: &Submitter<'_>, id: u32, amount: U2
     let contracts = &network.deployment.contracts;
     let vault = StakeVault::new(contracts.stake_vault, by.provider.clone());
     let what = format!("delegate {} to operator {id}", show_amount(amount));
-    match permit(network, by, contracts.stake_vault, amount).await? {
-        Some(permit) => {
+    match let_take(network, by, contracts.native_token, "native tokens", contracts.stake_vault, amount).await? {
+        Leave::Permit(permit) => {
             by.submit(&what, vault.delegateWithPermit(id, amount, permit.deadline, permit.v, permit.r, permit.s))
                 .await?;
         }
-        None => {
-            let token = NativeToken::new(contracts.native_token, by.provider.clone());
-            by.submit(&format!("approve {}", show_amount(amount)), token.approve(contracts.stake_vault, amount))
-                .await?;
+        Leave::Allowance => {
             by.submit(&what, vault.delegate(id, amount)).await?;
         }
+        Leave::Missing => by.skip(&what, "the approval", &vault.delegate(id, amount))?,
     }
     Ok(())
-}
-
-/// A signed approval.
-#[derive(Clone, Copy, Debug)]
-pub struct SignedPermit {
-    /// Last second it is valid.
-    pub deadline: U256,
-    /// Recovery id.
-    pub v: u8,
-    /// Signature, first half.
-    pub r: B256,
-    /// Signature, second half.
-    pub s: B256,
-}
-
-/// Signs an EIP-2612 permit of the native token, see [`permit_of`].
-///
-/// # Errors
-/// As [`permit_of`].
-pub async fn permit(
-    network: &Network,
-    by: &Submitter<'_>,
-    spender: Address,
-    amount: U256,
-) -> Result<Option<SignedPermit>> {
-    permit_of(network, by, network.deployment.contracts.native_token, "native tokens", spender, amount).await
-}
-
-/// Signs an EIP-2612 permit of the ERC-20 at `token` (called `what`) for `spender`; `None` without a local key or when the
-/// token has no permits. Checks the balance first, because a refused transfer says less than this error.
-///
-/// # Errors
-/// When the account holds too little or L1 fails.
-pub async fn permit_of(
-    network: &Network,
-    by: &Submitter<'_>,
-    token: Address,
-    what: &str,
-    spender: Address,
-    amount: U256,
-) -> Result<Option<SignedPermit>> {
-    let token = NativeToken::new(token, network.l1.clone());
-    let balance = token.balanceOf(by.from).call().await?;
-    ensure!(balance >= amount, "{} holds {} {what}, {} are needed", by.from, show_amount(balance), show_amount(amount));
-    let Some(key) = &by.key else { return Ok(None) };
-    // A token without permits (EIP-2612 with EIP-5267) is approved by a transaction of its own.
-    let (Ok(domain), Ok(nonce)) = (token.eip712Domain().call().await, token.nonces(by.from).call().await) else {
-        return Ok(None);
-    };
-    let domain = eip712_domain! {
-        name: domain.name,
-        version: domain.version,
-        chain_id: network.l1_chain_id,
-        verifying_contract: *token.address(),
-    };
-    let deadline = U256::from(network.l1_time().await?.saturating_add(3_600));
-    let permit = Permit { owner: by.from, spender, value: amount, nonce, deadline };
-    let signature = key.sign_hash(&permit.eip712_signing_hash(&domain)).await?;
-    let v = if signature.v() { 28 } else { 27 };
-    Ok(Some(SignedPermit { deadline, v, r: signature.r().into(), s: signature.s().into() }))
 }
 
 /// Undelegates units and says when the tokens are released.

@@ -9,9 +9,13 @@ use rota_bindings::{ExitQueue, ExitReceipt, RotaError, types::ExitRequest};
 use super::{
     exit::{Claimed, FINALISED, OPEN, Requested, describe, in_open_batch, requests, worth_of},
     named,
-    router::{Leave, let_take},
 };
-use crate::{amount::show_amount, connection::Network, submit::Submitter};
+use crate::{
+    amount::show_amount,
+    approval::{Leave, let_take},
+    connection::Network,
+    submit::Submitter,
+};
 
 /// A receipt and what it stands for.
 #[derive(Clone, Debug)]

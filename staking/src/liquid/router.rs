@@ -2,15 +2,15 @@
 
 use alloy::primitives::{Address, U256};
 use eyre::{Result, ensure};
-use rota_bindings::{NativeToken, Router, StakedToken, generated::router::IRouter};
+use rota_bindings::{Router, StakedToken, generated::router::IRouter};
 use serde::Serialize;
 
 use super::{door, named, show};
 use crate::{
     amount::show_amount,
+    approval::{Leave, let_take},
     connection::Network,
     output::show_duration,
-    stake::{SignedPermit, permit_of},
     submit::Submitter,
 };
 
@@ -37,40 +37,6 @@ pub struct LeftAtOnce {
     pub net: U256,
     /// Kept for those who stay.
     pub fee: U256,
-}
-
-/// What lets a contract take an account's tokens.
-pub(super) enum Leave {
-    /// A signature that rides along.
-    Permit(SignedPermit),
-    /// An allowance: it was there, or its approval was sent or exported.
-    Allowance,
-    /// The approval was simulated only, so what comes next cannot be.
-    Missing,
-}
-
-/// Lets `spender` take `amount` of the ERC-20 at `token` (called `what`): by a permit if there is a key to sign it and the
-/// token takes it, by an allowance otherwise.
-///
-/// # Errors
-/// When the account holds too little; otherwise as [`Submitter::submit`].
-pub(super) async fn let_take(
-    network: &Network,
-    by: &Submitter<'_>,
-    token: Address,
-    what: &str,
-    spender: Address,
-    amount: U256,
-) -> Result<Leave> {
-    if let Some(permit) = permit_of(network, by, token, what, spender, amount).await? {
-        return Ok(Leave::Permit(permit));
-    }
-    let token = NativeToken::new(token, by.provider.clone());
-    if named("what is approved", token.allowance(by.from, spender).call().await)? >= amount {
-        return Ok(Leave::Allowance);
-    }
-    by.submit(&format!("approve {} {what}", show_amount(amount)), token.approve(spender, amount)).await?;
-    Ok(if by.simulates() { Leave::Missing } else { Leave::Allowance })
 }
 
 /// Deposits `amount` wei through the router; returns what it bought when it was sent.

@@ -106,10 +106,11 @@ impl Bed {
         Submitter::new(&self.network, &WriteArgs::dev_account(user)).await.unwrap().silent()
     }
 
-    /// `rota liquid …` on this network.
+    /// `rota liquid …` on this network, or `rota …` where the line says so.
     async fn run(&self, line: &str) -> Output {
         let mut command = rota(self.folder.path());
-        command.arg("liquid").args(line.split(' ')).arg("--l1-rpc").arg(&self.l1.url);
+        let line = line.strip_prefix("rota ").map_or_else(|| format!("liquid {line}"), str::to_owned);
+        command.args(line.split(' ')).arg("--l1-rpc").arg(&self.l1.url);
         command.arg("--deployment").arg(self.folder.path().join("deployment.json")).output().await.unwrap()
     }
 
@@ -346,6 +347,11 @@ async fn liquid_commands_do_what_they_print_and_export() {
     assert_eq!(result(&printed, "shares"), after.shares[0]);
     assert_eq!(after.shares[0], whole(100), "the first share costs a token");
     nonsense(&bed).await;
+    // The other commands that need an approval.
+    for line in ["rota stake delegate --id 1 --amount 5", "rota deposit --amount 5"] {
+        let (_, before, after) = bed.command(line).await;
+        assert_eq!(before.tokens[0] - after.tokens[0], whole(5), "{line}");
+    }
     let (_, _, after) = bed.command(&format!("deposit --amount 1.5 --receiver {heir} --min-out 1.4")).await;
     assert_eq!(after.shares[1], whole(3) / U256::from(2));
 
