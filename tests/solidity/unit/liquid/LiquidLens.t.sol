@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {ILiquidLens} from "contracts/interfaces/ILiquidLens.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
 
@@ -103,6 +104,160 @@ contract LiquidLensTest is LiquidFixture {
         assertTrue(lens.due().sync);
         st.sync(1);
         assertFalse(lens.due().sync);
+    }
+
+    function test_due_sealFromTheSecondHalfOnAndOnce() public {
+        vm.warp(queue.sealableFrom());
+        assertFalse(lens.due().seal, "nobody asked");
+        _nextEpoch();
+        _request(ALICE, 1);
+        uint256 from = queue.sealableFrom();
+        vm.warp(from - 1);
+        assertFalse(lens.due().seal);
+        vm.warp(from);
+        assertTrue(lens.due().seal);
+        queue.seal();
+        assertFalse(lens.due().seal);
+        _request(ALICE, 1);
+        assertFalse(lens.due().seal, "one per epoch");
+        vm.warp(from + EPOCH - 1);
+        assertFalse(lens.due().seal);
+        vm.warp(from + EPOCH);
+        assertTrue(lens.due().seal);
+        vm.prank(ALICE);
+        queue.cancelRedeem(2, 1, ALICE, ALICE);
+        assertFalse(lens.due().seal, "all was taken back");
+    }
+
+    /// @notice The aim is a twentieth of 1,000: one wei below its half something lacks, and then all of it.
+    function test_due_replenishBelowHalfOfTheAim() public {
+        assertEq(st.position().buffer, 50e18);
+        vm.prank(ALICE);
+        st.withdraw(25e18, ALICE, ALICE);
+        assertFalse(lens.due().replenish);
+        assertEq(lens.due().lacking, 0);
+        vm.prank(ALICE);
+        st.withdraw(1, ALICE, ALICE);
+        assertTrue(lens.due().replenish);
+        assertEq(lens.due().lacking, 25e18 + 1);
+        assertEq(st.replenish(), 25e18 + 1 + 1000, "and a margin for roundings");
+        assertFalse(lens.due().replenish);
+        assertEq(lens.due().lacking, 0);
+        vm.expectRevert(IStakedToken.StakedToken_NothingLacking.selector);
+        st.replenish();
+    }
+
+    /// @notice What lacks while nothing is staked any more cannot be taken out.
+    function test_due_replenishNothingThere() public {
+        _request(ALICE, 600e18);
+        _seal();
+        for (uint32 id = 1; id <= 4; ++id) {
+            _slash(id, _epoch(), 1e18);
+        }
+        st.sync(4);
+        assertEq(st.position().active, 0);
+        assertEq(st.position().buffer, 50e18);
+        assertFalse(lens.due().replenish);
+        // Of 1,000 a twentieth is left, and so of the exit of 600; the aim stands till the next epoch.
+        assertApproxEqAbs(lens.due().lacking, 30e18, 4);
+    }
+
+    /// @notice The bunker holds exits that answer for its cause, no others; and an exit beyond the buffer waits for it.
+    function test_due_finalizeWhatIsHeldByNothing() public {
+        _request(ALICE, 10e18);
+        _seal();
+        _toEpoch(_epoch() + 2);
+        _request(ALICE, 100e18);
+        _seal();
+        _slash(1, _epoch(), 0.1e18);
+        st.sync(1);
+        uint256 until = st.position().bunkerUntil;
+        assertEq(until, block.timestamp + 2 * EPOCH);
+        assertTrue(lens.due().finalize);
+        queue.finalize();
+        assertFalse(lens.due().finalize);
+        vm.warp(until);
+        assertFalse(lens.due().finalize, "too little is here");
+        (uint256 owed,,) = st.exitOf(2);
+        _deposit(BOB, owed - st.position().buffer - 1);
+        assertFalse(lens.due().finalize, "a wei too little");
+        _deposit(BOB, 1);
+        assertTrue(lens.due().finalize);
+        queue.finalize();
+    }
+
+    /// @notice A gift is skimmable to the wei; cover that has yet to come for a logged slash is not taken for missing after a sync.
+    function test_due_skimWhatLiesBeyondTheBooks() public {
+        _fundCover(4e18);
+        token.transfer(address(st), 5);
+        assertTrue(lens.due().skim);
+        assertEq(lens.due().skimmable, 5);
+        _slash(4, _epoch(), 0.1e18);
+        assertTrue(lens.due().sync);
+        assertFalse(lens.due().skim, "four tokens of cover are booked and not here");
+        st.sync(1);
+        assertTrue(lens.due().skim);
+        assertEq(lens.due().skimmable, 5);
+        assertEq(st.skim(), 5);
+        assertFalse(lens.due().skim);
+        assertEq(lens.due().skimmable, 0);
+    }
+
+    /// @notice A request through its states, in numbers: 1,000 shares of 1,027 tokens, then a slash of four percent of 237.5.
+    function test_requests_byHand() public {
+        vm.prank(ALICE);
+        share.transfer(BOB, 100e18);
+        // A tenth of the gain is the fee.
+        _harvest(1, 30e18);
+        skip(30 * EPOCH);
+        assertEq(st.totalAssets(), 1027e18);
+        _request(ALICE, 10e18);
+        _request(BOB, 5e18);
+        uint256 price = uint256(10e18) * (1027e18 + 1) / (1000e18 + 1);
+        assertEq(price, 10.27e18 - 1);
+        ILiquidLens.Request memory r = lens.requestsOf(ALICE, 1)[0];
+        _expect(r, 10e18, price, 0, queue.sealableFrom() + EPOCH);
+        _seal();
+        uint256 sealedFor = uint256(15e18) * (1027e18 + 1) / (1000e18 + 1);
+        _expect(lens.requestsOf(ALICE, 1)[0], 10e18, sealedFor * 10 / 15, 1, block.timestamp + EPOCH);
+        _slash(1, _epoch(), 0.04e18);
+        uint256 bears = (sealedFor * (9.5e18 + 1) + 1027e18 - 1) / 1027e18;
+        uint256 left = (sealedFor - bears) * 10 / 15;
+        _expect(lens.requestsOf(ALICE, 1)[0], 10e18, left, 1, block.timestamp + EPOCH);
+        skip(EPOCH);
+        queue.finalize();
+        _expect(lens.requestsOf(ALICE, 1)[0], 10e18, left, 2, 0);
+        assertEq(lens.accountOf(ALICE).claimableAssets, left);
+        vm.prank(ALICE);
+        assertEq(queue.redeem(4e18, ALICE, ALICE), (sealedFor - bears) * 4 / 15);
+        _expect(lens.requestsOf(ALICE, 1)[0], 6e18, (sealedFor - bears) * 6 / 15, 2, 0);
+        vm.prank(ALICE);
+        queue.redeem(6e18, ALICE, ALICE);
+        assertEq(lens.requestsOf(ALICE, 1).length, 0);
+    }
+
+    /// @notice What all of Alice's would pay at once: five basis points, a half token for the 50 in the buffer, two percent beyond.
+    function test_account_instantNetByHand() public view {
+        uint256 net = lens.accountOf(ALICE).instantNet;
+        assertApproxEqAbs(net, uint256(999.5e18) * 10_000 / 10_205, 3);
+        assertLe(net + _feeByHand(net), 999e18);
+        assertGt(net + 1 + _feeByHand(net + 1), 999e18);
+    }
+
+    function _feeByHand(uint256 net) private pure returns (uint256) {
+        return (net * 5 + 9999) / 10_000 + 0.5e18 + ((net - 50e18) * 200 + 9999) / 10_000;
+    }
+
+    function _expect(ILiquidLens.Request memory r, uint256 shares, uint256 assets, uint8 state, uint256 expectedAt)
+        private
+        pure
+    {
+        assertEq(r.requestId, 1);
+        assertEq(r.shares, shares);
+        assertEq(r.assets, assets);
+        assertEq(r.state, state);
+        assertEq(r.ahead, 0);
+        assertEq(r.expectedAt, expectedAt);
     }
 
     function test_operatorsAndTickets() public {

@@ -80,6 +80,32 @@ contract RateFeedTest is LiquidFixture {
         assertLt(feed.realisedApr(1), 0);
     }
 
+    /// @notice In numbers: nine of a thousand in a tenth of a year, then four percent of one operator's stake lost in a twentieth.
+    function test_realisedApr_byHand() public {
+        feed.checkpoint();
+        uint256 from = block.timestamp;
+        _harvest(1, 10e18);
+        vm.warp(from + 36.5 days);
+        int256 rate = int256(uint256(1e18) * (1009e18 + 1) / (1000e18 + 1));
+        assertEq(rate, 1.009e18 - 1);
+        assertEq(feed.realisedApr(1), (rate - 1e18) * 10);
+        assertEq(feed.realisedApr(1), 0.09e18 - 10);
+        assertEq(feed.checkpoint(), 2);
+        _delegateAll();
+        uint256 staked = st.activeOf(1);
+        vm.warp(from + 54.75 days);
+        assertEq(feed.realisedApr(2), 0, "nothing came in");
+        _slash(1, _epoch(), 0.04e18);
+        uint256 loss = (staked * 4 + 99) / 100 + 1;
+        int256 lower = int256(uint256(1e18) * (1009e18 - loss + 1) / (1000e18 + 1));
+        assertEq(feed.getRate(), uint256(lower));
+        // Rounded towards zero in both steps.
+        int256 part = (lower - rate) * 1e18 / rate;
+        assertLt(part, -0.009e18);
+        assertEq(feed.realisedApr(2), part * 20);
+        assertEq(feed.realisedApr(1), (lower - 1e18) * 365 days / 54.75 days, "since the first");
+    }
+
     function test_realisedApr_fromNothing() public {
         vm.mockCall(address(st), abi.encodeCall(st.convertToAssets, (1e18)), abi.encode(0));
         assertEq(feed.checkpoint(), 1);
