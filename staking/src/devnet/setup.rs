@@ -278,7 +278,9 @@ pub async fn deploy(root: &Path, dir: &Path, l1_url: &str, profile: &str, genesi
     let mut command = Command::new(toolchain::forge(root)?);
     command
         .current_dir(root)
-        .args(["script", "script/Deploy.s.sol", "--rpc-url", l1_url, "--broadcast", "--offline"])
+        // Slow: one after the other. Of transactions that are sent together anvil may keep one back for ever, if it checks it
+        // while it mines the one before.
+        .args(["script", "script/Deploy.s.sol", "--rpc-url", l1_url, "--broadcast", "--offline", "--slow"])
         .args(["--private-key", &hex::encode(key.to_bytes())])
         .env("ROTA_PROFILE", profile)
         .env("ROTA_L2_CHAIN_ID", l2_chain_id(test).to_string())
