@@ -281,6 +281,26 @@ impl TestNet {
         Ok(())
     }
 
+    /// Waits until every sequencer answers and decides blocks, after they were started again.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn answering(&self) -> Result<()> {
+        for index in 0..self.devnet.nodes.len() {
+            let l2 = self.l2(index).await?;
+            let head = self
+                .wait(&format!("node {} to answer", index + 1), Duration::from_secs(30), async || {
+                    Ok(l2.get_block_number().await.ok())
+                })
+                .await?;
+            self.wait(&format!("node {} to go on", index + 1), Duration::from_secs(30), async || {
+                Ok((l2.get_block_number().await? > head + 2).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Waits until all sequencers have the head of the first, and compares every block.
     ///
     /// # Errors
@@ -324,6 +344,9 @@ impl TestNet {
         Ok(())
     }
 }
+
+/// Longest time between two blocks while the leader of at most one slot in a row is missing (`Gaps::check`).
+pub const ONE_LEADER_MISSING: Duration = Duration::from_millis(2_300);
 
 /// A watch over the time between blocks.
 #[derive(Debug)]

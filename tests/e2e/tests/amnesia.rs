@@ -90,24 +90,7 @@ async fn hurry(net: &mut TestNet) -> Result<()> {
         std::fs::write(home.join(CONFIG_FILE), config.to_toml()?)?;
         net.devnet.restart_node(index)?;
     }
-    answering(net).await
-}
-
-/// Waits until every node decides blocks.
-async fn answering(net: &TestNet) -> Result<()> {
-    for index in 0..net.devnet.nodes.len() {
-        let l2 = net.l2(index).await?;
-        let head = net
-            .wait(&format!("node {} to answer", index + 1), Duration::from_secs(30), async || {
-                Ok(l2.get_block_number().await.ok())
-            })
-            .await?;
-        net.wait(&format!("node {} to go on", index + 1), Duration::from_secs(30), async || {
-            Ok((l2.get_block_number().await? > head + 2).then_some(()))
-        })
-        .await?;
-    }
-    Ok(())
+    net.answering().await
 }
 
 /// Stake of every operator, token wei.
@@ -271,7 +254,7 @@ async fn an_innocent_is_cleared(net: &mut TestNet, court: &Court) -> Result<()> 
     ensure!(court.fault.convict(charge.into()).call().await.is_err(), "an answered charge convicts");
     net.say(&format!("a node answered by the transaction of {by}"));
     net.devnet.restart_node(INNOCENT)?;
-    answering(net).await
+    net.answering().await
 }
 
 /// One operator forgets its lock before everybody, another in secret; both under one set.
@@ -415,7 +398,11 @@ async fn penalties(
         ensure!(U256::from(conviction.taken) == taken, "operator {id} lost {}, not {taken}", conviction.taken);
         let left = pools(net).await?[&id];
         ensure!(left == before[&id] - taken, "operator {id} has {left} of {} wei, {taken} taken", before[&id]);
+        // Of the pool, and of stake that left, whenever it did.
         ensure!(court.slasher.topUpDue(id).call().await?.is_zero(), "more is due of operator {id}");
+        ensure!(!court.slasher.isTopUpDue(id).call().await?, "a top-up is due of operator {id}");
+        let due = court.slasher.slashesDue(id).call().await?;
+        ensure!(due.is_empty(), "more is due of operator {id}: {due:?}");
         net.say(&format!("operator {id} lost {taken} of {} wei", before[&id]));
     }
     Ok(())
