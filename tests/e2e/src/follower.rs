@@ -1,9 +1,21 @@
 //! A node without a key beside a devnet, and what nodes count.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
+use alloy::primitives::Address;
 use eyre::{Context as _, Result, ensure, eyre};
-use rota::devnet::{process, toolchain};
+use rota::{
+    connection::dev_key,
+    devnet::{process, toolchain},
+};
+use rota_sequencer::{
+    config::{CONFIG_FILE, Config},
+    keys,
+};
 
 use crate::TestNet;
 
@@ -13,14 +25,14 @@ pub struct Follower {
     process: Child,
     /// Its metrics server.
     pub metrics: String,
-    _home: tempfile::TempDir,
+    log: PathBuf,
+    home: tempfile::TempDir,
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
         // Nothing is lost by it: the folder goes, too.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 
@@ -46,17 +58,48 @@ impl Follower {
         }
         let made = init.output()?;
         ensure!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
-        let log = std::fs::File::create(manifest.logs.join("follower.log"))?;
-        let process = Command::new(toolchain::sequencer()?)
-            .args(["follow", "--home"])
-            .arg(home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .wrap_err("cannot start the follower")?;
-        Ok(Self { process, metrics: format!("http://127.0.0.1:{metrics}"), _home: home })
+        let log = manifest.logs.join("follower.log");
+        let process = follow(home.path(), &log)?;
+        Ok(Self { process, metrics: format!("http://127.0.0.1:{metrics}"), log, home })
     }
+
+    /// Starts it again, still without a consensus key, but with account `account` of the development mnemonic to pay for
+    /// reports with. `recipient` is credited for them; its turn comes a second after that of each better ranked node.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written, or it cannot be started.
+    pub fn report(&mut self, account: u32, recipient: Address) -> Result<()> {
+        self.kill();
+        let home = self.home.path();
+        let (key, password) = (PathBuf::from("keys/reporter.json"), PathBuf::from("keys/reporter.pass"));
+        keys::write_secret(&home.join(&password), "reporter")?;
+        keys::store_signer(&home.join(&key), &dev_key(account)?, "reporter")?;
+        let mut config = Config::load(home)?;
+        ensure!(config.keys.consensus.is_none(), "the follower has a consensus key");
+        config.evidence.key = Some(key);
+        config.evidence.password = Some(password);
+        config.evidence.reward_recipient = Some(recipient);
+        config.evidence.turn = Duration::from_secs(1);
+        std::fs::write(home.join(CONFIG_FILE), config.to_toml()?)?;
+        self.process = follow(home, &self.log)?;
+        Ok(())
+    }
+
+    fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn follow(home: &Path, log: &Path) -> Result<Child> {
+    Command::new(toolchain::sequencer()?)
+        .args(["follow", "--home"])
+        .arg(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::options().create(true).append(true).open(log)?)
+        .spawn()
+        .wrap_err("cannot start the follower")
 }
 
 /// The value of a metric without labels, from a node's metrics server.

@@ -8,7 +8,7 @@ use alloy::providers::Provider as _;
 use eyre::{Result, ensure, eyre};
 use rota::devnet::process::Process;
 use rota_bindings::Slasher;
-use rota_e2e::TestNet;
+use rota_e2e::{ONE_LEADER_MISSING, TestNet};
 use tokio::process::Command;
 
 /// `FaultKind` of the slasher.
@@ -36,7 +36,7 @@ async fn nodes_that_lie_are_convicted_by_the_others() -> Result<()> {
         says_why(net, second, if fault == PREVOTE { "two prevotes" } else { "two precommits" }).await?;
         net.serves_without(&[first, second]).await?;
 
-        let longest = gaps.check(Duration::from_millis(2_300)).await?;
+        let longest = gaps.check(ONE_LEADER_MISSING).await?;
         net.say(&format!("two convictions and two restarts on the way: never more than {longest:?} without a block"));
         Ok(())
     })
