@@ -206,7 +206,12 @@ impl<'a> Keeper<'a> {
                         turn.reverted(Instant::now());
                     }
                     metrics::counter!("rota_keeper_failures_total", "chore" => chore.name()).increment(1);
-                    failed.get_or_insert(error.wrap_err(chore.to_string()));
+                    let error = error.wrap_err(chore.to_string());
+                    match failed {
+                        None => failed = Some(error),
+                        // The round reports the first; the others must not be hidden behind it.
+                        Some(_) => warn!("{error:#}"),
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ mod devnet;
 mod endpoints;
 mod events;
 mod fees;
+mod keeper;
 mod liquid;
 
 use std::{
