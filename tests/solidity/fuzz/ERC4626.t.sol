@@ -83,6 +83,55 @@ contract ERC4626Fuzz is LiquidFixture {
         assertEq(keccak256(abi.encode(one)), keccak256(abi.encode(other)), "depends on the caller");
     }
 
+    /// @notice Previews tell the same to everybody, whoever they are and whatever they hold.
+    function testFuzz_previewsNameNobody(World memory w, address who, uint128 amount) public anywhere(w) {
+        address[3] memory callers = [who, OWNER, address(st)];
+        bytes32 told;
+        for (uint256 i = 0; i < callers.length; ++i) {
+            vm.startPrank(callers[i]);
+            bytes32 now_ = keccak256(
+                abi.encode(
+                    st.previewDeposit(amount),
+                    st.previewMint(amount),
+                    st.previewWithdraw(amount),
+                    st.previewRedeem(amount)
+                )
+            );
+            vm.stopPrank();
+            if (i != 0) assertEq(now_, told);
+            told = now_;
+        }
+    }
+
+    /// @notice Q11: each maximum itself is accepted, and pays or takes what its preview says.
+    function testFuzz_maximaAreAccepted(World memory w) public anywhere(w) {
+        uint256 state = vm.snapshotState();
+        uint256 most = st.maxWithdraw(OWNER);
+        uint256 quote = st.previewWithdraw(most);
+        vm.prank(OWNER);
+        assertEq(st.withdraw(most, RECEIVER, OWNER), quote);
+        vm.revertToState(state);
+        most = st.maxRedeem(OWNER);
+        quote = st.previewRedeem(most);
+        vm.prank(OWNER);
+        assertEq(st.redeem(most, RECEIVER, OWNER), quote);
+        vm.revertToState(state);
+        // There may be fewer tokens than room for them.
+        token.transfer(CALLER, 9e27);
+        most = _min(st.maxDeposit(RECEIVER), 9e27);
+        quote = st.previewDeposit(most);
+        if (quote != 0 || most == 0) {
+            vm.prank(CALLER);
+            assertEq(st.deposit(most, RECEIVER), quote);
+        }
+        vm.revertToState(state);
+        token.transfer(CALLER, 9e27);
+        most = _min(st.maxMint(RECEIVER), st.convertToShares(9e27));
+        quote = st.previewMint(most);
+        vm.prank(CALLER);
+        assertEq(st.mint(most, RECEIVER), quote);
+    }
+
     function testFuzz_conversionsRoundDownAndNeverGain(World memory w, uint128 amount) public anywhere(w) {
         assertLe(st.convertToAssets(st.convertToShares(amount)), amount);
         assertLe(st.convertToShares(st.convertToAssets(amount)), amount);
