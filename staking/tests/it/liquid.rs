@@ -433,5 +433,19 @@ async fn liquid_commands_do_what_they_print_and_export() {
     let due = bed.receipts().receiptOf(U256::from(1)).call().await.unwrap().assets;
     let (printed, before, after) = bed.command(&format!("claim --receipt 1 --receiver {heir}")).await;
     assert_eq!((result(&printed, "assets"), after.tokens[1] - before.tokens[1]), (due, due));
-    bed.refuse(&[(&as_holder("claim --receipt 1"), "there is no receipt 1")]).await;
+    bed.refuse(&[
+        (&as_holder("claim --receipt 1"), "there is no receipt 1"),
+        (&as_holder("claim --receipt 2"), "who did not approve "),
+    ])
+    .await;
+    // Whom the owner of a receipt approved for it may claim, to whomever.
+    let by = bed.act(HEIR).await;
+    let receipts = ExitReceipt::new(*bed.receipts().address(), by.provider.clone());
+    by.submit("approve", receipts.approve(holder, U256::from(2))).await.unwrap();
+    let due = receipts.receiptOf(U256::from(2)).call().await.unwrap().assets;
+    let (printed, before, after) = bed.command("claim --receipt 2").await;
+    assert_eq!((result(&printed, "assets"), after.tokens[0] - before.tokens[0]), (due, due));
+    by.submit("approve", receipts.setApprovalForAll(holder, true)).await.unwrap();
+    let (_, before, after) = bed.command(&format!("claim --receipt 3 --receiver {heir}")).await;
+    assert!(after.tokens[1] > before.tokens[1] && after.receipts.iter().all(|held| held.0.is_zero()), "{after:?}");
 }
