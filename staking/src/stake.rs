@@ -115,6 +115,7 @@ pub async fn run(command: &StakeCommand, args: &NetworkArgs) -> Result<()> {
                 Some(_) if *all => position.held,
                 None => position.held,
                 Some(amount) => {
+                    ensure!(!amount.is_zero(), "--amount 0 takes nothing back: name more, or --all");
                     ensure!(
                         *amount <= position.value,
                         "{} asked for, but the stake with operator {id} is worth {}",
@@ -159,6 +160,7 @@ pub async fn run(command: &StakeCommand, args: &NetworkArgs) -> Result<()> {
 pub async fn delegate(network: &Network, by: &Submitter<'_>, id: u32, amount: U256) -> Result<()> {
     let contracts = &network.deployment.contracts;
     let vault = StakeVault::new(contracts.stake_vault, by.provider.clone());
+    ensure!(!amount.is_zero(), "--amount 0 delegates nothing: name more");
     let what = format!("delegate {} to operator {id}", show_amount(amount));
     match let_take(network, by, contracts.native_token, "native tokens", contracts.stake_vault, amount).await? {
         Leave::Permit(permit) => {

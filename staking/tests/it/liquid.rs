@@ -352,6 +352,12 @@ async fn liquid_commands_do_what_they_print_and_export() {
         let (_, before, after) = bed.command(line).await;
         assert_eq!(before.tokens[0] - after.tokens[0], whole(5), "{line}");
     }
+    let exported = |line: &str| format!("rota stake {line} --id 1 --amount 0 --from {holder} --calldata");
+    bed.refuse(&[
+        (&exported("delegate"), "--amount 0 delegates nothing"),
+        (&exported("undelegate"), "--amount 0 takes nothing back"),
+    ])
+    .await;
     let (_, _, after) = bed.command(&format!("deposit --amount 1.5 --receiver {heir} --min-out 1.4")).await;
     assert_eq!(after.shares[1], whole(3) / U256::from(2));
 
