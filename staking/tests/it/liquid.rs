@@ -415,7 +415,7 @@ async fn liquid_commands_do_what_they_print_and_export() {
     let feed = RateFeed::new(bed.network.deployment.contracts.rate_feed, by.provider.clone());
     by.submit("record", feed.checkpoint()).await.unwrap();
     let sealable: u64 = queue.sealableFrom().call().await.unwrap().to();
-    bed.l1.jump_to(sealable).await.unwrap();
+    bed.l1.jump_to(sealable.max(bed.l1.time().await.unwrap() + 1)).await.unwrap();
     by.submit("seal", ExitQueue::new(*queue.address(), by.provider.clone()).seal()).await.unwrap();
     bed.check_views().await;
     bed.refuse(&[
