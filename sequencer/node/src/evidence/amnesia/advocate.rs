@@ -309,6 +309,7 @@ impl Advocate {
             Duty::Accuse => self.court.accuse(&suspicion.pair, &charge, &set, self.recipient).await?,
             _ => self.court.convict(&charge).await?,
         };
+        let is_over = outcome == Outcome::Never && self.court.is_over(&charge, duty == Duty::Convict).await?;
         match outcome {
             Outcome::Done(transaction) if duty == Duty::Accuse => {
                 metrics::counter!("rota_amnesia_accused_total").increment(1);
@@ -319,6 +320,8 @@ impl Advocate {
                 tracing::warn!(operator = charge.id, %hash, %transaction, "convicted of amnesia: nobody showed a polka");
             }
             Outcome::Again => {}
+            // One endpoint's word is not enough to forget it.
+            Outcome::Never if !is_over => {}
             Outcome::Never => {
                 tracing::info!(operator = charge.id, %hash, "L1 does not judge this amnesia any more");
                 self.settle(suspicion, hash, Verdict::Refused, memory)?;

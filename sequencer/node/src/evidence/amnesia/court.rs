@@ -8,7 +8,7 @@ use alloy_sol_types::{SolCall, SolEvent};
 use async_trait::async_trait;
 use futures::FutureExt;
 use rota_bindings::{
-    AmnesiaFault, RotaError,
+    AmnesiaFault, RotaError, Slasher,
     generated::amnesia_fault::{IBatchChain, IEvidence},
 };
 use rota_protocol::{
@@ -45,7 +45,7 @@ pub enum Outcome {
     Done(B256),
     /// Nothing was included, or it is not time yet: look again.
     Again,
-    /// L1 will never take it.
+    /// L1 does not judge it, as the endpoint in use says: [`ChargeCourt::is_over`] tells whether that is so for good.
     Never,
 }
 
@@ -81,6 +81,13 @@ pub trait ChargeCourt: Send + Sync + 'static {
     /// # Errors
     /// L1 does not answer.
     async fn standing(&self, charge: B256, confirmed: bool) -> Result<Standing, SubmitError>;
+
+    /// Whether nothing can come of `charge` any more, as of the newest confirmed L1 block and by all endpoints that answer:
+    /// its set is too old to accuse, or to convict where the charge is `brought`, or the member is convicted under it.
+    ///
+    /// # Errors
+    /// L1 does not answer.
+    async fn is_over(&self, charge: &Charge, brought: bool) -> Result<bool, SubmitError>;
 
     /// Opens `charge` by the votes of `pair`; the reward of a conviction goes to `recipient`.
     ///
@@ -210,6 +217,21 @@ impl ChargeCourt for L1ChargeCourt {
             3 => Standing::Convicted,
             _ => Standing::Void,
         })
+    }
+
+    async fn is_over(&self, charge: &Charge, brought: bool) -> Result<bool, SubmitError> {
+        let (slasher, at) = (self.contracts.slasher, BlockId::from(self.l1.borrow().confirmed.hash));
+        let &Charge { id, sigma, .. } = charge;
+        let proven = self.source.view_everywhere(slasher, &Slasher::isProvenCall { id, sigma }, at).await?;
+        if proven.iter().all(|proven| *proven) {
+            return Ok(true);
+        }
+        let currents = self.source.view_everywhere(slasher, &Slasher::currentEpochCall {}, at).await?;
+        let lasts = match brought {
+            false => self.source.view_everywhere(slasher, &Slasher::lastEvidenceEpochCall { sigma }, at).await?,
+            true => self.source.view_everywhere(slasher, &Slasher::lastSlashEpochCall { sigma }, at).await?,
+        };
+        Ok(currents.iter().all(|current| lasts.iter().all(|last| current > last)))
     }
 
     async fn accuse(

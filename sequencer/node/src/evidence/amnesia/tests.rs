@@ -327,6 +327,24 @@ async fn nobody_is_accused_whom_a_late_polka_excuses_nor_oneself_nor_within_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_suspicion_is_dropped_only_when_what_speaks_against_it_is_confirmed() {
+    let network = Network::start().await;
+    let mut node = Node::new(&network, Some(2), 1);
+    node.hears(&broken_lock());
+    node.suspects(broken_lock());
+    node.decided();
+    network.look().await;
+    network.l1.anvil_mine(Some(1), None).await.unwrap();
+    // The newest block has its member convicted under that set, so the accusation is refused; the confirmed one has not.
+    network.l1.anvil_set_code(Address::repeat_byte(0x51), stand_in(B256::with_last_byte(1))).await.unwrap();
+    network.l1.anvil_mine(Some(1), None).await.unwrap();
+    assert!(!node.advocate.round(&mut node.memory).await.unwrap());
+    assert_eq!(node.verdict(), Verdict::Pending);
+    node.round(&network).await;
+    assert_eq!(node.verdict(), Verdict::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn accusations_are_followed_from_the_first_l1_block_in_small_steps() {
     let network = Network::start().await;
     let charge = network.open_charge(broken_lock()).await;
