@@ -269,9 +269,8 @@ contract LiquidAttacksTest is LiquidFixture {
     function test_feeTakingTokenIsRefusedByTheQueue() public {
         FeeToken fee = new FeeToken();
         fee.mint(address(this), 100e18);
-        IExitQueue other = IExitQueue(
-            vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(fee), address(st), GENESIS, EPOCH))
-        );
+        IExitQueue other =
+            IExitQueue(vm.deployCode("ExitQueue.sol:ExitQueue", abi.encode(address(fee), address(st), GENESIS, EPOCH)));
         fee.approve(address(other), 100e18);
         vm.expectRevert(abi.encodeWithSelector(IExitQueue.ExitQueue_TokenTookFee.selector, 0.99e18, 1e18));
         other.deposit(1e18, address(this));
