@@ -302,6 +302,16 @@ contract AllocatorTest is LiquidFixture {
         assertEq(left[0], 4, "the last takes its place");
         allocator.setWeight(1, 100);
         assertEq(allocator.operators()[3], 1);
+        // The one that took a place leaves it as well.
+        allocator.setWeight(4, 0);
+        st.rebalance(4);
+        vm.warp(vault.claimableFrom(_epoch()) + EPOCH);
+        allocator.unlist(4);
+        left = allocator.operators();
+        assertEq(left.length, 3);
+        assertEq(left[0], 1);
+        assertEq(left[1], 2);
+        assertEq(left[2], 3);
     }
 
     function test_setWeight_atMostSoMany() public {

@@ -260,6 +260,49 @@ contract ExitQueueTest is LiquidFixture {
         assertEq(queue.maxRedeem(BOB), 0);
     }
 
+    /// @notice A call that names assets takes no shares that are worth none.
+    function test_withdraw_sparesSharesWorthNothing() public {
+        _deposit(ALICE, 500e18);
+        _deposit(BOB, 499e18);
+        _nextEpoch();
+        _delegateAll();
+        _slash(1, _epoch(), 0.01e18);
+        _request(ALICE, 1);
+        _request(BOB, 10e18);
+        _pass();
+        _request(ALICE, 10e18);
+        _pass();
+        assertEq(queue.batchOf(1).assets / queue.batchOf(1).shares, 0, "less than a wei for a wei");
+        IExitQueue.Batch memory batch = queue.batchOf(2);
+        vm.prank(ALICE);
+        assertEq(queue.withdraw(5e18, ALICE, ALICE), (5e18 * batch.shares + batch.assets - 1) / batch.assets);
+        assertEq(queue.claimableRedeemRequest(1, ALICE), 1);
+    }
+
+    /// @notice What was claimed costs nothing later: a controller's line begins with what is left.
+    function test_redeem_dropsWhatIsEmpty() public {
+        uint256 part = _deposit(ALICE, 100e18) / 4;
+        _deposit(BOB, 100e18);
+        for (uint256 i = 0; i < 3; ++i) {
+            _request(ALICE, part);
+            _pass();
+            vm.prank(ALICE);
+            queue.redeem(part, ALICE, ALICE);
+        }
+        _request(ALICE, part);
+        _request(BOB, part);
+        _pass();
+        assertEq(_readsOfMaxRedeem(ALICE), _readsOfMaxRedeem(BOB));
+        assertEq(queue.maxRedeem(ALICE), part);
+    }
+
+    function _readsOfMaxRedeem(address controller) private returns (uint256) {
+        vm.record();
+        queue.maxRedeem(controller);
+        (bytes32[] memory reads,) = vm.accesses(address(queue));
+        return reads.length;
+    }
+
     function test_claim_ofOneRequestByTheOperator() public {
         uint256 shares = _deposit(ALICE, 100e18);
         _request(ALICE, shares / 2);

@@ -189,6 +189,61 @@ contract StakedTokenSlashTest is LiquidFixture {
         assertApproxEqAbs(ticket, _realTicket(id, cohort), 5);
     }
 
+    /// @notice While it is closed a further loss counts from its own time, and the oldest set named stays.
+    function test_bunker_ofSeveralLosses() public {
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        uint32 epoch = _epoch();
+        _slash(1, epoch - 1, 0.1e18);
+        st.sync(1);
+        assertEq(st.position().bunkerSigma, epoch - 1);
+        skip(EPOCH);
+        _slash(2, epoch, 0.1e18);
+        st.sync(1);
+        uint256 until = block.timestamp + 2 * EPOCH;
+        assertEq(st.position().bunkerUntil, until);
+        assertEq(st.position().bunkerSigma, epoch - 1, "an exit that answers for either waits");
+        // When it is open again only the new one counts.
+        vm.warp(until);
+        _slash(3, _epoch(), 0.1e18);
+        assertEq(st.position().bunkerSigma, _epoch());
+        assertEq(st.position().bunkerUntil, until + 2 * EPOCH);
+    }
+
+    /// @notice Stake that backs an old exit is lost in a later fault, and nobody is left who answers for that: fees pay before
+    /// the exit does.
+    function test_slash_beyondAllWhoAreLiable() public {
+        uint256 shares = _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _harvest(1, 3e18);
+        _request(ALICE, 500e18);
+        _seal();
+        uint32 epoch = _epoch();
+        _nextEpoch();
+        // Half of the operators lose everything, and with it most of what was taken out for the exit.
+        for (uint32 id = 1; id <= 4; ++id) {
+            if (st.ticketOf(id, epoch) > 100e18) _slash(id, epoch + 1, 1e18);
+        }
+        assertEq(st.position().fees, 0.3e18);
+        _toEpoch(epoch + 2);
+        _request(ALICE, shares - 500e18);
+        _seal();
+        (uint256 old,,) = st.exitOf(1);
+        _nextEpoch();
+        for (uint32 id = 1; id <= 4; ++id) {
+            _slash(id, epoch + 3, 1e18);
+        }
+        IStakedToken.Position memory p = st.position();
+        (uint256 first,,) = st.exitOf(1);
+        (uint256 second,,) = st.exitOf(2);
+        assertLe(second, 1, "liable: everything");
+        assertEq(p.fees, 0);
+        assertLt(first, old, "what the others could not bear");
+        assertApproxEqAbs(first, p.buffer + p.thawing, 4, "and gets all that is left");
+    }
+
     function test_slash_ofEverythingLeavesExitsPayable() public {
         uint256 shares = _deposit(ALICE, 999e18);
         _nextEpoch();

@@ -151,6 +151,23 @@ contract StakedTokenStakeTest is LiquidFixture {
         assertEq(st.convertToAssets(1e18), rate);
     }
 
+    /// @notice Fees wait for what exits are owed.
+    function test_collectFees_afterTheExits() public {
+        uint256 shares = _deposit(ALICE, 999e18);
+        _nextEpoch();
+        _delegateAll();
+        _harvest(1, 20e18);
+        _request(ALICE, shares / 5);
+        _seal();
+        assertGt(st.position().owed, st.position().buffer);
+        vm.expectRevert(IStakedToken.StakedToken_NothingToCollect.selector);
+        st.collectFees();
+        // A deposit that covers the exit and a half of the fees.
+        _deposit(BOB, st.position().owed - st.position().buffer + 1e18);
+        assertEq(st.collectFees(), 1e18);
+        assertEq(st.position().fees, 1e18);
+    }
+
     function test_setFee_boundedAndGoverned() public {
         vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_FeeTooHigh.selector, 1001, 1000));
         st.setFee(1001, TREASURY);
@@ -181,6 +198,19 @@ contract StakedTokenStakeTest is LiquidFixture {
         }
         vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_NothingToDelegate.selector, 0));
         st.delegate();
+    }
+
+    /// @notice Room for dust is no room: nobody makes others pay for moves.
+    function test_delegate_refusesLittleRoom() public {
+        _deposit(ALICE, 999e18);
+        _nextEpoch();
+        uint256 full = OPERATOR_BOND + vault.ownerRoom() + 2;
+        vault.setMaxPool(full + 1e18 - 1);
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_NothingToDelegate.selector, 950e18));
+        st.delegate();
+        vault.setMaxPool(full + 1e18);
+        (, uint256 amount) = st.delegate();
+        assertEq(amount, 1e18);
     }
 
     function test_Q19_delegateNeverTakesWhatExitsNeed() public {
