@@ -11,6 +11,7 @@ import {Vm} from "forge-std/Vm.sol";
 import {IERC7540Operator, IERC7540Redeem} from "contracts/interfaces/IERC7540.sol";
 import {IERC7575, IERC7575Share} from "contracts/interfaces/IERC7575.sol";
 import {IExitQueue} from "contracts/interfaces/IExitQueue.sol";
+import {IStakedToken} from "contracts/interfaces/IStakedToken.sol";
 
 import {LiquidFixture} from "../../harness/LiquidFixture.sol";
 
@@ -159,6 +160,29 @@ contract LiquidStandardsTest is LiquidFixture {
         }
         _allClosed();
         _previews();
+    }
+
+    /// @notice maxRedeem and maxWithdraw "MUST factor in both global and user-specific limits": with less in the buffer than she holds, what the
+    /// one pays is within two wei of the other, and a share more than the rounding allows is refused.
+    function test_4626_maximaWhileTheBufferLimits() public {
+        _deposit(ALICE, 900e18);
+        _nextEpoch();
+        _delegateAll();
+        uint256 limit = st.maxWithdraw(ALICE);
+        assertEq(limit, st.liquidity().free);
+        uint256 most = st.maxRedeem(ALICE);
+        assertLt(most, share.balanceOf(ALICE));
+        uint256 paid = st.previewRedeem(most);
+        assertLe(paid, limit);
+        assertGe(paid + 2, limit);
+        uint256 over = st.previewRedeem(most + 2);
+        assertGt(over, limit);
+        vm.startPrank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IStakedToken.StakedToken_BufferTooLow.selector, over, limit));
+        st.redeem(most + 2, ALICE, ALICE);
+        assertEq(st.redeem(most, ALICE, ALICE), paid);
+        vm.stopPrank();
+        assertEq(st.maxWithdraw(ALICE), limit - paid);
     }
 
     /// @notice "MUST return 2 ** 256 - 1 if there is no limit" is not this vault's case; the greatest inputs neither wrap nor break a maximum.
