@@ -109,7 +109,7 @@ impl Bench {
     /// Sees L1 as it is now, and nothing after that.
     async fn start(net: &TestNet) -> Result<Self> {
         let (chain, folder) = (net.chain()?, tempfile::tempdir()?);
-        let source = Arc::new(HttpSource::new(&[net.devnet.manifest.l1.rpc_url.clone()], chain.contracts)?);
+        let source = Arc::new(HttpSource::new(std::slice::from_ref(&net.devnet.manifest.l1.rpc_url), chain.contracts)?);
         let l1 = L1View::open(folder.path(), &chain, Arc::clone(&source) as _)?;
         let payer = batcher::Submitter::new(Arc::clone(&source), dev_key(9)?, chain.l1_chain_id, u64::MAX);
         let court = L1Court::new(Arc::new(payer), source, l1.clone(), chain.contracts);
