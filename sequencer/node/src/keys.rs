@@ -75,6 +75,8 @@ pub fn store_signer(path: &Path, signer: &PrivateKeySigner, password: &str) -> R
     // Under another name until it is whole: what is cut short leaves no keystore behind that nobody can open. It is made
     // first, so that the owner's permissions hold from the first byte of the secret on.
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
+    // One that is there is of a process that died: its number is this one's now.
+    let _ = fs::remove_file(&draft);
     create_private(&draft)?;
     let name = draft.file_name().and_then(|name| name.to_str());
     let secret = signer.to_bytes();
@@ -195,6 +197,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (keystore, password) = (dir.path().join("keys/a.json"), dir.path().join("password"));
         let signer = development_signer(3).unwrap();
+        // What a process that was killed here left behind.
+        create_private(&keystore.with_extension(format!("{}.draft", std::process::id()))).unwrap();
         store_signer(&keystore, &signer, "hunter2").unwrap();
         write_secret(&password, "hunter2").unwrap();
         assert_eq!(load_signer(&keystore, &password).unwrap().to_bytes(), signer.to_bytes());

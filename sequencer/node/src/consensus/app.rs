@@ -584,7 +584,7 @@ impl App {
             attempt += 1;
         }
 
-        self.horizon.decided(height);
+        self.horizon.decided(height, block.header().timestamp);
         if let Some(key) = &self.key {
             key.committed(set.rules().fork, height);
             let ours =

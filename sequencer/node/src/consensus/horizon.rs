@@ -6,15 +6,16 @@
 //! a node that catches up. A proof costs nothing: what is decided needs no vote of this node.
 //!
 //! Before anything is proven there are only claims: peers say how far they are. Nobody signs for that, so a claim never
-//! takes a vote away: it delays the vote by at most [`PATIENCE`] for each height ([`LONG_PATIENCE`] if more than a third as many peers as there
-//! are members say so, or while L1 was not read yet), only until the node has caught up once after its start, and a claim that is not
-//! proven in that time is the last that is listened to. A network whose nodes all start at once goes on.
+//! takes a vote away for long: it delays the vote by at most [`PATIENCE`] for each height ([`LONG_PATIENCE`] if more than a third
+//! as many peers as there are members say so, or while L1 was not read yet), and a claim that is not proven in that time is the
+//! last that is listened to. Nor are claims that go on while the others decide: a block made well after the node's start
+//! ends the waiting, as no earlier life of the key can have signed above it. A network whose nodes all start at once goes on.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use malachitebft_core_types::{CommitCertificate, CommitSignature, ExtendedCommitCertificate};
@@ -29,6 +30,9 @@ use super::{context::RotaContext, rules::HeightRules, types};
 pub const PATIENCE: Duration = Duration::from_secs(4);
 /// The same while it is likely that the node is behind, or L1 could still say so.
 pub const LONG_PATIENCE: Duration = Duration::from_secs(30);
+/// A block that is stamped so long after the node's start was made after it: stamps are at most two seconds ahead, the rest is
+/// for clocks that differ.
+const AFTER_START: Duration = Duration::from_secs(30);
 /// Time between two looks at L1, which does not announce itself.
 const LOOK: Duration = Duration::from_millis(50);
 /// Certificates kept for heights to come: a few answers of peers.
@@ -68,6 +72,8 @@ struct State {
     tips: HashMap<PeerId, u64>,
     /// Since when the present height waits, until the node has caught up; `None` from then on.
     since: Option<Instant>,
+    /// When the node started, Unix seconds.
+    started: u64,
     /// The key has signed nothing before, as its table says: claims are listened to, but not waited for.
     is_new: bool,
 }
@@ -97,6 +103,8 @@ impl Horizon {
     pub fn catch_up(&self, is_new: bool) {
         let mut state = self.state.lock();
         (state.since, state.is_new) = (Some(Instant::now()), is_new);
+        // A clock before 1970 frees nothing by mistake: no block is that old.
+        state.started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |now| now.as_secs());
     }
 
     /// The engine is about to start `height`.
@@ -108,10 +116,12 @@ impl Horizon {
         self.prove(&mut state);
     }
 
-    /// This node has made `height` durable. Without a certificate from elsewhere it was decided by votes: it has caught up.
-    pub fn decided(&self, height: u64) {
+    /// This node has made `height` durable, a block of `timestamp` (Unix seconds). Without a certificate from elsewhere it was
+    /// decided by votes: the node has caught up. It has as well if the block was made after the node's start: an earlier life
+    /// of the key ended before, and signed nothing at the heights that follow.
+    pub fn decided(&self, height: u64, timestamp: u64) {
         let mut state = self.state.lock();
-        if state.decided < height {
+        if state.decided < height || timestamp > state.started.saturating_add(AFTER_START.as_secs()) {
             state.since = None;
         }
     }
@@ -349,7 +359,7 @@ mod tests {
             assert!(waits(&horizon.look(height)));
             horizon.hear_certificate(&certificate(height, &[1, 2, 3]));
             assert_eq!(horizon.look(height), Verdict::Decided);
-            horizon.decided(height);
+            horizon.decided(height, 0);
             horizon.enter(height + 1, &rules(&WEIGHTS));
         }
         assert_eq!(horizon.look(7), Verdict::Open);
@@ -399,6 +409,27 @@ mod tests {
             horizon.state.lock().since = Instant::now().checked_sub(LONG_PATIENCE);
             assert_eq!(horizon.look(5), Verdict::Open);
         }
+    }
+
+    /// Others decide all heights without this node, so that each is proven before its patience ends.
+    #[test]
+    fn a_claim_of_a_height_that_never_comes_does_not_silence_the_node_for_ever() {
+        let horizon = Horizon::new(domain(), on_l1(0, true));
+        horizon.catch_up(false);
+        horizon.hear_tip(peer(), u64::MAX);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let without_this_node = |height, timestamp| {
+            horizon.enter(height, &rules(&WEIGHTS));
+            horizon.hear_certificate(&certificate(height, &[1, 2, 3]));
+            assert_eq!(horizon.look(height), Verdict::Decided);
+            horizon.decided(height, timestamp);
+            horizon.enter(height + 1, &rules(&WEIGHTS));
+            horizon.look(height + 1)
+        };
+        for height in 5..100 {
+            assert!(waits(&without_this_node(height, now + 20)), "an earlier life may have signed at {}", height + 1);
+        }
+        assert_eq!(without_this_node(100, now + AFTER_START.as_secs() + 20), Verdict::Open);
     }
 
     #[test]

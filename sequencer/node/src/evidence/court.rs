@@ -112,8 +112,12 @@ impl Court for L1Court {
     }
 
     async fn is_confirmed(&self, id: u32, sigma: u32) -> Result<bool, SubmitError> {
-        let (call, block) = (Slasher::isProvenCall { id, sigma }, self.l1.progress().confirmed.hash);
-        let said = self.source.view_everywhere(self.contracts.slasher, &call, block.into()).await?;
+        let (call, confirmed) = (Slasher::isProvenCall { id, sigma }, self.l1.progress().confirmed);
+        // A restarted node has yet to look at L1.
+        if confirmed.number == 0 {
+            return Ok(false);
+        }
+        let said = self.source.view_everywhere(self.contracts.slasher, &call, confirmed.hash.into()).await?;
         Ok(said.iter().all(|proven| *proven))
     }
 
