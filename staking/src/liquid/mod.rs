@@ -182,6 +182,11 @@ fn check_receiver(network: &Network, receiver: Option<Address>) -> Result<()> {
         ("the exit queue", contracts.exit_queue),
         ("the contract of the receipts", contracts.exit_receipt),
         ("the router", contracts.router),
+        ("the stake vault", contracts.stake_vault),
+        ("the reward vault", contracts.reward_vault),
+        ("the cover fund", contracts.cover_fund),
+        ("the slash escrow", contracts.slash_escrow),
+        ("the allocator", contracts.allocator),
     ] {
         if receiver == Some(contract) {
             bail!("--receiver {contract} is {name}, which gives nothing back: name an account");

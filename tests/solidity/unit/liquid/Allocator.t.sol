@@ -236,7 +236,7 @@ contract AllocatorTest is LiquidFixture {
         assertEq(amounts[0], 237.5e18);
     }
 
-    /// @notice Nobody can drain an operator because of a short jail, and nothing new goes to it. One that does not come back
+    /// @notice Nobody can rebalance away an operator's stake because of a short jail, and nothing new goes to it. One that does not come back
     /// is drained once waiting has cost as much as taking its stake out would have.
     function test_jailed_keepsItsStakeUntilWaitingCostsAsMuch() public {
         _delegateAll();
